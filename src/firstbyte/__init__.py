@@ -1,0 +1,3 @@
+"""firstbyte."""
+
+__version__ = "0.1.0"

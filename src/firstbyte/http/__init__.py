@@ -1,0 +1,1 @@
+"""The vocabulary of HTTP: what a message is, whoever sends it and however it travels."""
