@@ -1,0 +1,1 @@
+"""The framework: from a request to the function that answers it, without knowing how the request came."""

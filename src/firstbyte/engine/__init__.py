@@ -1,0 +1,1 @@
+"""Moves bytes and calls a Handler: sockets, the reactor, threads. It knows nothing of apps and routes."""

@@ -1,0 +1,267 @@
+"""From a path to a route: a dict for the static ones, a tree of segments for those with parameters.
+
+Both take time in proportion to the path, whatever the number of routes: a static path is one look-up, and in the tree
+each segment is one step. A segment is matched by the most definite edge first: literal text, then a typed parameter,
+then any text, then the rest of the path; if what follows does not fit, the next edge is tried.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from firstbyte.errors import RouteError
+from firstbyte.http.url import decode_path, encode_path
+
+T = TypeVar("T")
+
+
+class Converter(NamedTuple):
+    """How a parameter is read from a path and written into one."""
+
+    name: str
+    read: Callable[[str], Any]
+    """From the decoded text; raises ValueError for text that is no such value: the route then does not match."""
+    write: Callable[[Any], str]
+    rank: int
+    """Which parameter is tried first where several could match: the lowest."""
+
+
+def _read_int(text: str) -> int:
+    # int() alone takes "1_000", " 1" and digits of other scripts: two addresses for one thing.
+    if _INT.fullmatch(text) is None:
+        raise ValueError(text)
+    return int(text)
+
+
+def _read_float(text: str) -> float:
+    if _FLOAT.fullmatch(text) is None:
+        raise ValueError(text)
+    return float(text)
+
+
+def _read_uuid(text: str) -> uuid.UUID:
+    value = uuid.UUID(text)
+    if str(value) != text.lower():
+        raise ValueError(text)
+    return value
+
+
+def _read_str(text: str) -> str:
+    if not text:
+        raise ValueError("empty")
+    return text
+
+
+_INT = re.compile(r"-?[0-9]{1,18}")
+_FLOAT = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+
+CONVERTERS = {
+    converter.name: converter
+    for converter in (
+        Converter("int", _read_int, str, 0),
+        Converter("float", _read_float, repr, 1),
+        Converter("uuid", _read_uuid, str, 0),
+        Converter("str", _read_str, str, 2),
+        Converter("path", str, str, 3),
+    )
+}
+BY_ANNOTATION: dict[Any, str] = {int: "int", float: "float", uuid.UUID: "uuid", str: "str"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`{name:converter}` in a pattern, with the literal text around it in its segment."""
+
+    name: str
+    converter: Converter
+    prefix: str = ""
+    suffix: str = ""
+
+    @property
+    def edge(self) -> tuple[int, str, str, str]:
+        """What makes two parameters the same step in the tree; sorts the more definite one first."""
+        return (self.converter.rank, self.converter.name, self.prefix, self.suffix)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Sorts the more definite parameter first."""
+        return (self.converter.rank, -len(self.prefix) - len(self.suffix))
+
+
+class Pattern:
+    """A route's path: literal segments and parameters, as in "/tasks/{id:int}/files/{rest:path}".
+
+    A parameter without a converter takes that of its annotation in `annotations`, else str: one segment, not empty.
+    `path` takes the rest, slashes too, and may be empty; it must come last. Raises RouteError.
+    """
+
+    def __init__(self, text: str, annotations: dict[str, Any] | None = None) -> None:
+        if not text.startswith("/"):
+            raise RouteError(f"the path {text!r} must begin with /")
+        self.text = text
+        self.segments: list[str | Parameter] = []
+        names: set[str] = set()
+        segments = text[1:].split("/")
+        for index, segment in enumerate(segments):
+            parameter = self._segment(segment, annotations or {})
+            if isinstance(parameter, Parameter):
+                if parameter.name in names:
+                    raise RouteError(f"the path {text!r} names the parameter {parameter.name} twice")
+                names.add(parameter.name)
+                if parameter.converter.name == "path" and (index + 1 < len(segments) or parameter.suffix):
+                    raise RouteError(f"the path {text!r} goes on after {{{parameter.name}:path}}, which takes the rest")
+            self.segments.append(parameter)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """Its parameters, in order."""
+        return [segment for segment in self.segments if isinstance(segment, Parameter)]
+
+    @property
+    def is_static(self) -> bool:
+        """True if it has no parameters."""
+        return not self.parameters
+
+    def url(self, values: dict[str, Any]) -> str:
+        """The percent-encoded path with these values. Raises LookupError for one missing, too many, or unfit."""
+        unknown = values.keys() - {parameter.name for parameter in self.parameters}
+        if unknown:
+            raise LookupError(f"the path {self.text!r} has no parameter {', '.join(sorted(unknown))}")
+        parts = []
+        for segment in self.segments:
+            if isinstance(segment, str):
+                parts.append(encode_path(segment))
+                continue
+            if segment.name not in values:
+                raise LookupError(f"the path {self.text!r} needs a value for {segment.name}")
+            converter = segment.converter
+            try:
+                text = converter.write(values[segment.name])
+                converter.read(text)
+            except ValueError:
+                raise LookupError(
+                    f"{values[segment.name]!r} is no {converter.name} for {segment.name} in the path {self.text!r}"
+                ) from None
+            encoded = encode_path(text) if converter.name == "path" else encode_path(text).replace("/", "%2F")
+            parts.append(encode_path(segment.prefix) + encoded + encode_path(segment.suffix))
+        return "/" + "/".join(parts)
+
+    def _segment(self, segment: str, annotations: dict[str, Any]) -> str | Parameter:
+        match = _PARAMETER.fullmatch(segment)
+        if match is None:
+            if "{" in segment or "}" in segment:
+                raise RouteError(
+                    f"{segment!r} in the path {self.text!r} is no parameter: write {{name}} or {{name:converter}}, "
+                    "one in a segment"
+                )
+            return segment
+        prefix, name, kind, suffix = match.groups()
+        if kind is None:
+            kind = BY_ANNOTATION.get(annotations.get(name), "str")
+        converter = CONVERTERS.get(kind)
+        if converter is None:
+            raise RouteError(f"no converter {kind!r} in the path {self.text!r}: there are {', '.join(CONVERTERS)}")
+        return Parameter(name, converter, prefix, suffix)
+
+
+_PARAMETER = re.compile(r"([^{}]*)\{([A-Za-z_][A-Za-z0-9_]*)(?::([a-z]+))?\}([^{}]*)")
+
+
+@dataclass(slots=True)
+class _Node(Generic[T]):
+    """A place in the tree: what is here, and the segments that lead on."""
+
+    value: T | None = None
+    names: tuple[str, ...] = ()  # of the parameters on the way here
+    literal: dict[str, _Node[T]] = field(default_factory=dict)
+    edges: list[tuple[Parameter, _Node[T]]] = field(default_factory=list)  # the most definite first
+
+
+class Router(Generic[T]):
+    """Finds the value that was added for the pattern that a path matches."""
+
+    def __init__(self) -> None:
+        self.static: dict[str, T] = {}  # by raw path: looked up before anything is decoded
+        self._root: _Node[T] = _Node()
+
+    def at(self, pattern: Pattern, make: Callable[[], T]) -> T:
+        """The value at the place of `pattern`, made if there is none. Raises RouteError for other parameter names."""
+        node = self._root
+        for segment in pattern.segments:
+            node = self._step(node, segment)
+        names = tuple(parameter.name for parameter in pattern.parameters)
+        if node.value is None:
+            node.value = make()
+            node.names = names
+        elif node.names != names:
+            raise RouteError(
+                f"the path {pattern.text!r} is that of another route with other parameter names: {', '.join(node.names)}"
+            )
+        if pattern.is_static:
+            self.static[encode_path(pattern.text)] = node.value
+        return node.value
+
+    def find(self, raw_path: str) -> tuple[T, dict[str, Any]] | None:
+        """The value for a percent-encoded path and the parameters read from it, or None.
+
+        Segments are split before they are decoded, so that an encoded slash stays inside its parameter. Raises
+        ValueError for a path that cannot be decoded.
+        """
+        value = self.static.get(raw_path)
+        if value is not None:
+            return value, {}
+        segments = raw_path[1:].split("/")
+        if "%" in raw_path:
+            segments = [decode_path(segment) for segment in segments]
+        for node, values in self._walk(self._root, segments, 0):
+            assert node.value is not None
+            return node.value, dict(zip(node.names, values, strict=True))
+        return None
+
+    def _walk(self, node: _Node[T], segments: list[str], index: int) -> Iterator[tuple[_Node[T], list[Any]]]:
+        """Every place with a value that the segments from `index` lead to, and what they say; the best one first."""
+        if index == len(segments):
+            if node.value is not None:
+                yield node, []
+            return
+        segment = segments[index]
+        following = node.literal.get(segment)
+        if following is not None:
+            yield from self._walk(following, segments, index + 1)
+        for parameter, following in node.edges:
+            rest = parameter.converter.name == "path"
+            text = "/".join(segments[index:]) if rest else segment
+            if not (text.startswith(parameter.prefix) and text.endswith(parameter.suffix)):
+                continue
+            text = text[len(parameter.prefix) : len(text) - len(parameter.suffix)]
+            try:
+                value = parameter.converter.read(text)
+            except ValueError:
+                continue
+            for place, values in self._walk(following, segments, len(segments) if rest else index + 1):
+                yield place, [value, *values]
+
+    def _step(self, node: _Node[T], segment: str | Parameter) -> _Node[T]:
+        if isinstance(segment, str):
+            return node.literal.setdefault(segment, _Node())
+        for parameter, following in node.edges:
+            if parameter.edge == segment.edge:
+                return following
+        following = _Node[T]()
+        node.edges.append((segment, following))
+        node.edges.sort(key=lambda edge: edge[0].order)
+        return following
+
+
+def slash_toggled(raw_path: str) -> str:
+    """The path with its trailing slash taken off, or with one."""
+    return raw_path[:-1] if raw_path.endswith("/") else raw_path + "/"
+
+
+def allow(methods: Iterable[str]) -> str:
+    """The value of Allow (RFC 9110 section 10.2.1): every method, OPTIONS always among them."""
+    return ", ".join(sorted({*methods, "OPTIONS"}))

@@ -1,0 +1,151 @@
+"""What the engine asks of the operating system: readiness of descriptors, and a way to wake the one who waits.
+
+`poller()` gives epoll where there is one, else what `selectors` finds. Both are level-triggered and may be changed from
+any thread while another waits.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import selectors
+from collections import deque
+from typing import Protocol
+
+READ = 1  # the values of EPOLLIN, EPOLLOUT, EPOLLERR and EPOLLHUP, so that epoll needs no translation
+WRITE = 4
+ERROR = 8
+HANGUP = 16
+
+
+class Poller(Protocol):
+    """Tells which descriptors are ready."""
+
+    fileno: int
+
+    def register(self, fd: int, interest: int) -> None:
+        """Begins to watch `fd`."""
+        ...
+
+    def modify(self, fd: int, interest: int) -> None:
+        """Changes what `fd` is watched for; 0 leaves only errors."""
+        ...
+
+    def unregister(self, fd: int) -> None:
+        """Stops watching `fd`, before it is closed."""
+        ...
+
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        """(fd, events) of what is ready, waiting up to `timeout` seconds; -1 waits for ever."""
+        ...
+
+    def close(self) -> None:
+        """Gives its resources back."""
+        ...
+
+
+class EpollPoller:
+    """Linux's epoll."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self.fileno = self._epoll.fileno()
+        self.register = self._epoll.register
+        self.modify = self._epoll.modify
+        self.unregister = self._epoll.unregister
+        self.poll = self._epoll.poll
+        self.close = self._epoll.close
+
+
+class SelectorPoller:
+    """Whatever `selectors` finds: kqueue, poll, select. Changes are queued for the thread that polls, which is woken."""
+
+    fileno = -1
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._interests: dict[int, int] = {}
+        self._changes: deque[tuple[int, int | None]] = deque()
+        self._waker = Waker()
+        self._selector.register(self._waker.fileno, selectors.EVENT_READ)
+
+    def register(self, fd: int, interest: int) -> None:
+        """See `Poller`."""
+        self._change(fd, interest)
+
+    def modify(self, fd: int, interest: int) -> None:
+        """See `Poller`."""
+        self._change(fd, interest)
+
+    def unregister(self, fd: int) -> None:
+        """See `Poller`."""
+        self._change(fd, None)
+
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        """See `Poller`."""
+        self._apply()
+        events = []
+        for key, mask in self._selector.select(None if timeout < 0 else timeout):
+            if key.fd == self._waker.fileno:
+                self._waker.clear()
+                continue
+            ready = (READ if mask & selectors.EVENT_READ else 0) | (WRITE if mask & selectors.EVENT_WRITE else 0)
+            events.append((key.fd, ready))
+        return events
+
+    def close(self) -> None:
+        """See `Poller`."""
+        self._selector.close()
+        self._waker.close()
+
+    def _change(self, fd: int, interest: int | None) -> None:
+        self._changes.append((fd, interest))
+        self._waker.wake()
+
+    def _apply(self) -> None:
+        while self._changes:
+            fd, interest = self._changes.popleft()
+            if self._interests.pop(fd, 0):
+                self._selector.unregister(fd)
+            if interest:  # a selector cannot watch for errors alone; 0 is not watched at all
+                events = (selectors.EVENT_READ if interest & READ else 0) | (
+                    selectors.EVENT_WRITE if interest & WRITE else 0
+                )
+                self._selector.register(fd, events)
+                self._interests[fd] = interest
+
+
+class Waker:
+    """A descriptor that becomes readable when any thread calls `wake`."""
+
+    def __init__(self) -> None:
+        self.fileno, self._write_end = os.pipe()
+        os.set_blocking(self.fileno, False)
+        os.set_blocking(self._write_end, False)
+
+    def wake(self) -> None:
+        """Makes `fileno` readable; safe in a signal handler."""
+        try:
+            os.write(self._write_end, b"w")
+        except BlockingIOError:
+            pass  # the pipe is full of wake-ups that have not been seen yet
+
+    def clear(self) -> None:
+        """Takes the wake-ups that have come."""
+        try:
+            while len(os.read(self.fileno, 4096)) == 4096:
+                pass
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Closes both ends."""
+        os.close(self.fileno)
+        os.close(self._write_end)
+
+
+def poller() -> Poller:
+    """The best poller of this platform; FIRSTBYTE_POLLER=selectors picks the portable one, for tests."""
+    if hasattr(select, "epoll") and os.environ.get("FIRSTBYTE_POLLER") != "selectors":
+        return EpollPoller()
+    return SelectorPoller()

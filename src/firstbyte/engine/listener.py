@@ -1,0 +1,161 @@
+"""Listening sockets: where clients come in."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firstbyte.errors import ListenError
+from firstbyte.http.request import Address
+
+if TYPE_CHECKING:
+    from firstbyte.engine.reactor import Reactor
+
+ACCEPTS = 64  # connections taken at one event, so that a flood of them does not starve the others
+PAUSE = 0.2  # seconds without accepting after the system had no descriptor or memory left
+
+
+def listen(host: str, port: int, backlog: int = 1024) -> list[socket.socket]:
+    """Sockets that listen on every address of `host` ("" for all, IPv4 and IPv6); port 0 lets the system choose.
+
+    Raises ListenError with what to do about it.
+    """
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise ListenError(f"{host!r} is no address of a host: {error.strerror}") from None
+    except OverflowError:
+        raise ListenError(f"{port} is no port: choose one from 0 to 65535") from None
+    sockets: list[socket.socket] = []
+    failure: OSError | None = None
+    for family, _, _, _, address in dict.fromkeys(found):
+        if port == 0 and sockets:
+            address = (address[0], sockets[0].getsockname()[1], *address[2:])
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if os.name == "posix":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(address)
+            sock.listen(backlog)
+        except OSError as error:
+            sock.close()
+            # A machine without IPv6 still names ::1; every other address must work.
+            if error.errno == errno.EADDRNOTAVAIL and len(found) > 1:
+                failure = error
+                continue
+            for other in sockets:
+                other.close()
+            raise _explained(error, host, port) from None
+        sock.setblocking(False)
+        sockets.append(sock)
+    if not sockets:
+        assert failure is not None  # getaddrinfo never answers with an empty list
+        raise _explained(failure, host, port)
+    return sockets
+
+
+def listen_unix(path: str, backlog: int = 1024) -> socket.socket:
+    """A socket that listens on a path, in the place of one that a dead server left behind. Raises ListenError."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if Path(path).exists() and stat.S_ISSOCK(Path(path).stat().st_mode):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                if probe.connect_ex(path) == errno.ECONNREFUSED:
+                    Path(path).unlink()
+        sock.bind(path)
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ListenError(f"{path} is taken: something listens on it, or it is a file") from None
+        raise ListenError(f"cannot listen on {path}: {error.strerror or error}") from None
+    sock.setblocking(False)
+    return sock
+
+
+class Listener:
+    """One listening socket in a reactor."""
+
+    def __init__(self, reactor: Reactor, sock: socket.socket) -> None:
+        self._reactor = reactor
+        self._sock = sock
+        self.fileno = sock.fileno()
+        self.paused_until = 0.0  # on the monotonic clock; 0 while accepting
+        self._tcp = sock.family != socket.AF_UNIX
+        self.address = address_of(sock.getsockname())
+
+    def on_event(self, events: int) -> None:
+        """Accepts the clients that wait."""
+        self._accept(ACCEPTS)
+
+    def accept_rest(self) -> None:
+        """Accepts every client that still waits, before the socket is closed: they were promised an answer."""
+        self._accept(1 << 16)
+
+    def resume(self, now: float) -> None:
+        """Accepts again after a pause that is over."""
+        if self.paused_until and now >= self.paused_until and self._has_room():
+            self.paused_until = 0.0
+            self._reactor.watch_source(self.fileno, self)
+
+    def close(self) -> None:
+        """Closes the socket, and removes the path of a Unix socket."""
+        if not self._tcp and self.address.host:
+            Path(self.address.host).unlink(missing_ok=True)
+        self._sock.close()
+
+    def _has_room(self) -> bool:
+        return self._reactor.open < self._reactor.limits.connections
+
+    def _accept(self, count: int) -> None:
+        reactor = self._reactor
+        for _ in range(count):
+            if not self._has_room():
+                self._pause()
+                return
+            try:
+                sock, peer = self._sock.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue  # it left while it waited
+            except OSError as error:
+                # EMFILE, ENFILE, ENOBUFS, ENOMEM: the client still waits in the queue, so polling again would spin.
+                self._pause()
+                if reactor.hooks.accept_failed is not None:
+                    reactor.hooks.accept_failed(error)
+                return
+            sock.setblocking(False)
+            if self._tcp:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                reactor.adopt(sock, address_of(peer), self.address)
+            else:
+                reactor.adopt(sock, Address("unix", 0), self.address)
+
+    def _pause(self) -> None:
+        self.paused_until = self._reactor.now + PAUSE
+        self._reactor.pause(self)
+
+
+def address_of(name: object) -> Address:
+    """A socket's name as an Address: host and port, or a Unix path and 0."""
+    if isinstance(name, tuple):
+        return Address(name[0], name[1])
+    return Address(name if isinstance(name, str) else "", 0)
+
+
+def _explained(error: OSError, host: str, port: int) -> ListenError:
+    place = f"{host or '*'}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return ListenError(f"port {port} is taken: another program listens on {place}; choose another with --port")
+    if error.errno == errno.EACCES:
+        return ListenError(f"port {port} needs more rights: choose one from 1024 up with --port")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return ListenError(f"{host} is not an address of this machine: choose another with --host")
+    return ListenError(f"cannot listen on {place}: {error.strerror or error}")

@@ -1,0 +1,275 @@
+"""The reactor: one poller, its connections, their deadlines. Whoever leads calls `turn` and gives each event its due."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from math import inf
+from time import monotonic, time
+from typing import Protocol
+
+from firstbyte.engine._sys import ERROR, HANGUP, READ, Waker, poller
+from firstbyte.engine.connection import Connection, State
+from firstbyte.engine.listener import Listener
+from firstbyte.engine.observer import Hooks, Observer
+from firstbyte.engine.timeouts import Timeouts
+from firstbyte.http.dates import format_date
+from firstbyte.http.handler import Endpoint, Handler
+from firstbyte.http.request import Address, Request
+from firstbyte.http.response import Response
+from firstbyte.wire.limits import Limits
+from firstbyte.wire.writer import Tails
+
+logger = logging.getLogger("firstbyte.engine")
+
+
+class Driver(Protocol):
+    """Decides in which thread, or in which loop, an endpoint runs."""
+
+    def call(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
+        """The endpoint's answer, or None if another thread will give it: then the connection is that thread's."""
+        ...
+
+    def detach(self, connection: Connection) -> bool:
+        """Makes this thread one that may block for the connection, which is busy from here on.
+
+        False if every thread is busy: the caller then gives the rest of its work to `enqueue`.
+        """
+        ...
+
+    def enqueue(self, connection: Connection, work: Callable[..., None], *arguments: object) -> None:
+        """Leaves work for the next free thread; the connection is busy until that has done it."""
+        ...
+
+    def about_to_block(self, connection: Connection) -> None:
+        """This thread, in the connection's handler, is going to wait: if it leads, another leads in its place."""
+        ...
+
+
+class Source(Protocol):
+    """Something with a descriptor that the reactor watches."""
+
+    def on_event(self, events: int) -> None:
+        """The descriptor is ready; called by the leader."""
+        ...
+
+
+class Reactor:
+    """Watches the listeners and connections of one process.
+
+    `now` is the monotonic time of the last return of the poller: the clock of everything the leader does.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits,
+        timeouts: Timeouts,
+        observers: Iterable[Observer] = (),
+    ) -> None:
+        self.handler = handler
+        self.limits = limits
+        self.timeouts = timeouts
+        self.hooks = Hooks(observers, logger.exception)
+        self.driver: Driver  # set by the driver that runs this reactor
+        self.now = monotonic()
+        self.draining = False
+        self.drained: Callable[[], None] = lambda: None  # called in any thread when the last connection is closed
+        self._any_paused = False
+        self._sources: dict[int, Source] = {}
+        self._connections: dict[int, Connection] = {}
+        self._listeners: list[Listener] = []
+        self._poller = poller()
+        self._hand_back = threading.Lock()  # guards `busy` and the interest of a busy connection
+        self._tails = Tails(format_date(time()))
+        self._tails_until = 0.0
+        self._tick = timeouts.tick
+        self._next_sweep = inf
+        self._submitted: deque[Callable[[], None]] = deque()
+        self._waker = Waker()
+        self._sources[self._waker.fileno] = self
+        self._poller.register(self._waker.fileno, READ)
+
+    # -- the leader's part
+
+    def turn(self) -> list[tuple[Source, int]]:
+        """Waits until something is ready or due and returns the ready ones, for the caller to give them their events."""
+        poll = self._poller.poll
+        # Asking without waiting first saves the kernel a sleep whenever there is work, which under load is always.
+        events = poll(0)
+        if not events:
+            events = poll(-1 if self._next_sweep == inf else max(0.0, self._next_sweep - monotonic()))
+        self.now = now = monotonic()
+        if now >= self._next_sweep:
+            self._sweep(now)
+        find = self._sources.get
+        return [(source, mask) for fd, mask in events if (source := find(fd)) is not None]
+
+    def on_event(self, events: int) -> None:
+        """The waker's event: runs what other threads have submitted."""
+        self._waker.clear()
+        while self._submitted:
+            self._submitted.popleft()()
+
+    def _sweep(self, now: float) -> None:
+        """Looks at every deadline, once a tick: cheaper than a timer per request, and late by a tick at most."""
+        for connection in list(self._connections.values()):
+            if connection.deadline <= now and not connection.busy:
+                connection.on_deadline()
+        if self._any_paused:
+            self._resume_listeners()
+        self._next_sweep = now + self._tick if self._connections or self._any_paused else inf
+
+    def _resume_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.resume(self.now)
+        self._any_paused = any(listener.paused_until for listener in self._listeners)
+
+    def pause(self, listener: Listener) -> None:
+        """Stops watching a listener until its pause is over."""
+        self.ignore_source(listener.fileno)
+        self._any_paused = True
+        self.sweep_soon()
+
+    def sweep_soon(self) -> None:
+        """Makes sure that deadlines are looked at within a tick."""
+        if self._next_sweep == inf:
+            self._next_sweep = self.now + self._tick
+
+    # -- connections
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The open connections, as they are now."""
+        return list(self._connections.values())
+
+    @property
+    def open(self) -> int:
+        """Number of open connections."""
+        return len(self._connections)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Begins to accept connections; before the reactor runs."""
+        self._listeners.append(listener)
+        self.watch_source(listener.fileno, listener)
+
+    def watch_source(self, fd: int, source: Source) -> None:
+        """Watches a descriptor for reading."""
+        self._sources[fd] = source
+        self._poller.register(fd, READ)
+
+    def ignore_source(self, fd: int) -> None:
+        """Stops watching a descriptor."""
+        if self._sources.pop(fd, None) is not None:
+            self._poller.unregister(fd)
+
+    def adopt(self, sock: socket.socket, client: Address, server: Address) -> None:
+        """Takes a connection that a listener has accepted, non-blocking."""
+        connection = Connection(self, sock, client, server)
+        self._connections[connection.fd] = connection
+        self._sources[connection.fd] = connection
+        self._poller.register(connection.fd, READ)
+        self.sweep_soon()
+        if self.hooks.accepted is not None:
+            self.hooks.accepted(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """Lets go of a connection that is being closed, in whichever thread. Its socket is closed after this."""
+        with self._hand_back:  # so that `look_away` never changes a descriptor that has become another's
+            del self._connections[connection.fd]
+            del self._sources[connection.fd]
+            if not connection.lost:
+                self._poller.unregister(connection.fd)
+        if self._any_paused:
+            self.submit(self._resume_listeners)
+        if self.draining and not self._connections:
+            self.drained()
+
+    def watch(self, connection: Connection, interest: int) -> None:
+        """Waits for `interest` on a connection; one that was busy becomes the leader's, and the caller is done with it."""
+        if not connection.busy:
+            if connection._interest != interest:
+                connection._interest = interest
+                self._poller.modify(connection.fd, interest)
+            return
+        with self._hand_back:
+            if not connection.lost:
+                if connection._interest != interest:
+                    connection._interest = interest
+                    self._poller.modify(connection.fd, interest)
+                connection.busy = False
+                if self._next_sweep != inf:
+                    return
+            else:
+                interest = -1
+        if interest < 0:
+            connection.close("client left")
+        else:
+            self.submit(self.sweep_soon)
+
+    def look_away(self, connection: Connection, events: int) -> bool:
+        """Stops watching a busy connection that is ready, until it is released. False if it is busy no more."""
+        with self._hand_back:
+            if connection.state == State.CLOSED:
+                return True
+            if not connection.busy:
+                return False
+            if events & (ERROR | HANGUP):
+                connection.lost = True
+                self._poller.unregister(connection.fd)
+            elif connection._interest:
+                connection._interest = 0
+                self._poller.modify(connection.fd, 0)
+            return True
+
+    def tails(self) -> Tails:
+        """The ends of response heads for this second."""
+        now = time()
+        if now >= self._tails_until:
+            self._tails = Tails(format_date(now))
+            self._tails_until = int(now) + 1
+        return self._tails
+
+    # -- other threads' part
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Has the leader do something, soon; from any thread or signal handler."""
+        self._submitted.append(work)
+        self._waker.wake()
+
+    def begin_drain(self) -> None:
+        """Stops accepting, and lets every connection end with the request it is in. In the leader's thread."""
+        if self.draining:
+            return
+        self.now = monotonic()
+        for listener in self._listeners:
+            listener.accept_rest()
+            self.ignore_source(listener.fileno)
+            listener.close()
+        self._listeners.clear()
+        self.draining = True
+        self._tick = min(self._tick, self.timeouts.drain_idle / 2)
+        self._next_sweep = self.now
+        for connection in self.connections:
+            connection.begin_drain()
+
+    def close(self) -> None:
+        """Closes everything at once. No thread runs the reactor any more."""
+        for connection in self.connections:
+            connection.close("server stopped")
+        for listener in self._listeners:
+            listener.close()
+        self._poller.close()
+        self._waker.close()
+
+
+def describe(connections: Iterable[Connection]) -> dict[str, int]:
+    """How many connections are in which state, by name; those a handler thread owns count as "handler"."""
+    counts: dict[str, int] = {}
+    for connection in connections:
+        name = "handler" if connection.busy else State(connection.state).name.lower()
+        counts[name] = counts.get(name, 0) + 1
+    return counts

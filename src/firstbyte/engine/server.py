@@ -1,0 +1,152 @@
+"""The server: listens, runs a handler, and stops without losing what it has begun."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Iterable, Sequence
+from time import monotonic
+from types import FrameType, TracebackType
+from typing import Any
+
+from firstbyte.engine.listener import Listener, address_of, listen, listen_unix
+from firstbyte.engine.observer import Observer
+from firstbyte.engine.reactor import Reactor
+from firstbyte.engine.threads import ThreadDriver
+from firstbyte.engine.timeouts import Timeouts
+from firstbyte.http.handler import Handler
+from firstbyte.http.request import Address
+from firstbyte.wire.limits import Limits
+
+logger = logging.getLogger("firstbyte.engine")
+
+THREADS = 64  # handlers that run at once; a thread that waits costs some 30 KiB, and none is started before it is needed
+
+
+class Server:
+    """Serves a handler on a host and port, on a Unix socket, or on sockets that are given and listen already.
+
+    `threads` is how many handlers may run at once. `run` blocks until `stop`, Ctrl+C or SIGTERM; `with server:` serves
+    in threads of its own. Raises ListenError from `bind`, which both call.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        *,
+        unix: str | None = None,
+        sockets: Sequence[socket.socket] = (),
+        threads: int = THREADS,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        observers: Iterable[Observer] = (),
+        backlog: int = 1024,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._unix = unix
+        self._sockets = list(sockets)
+        self._backlog = backlog
+        self.timeouts = timeouts or Timeouts()
+        self.reactor = Reactor(handler, limits or Limits(), self.timeouts, observers)
+        self._driver = ThreadDriver(self.reactor, threads)
+        self.reactor.drained = self._driver.wake
+        self._thread: threading.Thread | None = None
+        self._stop_by = 0.0  # monotonic time by which a stop must be done; 0 before one is asked for
+        self._stopped = False
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens: host and port as the system chose them, or the path of a Unix socket and 0."""
+        return [address_of(sock.getsockname()) for sock in self._sockets]
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, after `bind`."""
+        return self.addresses[0].port
+
+    @property
+    def busy(self) -> int:
+        """Number of handlers that run in threads of their own now."""
+        return self._driver.busy
+
+    @property
+    def waiting(self) -> int:
+        """Number of requests that wait for a thread now."""
+        return self._driver.waiting
+
+    def bind(self) -> None:
+        """Begins to listen; clients that connect wait until the server runs. Raises ListenError."""
+        if not self._sockets:
+            if self._unix is not None:
+                self._sockets = [listen_unix(self._unix, self._backlog)]
+            else:
+                self._sockets = listen(self._host, self._port, self._backlog)
+        for sock in self._sockets:
+            sock.setblocking(False)
+
+    def run(self, signals: bool = True) -> None:
+        """Serves until it is told to stop and everything that runs has ended, or its time is over.
+
+        With `signals`, and in the main thread, SIGTERM and Ctrl+C stop it gracefully, a second one at once.
+        """
+        if not self._sockets:
+            self.bind()
+        for sock in self._sockets:
+            self.reactor.add_listener(Listener(self.reactor, sock))
+        previous: dict[int, Any] = {}
+        if signals and threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                previous[number] = signal.signal(number, self._on_signal)
+        try:
+            self._driver.start()
+            self._driver.watch(self._is_over)
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            self._driver.stop()
+            self.reactor.close()
+            self._stopped = True
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stops accepting and ends when what runs has ended, or after `timeout` seconds (default: Timeouts.drain).
+
+        From any thread or signal handler; returns at once. 0 stops without waiting for anything.
+        """
+        self._stop_by = monotonic() + (self.timeouts.drain if timeout is None else timeout)
+        self._driver.hurry = True
+        self.reactor.submit(self._begin_drain)
+        self._driver.wake()
+
+    def __enter__(self) -> Server:
+        self.bind()
+        self._thread = threading.Thread(target=self.run, name="firstbyte-server", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        assert self._thread is not None
+        self._thread.join()
+
+    def _is_over(self) -> bool:
+        if not self._stop_by:
+            return False
+        return (self.reactor.draining and not self.reactor.open) or monotonic() >= self._stop_by
+
+    def _begin_drain(self) -> None:
+        self.reactor.begin_drain()
+        self._driver.wake()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if not self._stop_by:
+            logger.info("stopping: finishing what runs, at most %.0f s; again to stop at once", self.timeouts.drain)
+            self.stop()
+        else:
+            self.stop(0)

@@ -1,0 +1,274 @@
+"""The thread driver: fast handlers run inline, slow ones lose the wheel.
+
+One thread at a time, the leader, turns the reactor and runs handlers right where their request was read: no queue, no
+wake-up. Before it runs what is known to be slow it gives the wheel to a follower and becomes an ordinary thread. What
+was thought to be fast and is not is caught by the monitor, which takes the wheel from the leader in mid-handler.
+
+Whether the leader still has the wheel when its handler returns is settled by one atomic act: it puts a token in its own
+list before the call, and both it and the monitor try to take that token out. Only one can.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+
+from firstbyte.engine.connection import Connection
+from firstbyte.engine.reactor import Reactor
+from firstbyte.http.handler import Endpoint
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+
+logger = logging.getLogger("firstbyte.engine")
+
+SLOW = 0.001  # seconds of wall time from which an endpoint is not run inline: about twenty times the cost of a hand-off
+TICK = 0.002  # seconds between two looks of the monitor: a handler that is caught has held the wheel for up to two
+DOZE = 25  # ticks without a request after which the monitor sleeps until the next one
+PROVEN = 8  # calls after which an endpoint's pace is trusted even when no thread is left to take the wheel
+
+Work = tuple[Callable[..., None], tuple[object, ...]]
+
+
+class Worker:
+    """One thread: the leader, one that runs a handler, or one that waits for either."""
+
+    __slots__ = ("baton", "thread", "token")
+
+    def __init__(self) -> None:
+        self.baton = threading.Lock()  # held while there is nothing to do; released by the one who gives it something
+        self.baton.acquire()
+        self.token: list[Connection] = []  # not empty while an inline handler runs that may still lose the wheel
+        self.thread: threading.Thread
+
+
+class ThreadDriver:
+    """Runs a reactor with one leader and at most `threads` threads that are in handlers."""
+
+    def __init__(self, reactor: Reactor, threads: int) -> None:
+        if threads < 1:
+            raise ValueError(f"the number of threads is {threads}: there must be at least one")
+        self._reactor = reactor
+        reactor.driver = self
+        self._limit = threads
+        self._workers: list[Worker] = []
+        self._idle: list[Worker] = []  # a stack: the thread that ran last is the warmest
+        self._backlog: deque[Work] = deque()
+        self._leader: Worker | None = None
+        self._calls = 0  # inline handlers begun; tells the monitor one call from the next
+        self._stopping = False
+        self._dozing = False
+        self._bell = threading.Event()  # wakes the monitor
+        self.hurry = False  # the monitor is to ask `until` at every tick, since time may answer it
+
+    # -- what connections ask for (see reactor.Driver)
+
+    def call(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
+        """See `Driver.call`."""
+        pace = endpoint.pace
+        if connection.busy:
+            return self._run(connection, request, endpoint)
+        if pace.seconds >= SLOW or (endpoint.streams_body and connection.reader.in_body and not pace.calls):
+            if self.detach(connection):
+                return self._run(connection, request, endpoint)
+            return self._wait_for_thread(connection, request, endpoint)
+        if pace.calls < PROVEN and not self._may_follow():
+            return self._wait_for_thread(connection, request, endpoint)
+        leader = self._leader
+        assert leader is not None  # only the leader owns a connection that is not busy
+        connection.busy = True
+        self._calls += 1
+        leader.token.append(connection)
+        if self._dozing:
+            self._bell.set()
+        response = self._run(connection, request, endpoint)
+        try:
+            leader.token.pop()
+        except IndexError:
+            return response  # the monitor was faster: another thread leads, and the connection stays this thread's
+        connection.busy = False
+        return response
+
+    def detach(self, connection: Connection) -> bool:
+        """See `Driver.detach`."""
+        if connection.busy:
+            return True
+        follower = self._follower()
+        if follower is None:
+            return False
+        connection.busy = True
+        self._give_wheel(follower)
+        return True
+
+    def about_to_block(self, connection: Connection) -> None:
+        """See `Driver.about_to_block`."""
+        leader = self._leader
+        assert leader is not None
+        if leader.token[:1] != [connection]:
+            return  # this thread does not lead
+        follower = self._follower()
+        if follower is None:
+            return
+        self._take_wheel(leader, follower)
+
+    def enqueue(self, connection: Connection, work: Callable[..., None], *arguments: object) -> None:
+        """See `Driver.enqueue`."""
+        connection.busy = True
+        self._backlog.append((work, arguments))
+        if self._idle:  # a thread came free just now and may not have seen it
+            self._idle.pop().baton.release()
+
+    def _wait_for_thread(self, connection: Connection, request: Request, endpoint: Endpoint) -> None:
+        if self._reactor.hooks.queued is not None:
+            self._reactor.hooks.queued(connection, request)
+        self.enqueue(connection, connection.answer, request, endpoint)
+
+    def _run(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response:
+        hooks = self._reactor.hooks
+        if hooks.handler_started is not None:
+            hooks.handler_started(connection, request, endpoint)
+        start = perf_counter()
+        try:
+            response: Response = endpoint.call(request)
+        except (Exception, SystemExit):
+            logger.exception("%s failed on %s %s", endpoint.name, request.method, request.target)
+            response = Response("500 Internal Server Error\n", 500)
+        endpoint.pace.learn(perf_counter() - start)
+        if hooks.handler_ended is not None:
+            hooks.handler_ended(connection, request, response)
+        return response
+
+    # -- threads
+
+    def _may_follow(self) -> bool:
+        return bool(self._idle) or len(self._workers) <= self._limit
+
+    def _follower(self) -> Worker | None:
+        """A thread that waits for its baton, taken off the idle ones or new; None if every thread is busy."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            if len(self._workers) > self._limit:
+                return None
+        worker = Worker()
+        worker.thread = threading.Thread(
+            target=self._work, args=(worker,), name=f"firstbyte-{len(self._workers) + 1}", daemon=True
+        )
+        try:
+            worker.thread.start()
+        except RuntimeError:
+            logger.exception("no thread beyond %d can be started", len(self._workers))
+            return None
+        self._workers.append(worker)
+        return worker
+
+    def _give_wheel(self, follower: Worker) -> None:
+        self._leader = follower
+        follower.baton.release()
+
+    def _take_wheel(self, leader: Worker, follower: Worker) -> None:
+        """Makes `follower` lead unless the leader's handler has returned just now. Either way the leader will know."""
+        try:
+            leader.token.pop()
+        except IndexError:
+            self._idle.append(follower)
+        else:
+            self._give_wheel(follower)
+
+    def _work(self, me: Worker) -> None:
+        me.baton.acquire()
+        while not self._stopping:
+            if self._leader is me:
+                self._lead(me)
+            while self._backlog:
+                try:
+                    work, arguments = self._backlog.popleft()
+                except IndexError:
+                    break
+                try:
+                    work(*arguments)
+                except Exception:
+                    logger.exception("a connection failed in its thread")
+            self._idle.append(me)
+            if self._backlog or self._stopping:
+                # Left between the look above and going idle: take it, unless someone has just picked this thread.
+                try:
+                    self._idle.remove(me)
+                    continue
+                except ValueError:
+                    pass
+            me.baton.acquire()
+
+    def _lead(self, me: Worker) -> None:
+        reactor = self._reactor
+        while self._leader is me and not self._stopping:
+            for source, events in reactor.turn():
+                try:
+                    source.on_event(events)
+                except Exception:
+                    logger.exception("an event of %r failed", source)
+                    if isinstance(source, Connection):
+                        source.close("internal error")  # no other thread has it: it failed in its owner's hands
+                if self._leader is not me:
+                    break  # the rest of the batch is still ready: the new leader is told of it by its own poll
+
+    # -- the monitor: the thread that called `run`
+
+    def start(self) -> None:
+        """Starts the first thread; `watch` is to be called next."""
+        first = self._follower()
+        if first is None:
+            raise RuntimeError("the operating system gives the server no thread")
+        self._give_wheel(first)
+
+    def watch(self, until: Callable[[], bool]) -> None:
+        """Watches the leader until `until` says so; it is asked each time something wakes the monitor."""
+        seen = -1
+        quiet = 0
+        while not until():
+            leader = self._leader
+            assert leader is not None
+            quiet = quiet + 1 if self._calls == seen else 0
+            if leader.token:
+                if quiet:
+                    follower = self._follower()
+                    if follower is not None:
+                        self._take_wheel(leader, follower)
+                quiet = 0
+            seen = self._calls
+            if quiet <= DOZE or self.hurry:
+                self._bell.wait(TICK)
+            else:
+                self._dozing = True
+                if not leader.token:  # looked at after saying so: a leader that begins now rings the bell
+                    self._bell.wait()
+                self._dozing = False
+            self._bell.clear()
+
+    def wake(self) -> None:
+        """Makes the monitor ask `until` again; from any thread or signal handler."""
+        self._bell.set()
+
+    def stop(self) -> None:
+        """Ends every thread that is not in a handler; those are left to end with the process."""
+        self._stopping = True
+        self._reactor.submit(lambda: None)
+        for worker in self._workers:
+            try:
+                worker.baton.release()
+            except RuntimeError:
+                pass  # it holds no wait: it runs
+        for worker in self._workers:
+            worker.thread.join(0.5 if worker is self._leader else 0.05)
+
+    @property
+    def busy(self) -> int:
+        """Number of threads that are in handlers."""
+        return max(0, len(self._workers) - len(self._idle) - 1)
+
+    @property
+    def waiting(self) -> int:
+        """Number of requests that wait for a thread."""
+        return len(self._backlog)

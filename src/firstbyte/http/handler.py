@@ -1,0 +1,78 @@
+"""The seam between whatever receives requests and whatever answers them.
+
+The engine, the test client and the foreign hosts call `Handler.resolve` with a head and then the endpoint it names; an
+app, a folder, a proxy or a hosted WSGI app is a `Handler`. Neither side knows more of the other than this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeAlias
+
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+
+Call: TypeAlias = Callable[[Request], Response]
+AsyncCall: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+class Pace:
+    """What has been learned of the speed of an endpoint: a moving average of its wall time, in seconds.
+
+    One call weighs an eighth, and counts for no more than `CAP`: a rare slow call must not make a fast endpoint slow.
+    """
+
+    __slots__ = ("calls", "seconds")
+
+    CAP = 0.004
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.calls = 0  # how many have been counted
+
+    def learn(self, elapsed: float) -> None:
+        """Takes the wall time of one call into the average."""
+        self.calls += 1
+        self.seconds += ((elapsed if elapsed < 0.004 else 0.004) - self.seconds) * 0.125
+
+
+class Endpoint:
+    """Where a request ends up.
+
+    `call` answers it; it raises nothing but what is a fault of the program. With `streams_body` it is called as soon as
+    the head is there and reads the body itself (`Request.stream`) or leaves it; otherwise it is called with the body
+    complete. `max_body` is the longest body in bytes, None for the server's limit. `name` is for people: logs, tables.
+    """
+
+    __slots__ = ("call", "is_async", "max_body", "name", "pace", "streams_body")
+
+    def __init__(
+        self,
+        call: Callable[[Request], Any],
+        *,
+        name: str = "",
+        is_async: bool = False,
+        streams_body: bool = False,
+        max_body: int | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self.call = call
+        self.name = name or getattr(call, "__qualname__", type(call).__name__)
+        self.is_async = is_async
+        self.streams_body = streams_body
+        self.max_body = max_body
+        self.pace = pace or Pace()
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.name}>"
+
+
+class Handler(Protocol):
+    """Anything that answers requests."""
+
+    def resolve(self, request: Request) -> Endpoint:
+        """The endpoint for a request whose head is complete and whose body is not read yet.
+
+        It must not wait for anything. An answer that needs no body (404, 401) is an endpoint with `streams_body`.
+        """
+        ...

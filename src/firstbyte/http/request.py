@@ -1,0 +1,262 @@
+"""One request, from the wire to the handler: its head is kept as it came, everything else is a view made on first use."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+import msgspec
+
+from firstbyte.errors import HTTPError
+from firstbyte.http.cookies import parse_cookies
+from firstbyte.http.headers import Headers, HeadersInput
+from firstbyte.http.media import MediaType
+from firstbyte.http.multidict import MultiDict
+from firstbyte.http.url import URL, decode_path, parse_query
+
+_PIECE = 64 * 1024  # bytes read at a time from a body that is in a file
+
+
+class Address(NamedTuple):
+    """One end of a connection: an IP address and a port, or the path of a Unix socket and port 0."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        if not self.port:
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class BodyStream(Protocol):
+    """Where a body comes from while it is still arriving; the engine gives one to endpoints that stream it."""
+
+    def read(self) -> bytes:
+        """The next piece, waiting for it; empty at the end. Raises ClientDisconnected, or HTTPError for a bad body."""
+        ...
+
+
+class Request:
+    """One HTTP request.
+
+    `method`, `raw_path` and `raw_query` are str as they were sent (percent-encoded, without the "?"), `root_path` is where
+    the handler is mounted, `head` the bytes of the request line and the header fields, `minor` the 0 or 1 of HTTP/1.x. `client` and `server` are the two ends of
+    the connection, `scheme` is "http" or "https", `path_params` what the router read from the path, `state` a place for
+    middleware to leave things. The wire floor makes it; `Request.build` makes one from parts, for tests and other hosts.
+    """
+
+    __slots__ = (
+        "_body",
+        "_cookies",
+        "_fields_at",
+        "_headers",
+        "_path",
+        "_query",
+        "_state",
+        "_stream",
+        "client",
+        "head",
+        "method",
+        "minor",
+        "path_params",
+        "raw_path",
+        "raw_query",
+        "root_path",
+        "scheme",
+        "server",
+        "trailers",
+    )
+
+    def __init__(
+        self, method: str, raw_path: str, raw_query: str, minor: int, head: bytes = b"", fields_at: int = 0
+    ) -> None:
+        self.method = method
+        self.raw_path = raw_path
+        self.raw_query = raw_query
+        self.root_path = ""  # the part of the path, percent-encoded, that mounts have taken off `raw_path`
+        self.minor = minor
+        self.head = head
+        self._fields_at = fields_at  # where in `head` the first header field begins
+        self.client: Address | None = None
+        self.server: Address | None = None
+        self.scheme = "http"
+        self.path_params: dict[str, Any] = _NO_PARAMS
+        self.trailers: Headers | None = None
+        self._headers: Headers | None = None
+        self._path: str | None = None
+        self._query: MultiDict[str] | None = None
+        self._cookies: dict[str, str] | None = None
+        self._state: SimpleNamespace | None = None
+        self._body: bytes | BinaryIO = b""
+        self._stream: BodyStream | None = None
+
+    @classmethod
+    def build(
+        cls,
+        method: str,
+        target: str,
+        headers: HeadersInput = (),
+        body: bytes | BinaryIO = b"",
+        *,
+        client: Address | None = None,
+        server: Address | None = None,
+        scheme: str = "http",
+        minor: int = 1,
+    ) -> Request:
+        """A request from its parts; `target` in origin-form ("/path?query"), `body` as bytes or a seekable file."""
+        raw_path, _, raw_query = target.partition("?")
+        self = cls(method, raw_path, raw_query, minor)
+        self._headers = Headers(headers)
+        self._body = body
+        self.client, self.server, self.scheme = client, server, scheme
+        return self
+
+    # -- the request line
+
+    @property
+    def target(self) -> str:
+        """Path and query as they were sent (origin-form, RFC 9112 section 3.2.1)."""
+        path = self.root_path + self.raw_path
+        return f"{path}?{self.raw_query}" if self.raw_query else path
+
+    @property
+    def http_version(self) -> str:
+        """ "1.0" or "1.1"."""
+        return f"1.{self.minor}"
+
+    @property
+    def path(self) -> str:
+        """The path, percent-decoded once. Raises HTTPError 400 for a broken escape, invalid UTF-8 or NUL."""
+        if self._path is None:
+            if "%" in self.raw_path:
+                try:
+                    self._path = decode_path(self.raw_path)
+                except ValueError as error:
+                    raise HTTPError(400, str(error)) from None
+            else:
+                self._path = self.raw_path
+        return self._path
+
+    @property
+    def query(self) -> MultiDict[str]:
+        """The query's fields, decoded, repeated ones kept in order. Raises HTTPError 400 for too many."""
+        if self._query is None:
+            try:
+                self._query = parse_query(self.raw_query)
+            except ValueError as error:
+                raise HTTPError(400, str(error)) from None
+        return self._query
+
+    @property
+    def url(self) -> URL:
+        """The whole address as the client sees it: scheme, Host, path and query."""
+        host = self.headers.get("host") or (str(self.server) if self.server else "localhost")
+        return URL.parse(f"{self.scheme}://{host}{self.target if self.raw_path != '*' else ''}")
+
+    # -- the header fields
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields, in their order."""
+        if self._headers is None:
+            self._headers = Headers.from_block(self.head[self._fields_at :])
+        return self._headers
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name (RFC 6265 section 4.2)."""
+        if self._cookies is None:
+            # HTTP/2 and some proxies split the field; RFC 9113 section 8.2.3 joins it again with "; ".
+            self._cookies = parse_cookies("; ".join(self.headers.get_all("cookie")))
+        return self._cookies
+
+    @property
+    def media_type(self) -> MediaType | None:
+        """The body's media type, or None where the client names none or a malformed one."""
+        value = self.headers.get("content-type")
+        if value is None:
+            return None
+        try:
+            return MediaType.parse(value)
+        except ValueError:
+            return None
+
+    @property
+    def state(self) -> SimpleNamespace:
+        """An empty object for middleware and handlers to leave things on, for this request."""
+        if self._state is None:
+            self._state = SimpleNamespace()
+        return self._state
+
+    # -- the body
+
+    @property
+    def body(self) -> bytes:
+        """The whole body. It is complete before the handler runs; one that is being streamed is read to its end first."""
+        if self._stream is not None:
+            self._body = b"".join(self.stream())
+        elif not isinstance(self._body, bytes):
+            self._body.seek(0)
+            self._body = self._body.read()
+        return self._body
+
+    @property
+    def body_file(self) -> BinaryIO:
+        """The whole body as a file at its start, in memory or on disk as it arrived: no copy of a large one is made."""
+        if self._stream is not None or isinstance(self._body, bytes):
+            return io.BytesIO(self.body)
+        self._body.seek(0)
+        return self._body
+
+    def stream(self) -> Iterator[bytes]:
+        """The body's pieces, each as soon as it is here; ends at its end.
+
+        Raises ClientDisconnected if the client leaves before, HTTPError if what it sends is no valid body or too long.
+        """
+        if self._stream is None:
+            file = self.body_file
+            while piece := file.read(_PIECE):
+                yield piece
+            return
+        source, self._stream = self._stream, None
+        while piece := source.read():
+            yield piece
+
+    @property
+    def text(self) -> str:
+        """The body as text, by the charset of its media type (UTF-8 if none). Raises HTTPError 400 if it does not fit."""
+        media_type = self.media_type
+        charset = "utf-8" if media_type is None else media_type.parameters.get("charset", "utf-8")
+        try:
+            return self.body.decode(charset)
+        except UnicodeDecodeError as error:
+            raise HTTPError(400, f"the body is not valid {charset}: {error.reason} at byte {error.start}") from None
+        except LookupError:
+            raise HTTPError(415, f"the body's charset {charset!r} is unknown") from None
+
+    def json(self, type: Any = Any) -> Any:  # noqa: A002 - msgspec's own word for it
+        """The body as JSON, checked against and converted to `type` if one is given.
+
+        Raises HTTPError: 400 for what is no JSON, 422 for JSON of another shape than `type`.
+        """
+        try:
+            return msgspec.json.decode(self.body, type=type)
+        except msgspec.ValidationError as error:
+            raise HTTPError(422, str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise HTTPError(400, f"the body is not valid JSON: {error}") from None
+
+    def move_to_mount(self, prefix: str) -> None:
+        """Takes `prefix` off the path, for a handler that is mounted there; `target` and `url` stay whole."""
+        self.root_path += prefix
+        self.raw_path = self.raw_path[len(prefix) :] or "/"
+        self._path = None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.target}>"
+
+
+_NO_PARAMS: dict[str, Any] = {}  # shared by every request without path parameters; nobody writes to it

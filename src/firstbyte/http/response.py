@@ -1,0 +1,192 @@
+"""One response: a status, header fields and a body that is bytes, an iterator of bytes or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+
+from firstbyte.http.cookies import expire_cookie, format_set_cookie
+from firstbyte.http.headers import Headers, HeadersInput, check_field
+from firstbyte.http.url import encode_path
+
+HTML = "text/html; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
+OCTETS = "application/octet-stream"
+
+
+class FileBody:
+    """A span of an open file as a body: `count` bytes from `offset`. Whoever sends the response closes it."""
+
+    __slots__ = ("count", "file", "offset")
+
+    def __init__(self, file: BinaryIO, offset: int, count: int) -> None:
+        self.file = file
+        self.offset = offset
+        self.count = count
+
+    def read(self, size: int) -> bytes:
+        """At most `size` of the bytes that are left; empty when none are. For hosts that cannot sendfile."""
+        self.file.seek(self.offset)
+        piece = self.file.read(min(size, self.count))
+        self.offset += len(piece)
+        self.count -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.file.close()
+
+
+Body = bytes | Iterator[bytes] | FileBody
+
+
+class Response:
+    """One HTTP response.
+
+    `body`: str is sent as UTF-8, bytes as they are; an iterable of bytes or str is streamed, a piece at a time; a
+    `FileBody` is sent from its file. `media_type` is the Content-Type; a text type gets its charset, and where none is
+    given str is text/plain and anything else application/octet-stream. Content-Length, Transfer-Encoding, Date and
+    Connection are the server's to write. Raises ValueError for a status outside 200..599 or a header that is no header.
+    """
+
+    __slots__ = ("_headers", "body", "content_type", "status")
+
+    def __init__(
+        self,
+        body: str | bytes | Iterable[bytes | str] | FileBody = b"",
+        status: int = 200,
+        headers: HeadersInput | None = None,
+        media_type: str | None = None,
+    ) -> None:
+        if type(body) is bytes:
+            self.body: Body = body
+            content_type = media_type or (OCTETS if body else None)
+        elif isinstance(body, str):
+            self.body = body.encode()
+            content_type = media_type or TEXT
+        else:
+            self.body = _body_of(body)
+            content_type = media_type or OCTETS
+        if media_type is not None:
+            content_type = _content_types.get(media_type) or _content_type(media_type)
+        self.content_type: str | None = content_type
+        if status != 200 and not 200 <= status <= 599:
+            raise ValueError(f"a response's status is from 200 to 599, not {status}")
+        self.status = status
+        self._headers: Headers | None = None
+        if headers is not None:
+            self.headers.update(headers)
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields, Content-Type among them; change them in place."""
+        if self._headers is None:
+            self._headers = Headers()
+            if self.content_type is not None:
+                self._headers.add("Content-Type", self.content_type)
+        return self._headers
+
+    @property
+    def plain_headers(self) -> bool:
+        """True while nothing has asked for `headers`: Content-Type is the only field."""
+        return self._headers is None
+
+    @classmethod
+    def html(cls, text: str, status: int = 200, headers: HeadersInput | None = None) -> Response:
+        """A page."""
+        return cls(text, status, headers, HTML)
+
+    @classmethod
+    def json(
+        cls, value: Any, status: int = 200, headers: HeadersInput | None = None, media_type: str = JSON
+    ) -> Response:
+        """`value` as JSON: what msgspec encodes (dict, list, dataclass, Struct, datetime, UUID, ...). Raises TypeError."""
+        return cls(msgspec.json.encode(value), status, headers, media_type)
+
+    @classmethod
+    def redirect(cls, location: str, status: int = 303) -> Response:
+        """Sends the client to `location`, relative or absolute; 303 See Other makes it a GET (RFC 9110 section 15.4)."""
+        if status not in (301, 302, 303, 307, 308):
+            raise ValueError(f"a redirect's status is 301, 302, 303, 307 or 308, not {status}")
+        return cls(b"", status, {"Location": encode_path(location) if not location.isascii() else location})
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        expires: datetime | float | None = None,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = True,
+        samesite: Literal["Strict", "Lax", "None"] | None = "Lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Adds a Set-Cookie field; `max_age` in seconds. Raises ValueError as `format_set_cookie` does."""
+        cookie = format_set_cookie(
+            name,
+            value,
+            max_age=max_age,
+            expires=expires.timestamp() if isinstance(expires, datetime) else expires,
+            path=path,
+            domain=domain,
+            secure=secure,
+            httponly=httponly,
+            samesite=samesite,
+            partitioned=partitioned,
+        )
+        self.headers.add("Set-Cookie", cookie)
+
+    def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
+        """Adds a Set-Cookie field that makes the client forget the cookie of that name, path and domain."""
+        self.headers.add("Set-Cookie", expire_cookie(name, path=path, domain=domain))
+
+    def close(self) -> None:
+        """Ends a body that will not be sent to its end: closes the file or the generator."""
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()
+
+    def __repr__(self) -> str:
+        kind = f"{len(self.body)} bytes" if isinstance(self.body, bytes) else type(self.body).__name__
+        return f"<Response {self.status} {self.content_type or 'no type'}, {kind}>"
+
+
+_content_types: dict[str, str] = {}  # media type as given -> Content-Type, for the few types that one program uses
+
+
+def _content_type(media_type: str) -> str:
+    """`media_type` as a Content-Type value: text gets its charset. Raises ValueError."""
+    check_field("Content-Type", media_type)
+    is_text = media_type.startswith("text/") and "charset" not in media_type.lower()
+    content_type = f"{media_type}; charset=utf-8" if is_text else media_type
+    if len(_content_types) < 256:
+        _content_types[media_type] = content_type
+    return content_type
+
+
+def _body_of(body: object) -> Body:
+    if isinstance(body, FileBody):
+        return body
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    if isinstance(body, Iterable):
+        return _encoded(iter(body))
+    raise TypeError(f"a response body is str, bytes, an iterable of them or a FileBody, not {type(body).__name__}")
+
+
+def _encoded(pieces: Iterator[bytes | str]) -> Iterator[bytes]:
+    """The pieces as bytes; closes `pieces` when it is itself closed, as a for loop alone would not."""
+    try:
+        for piece in pieces:
+            yield piece.encode() if isinstance(piece, str) else piece
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,302 @@
+"""Scans a request head: one pass over well-formed bytes, and a second, slow look only at those that are refused.
+
+Strategy: `grammar.head` matches a whole valid head in one go. What it does not match is either not complete yet or
+wrong; then `check_lines` walks it line by line and either finds nothing against it so far or raises the first offence
+in byte order. So the refusal is the same whether the bytes come at once or one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, NoReturn
+
+from firstbyte.errors import ProtocolError
+from firstbyte.http.headers import Headers
+from firstbyte.http.request import Request
+from firstbyte.wire import grammar
+from firstbyte.wire.limits import Limits
+
+CHUNKED = -1  # stands for a length that only the body itself will tell
+
+
+class Head(NamedTuple):
+    """A scanned head: the request, where its body begins, and how the message is framed (RFC 9112 sections 6 and 9)."""
+
+    request: Request
+    end: int
+    length: int  # of the body in bytes, or CHUNKED
+    keep_alive: bool
+    expects_continue: bool
+
+
+def scan_head(buffer: bytes, start: int, limits: Limits) -> Head | None:
+    """The head that begins at `start`, or None if the bytes there are no whole, well-formed head (see `check_lines`).
+
+    Raises ProtocolError for well-formed fields that break a rule together, with the offset counted from `start`.
+    """
+    match = _match_head(buffer, start)
+    if match is None:
+        return None
+    end = match.end()
+    block_at = match.start(4)
+    size = end - start
+    if size > limits.request_line or size > limits.head:
+        _check_sizes(buffer, start, end, limits)
+    method, target, minor = match.group(1, 2, 3)
+    if buffer.count(b"\n", block_at, end) > limits.fields + 1:
+        _refuse_field_count(limits)
+
+    # Who sends a head in a hurry must not win: every rule about the fields together is checked here, once.
+    hosts = 0
+    host = content_length = coding = connection = expect = b""
+    for name, value in _framing_fields(buffer, block_at - 1, end):
+        size = len(name)  # the six names differ in length
+        if size == 4:
+            hosts += 1
+            host = value
+        elif size == 10:
+            connection = connection + b"," + value if connection else value
+        elif size == 14:
+            if content_length:
+                _refuse(400, "content-length-repeated", "Content-Length is given twice")
+            content_length = value or b" "
+        elif size == 17:
+            coding = coding + b"," + value if coding else value or b" "
+        else:
+            expect = value
+    version = 1 if minor == b"1" else 0
+    if hosts != 1 or grammar.host.fullmatch(host.rstrip(b" \t")) is None:
+        _check_host(hosts, host.rstrip(b" \t"), version)
+
+    length = 0
+    if coding:
+        length = _transfer_coding(coding, content_length, version)
+    elif content_length:
+        length = _content_length(content_length)
+    elif not version and method in _METHODS_WITH_BODY:
+        _refuse(411, "length-required", "an HTTP/1.0 request with a body must give its Content-Length")
+    keep_alive = version == 1
+    if connection:
+        options = connection.lower()
+        if options != b"keep-alive" or not version:
+            keep_alive = _keep_alive(options, version)
+    continues = False
+    if expect:
+        continues = _expectation(expect, version)
+
+    whole = not start and end == len(buffer)
+    head = buffer if whole else buffer[start:end]
+    if target[0] == 0x2F:  # "/": origin-form
+        path, _, query = target.decode("ascii").partition("?")
+        request = Request(_METHODS.get(method) or method.decode("ascii"), path, query, version, head, block_at - start)
+    else:
+        request = _other_form(method, target, version, head, block_at - start)
+    return Head(request, end, length, keep_alive, continues)
+
+
+def check_lines(buffer: bytes, start: int, at: int, limits: Limits) -> int:
+    """Checks the complete lines of a head from `at`; returns where the next, incomplete one or the body begins.
+
+    `start` is where the head begins. Raises ProtocolError for the first offence in byte order.
+    """
+    while True:
+        newline = buffer.find(b"\n", at)
+        stop = len(buffer) if newline < 0 else newline + 1
+        if newline < 0:
+            # A line that has no end yet can already be too long.
+            if at == start and stop - at > limits.request_line:
+                _refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
+            if stop - start > limits.head:
+                _refuse(431, "head-too-large", f"the head is longer than {limits.head} bytes", limits.head)
+            if at == start and stop > at and buffer[at] == 0x16:
+                _refuse(400, "tls-on-plain-port", "this looks like TLS, but the port speaks plain HTTP")
+            return at
+        line = buffer[at:stop]
+        if at == start:
+            if grammar.request_line.fullmatch(line) is None or len(line) > limits.request_line:
+                _refuse_request_line(line, limits)
+        elif line == b"\r\n":
+            return stop
+        elif stop - start > limits.head:
+            _refuse(431, "head-too-large", f"the head is longer than {limits.head} bytes", limits.head)
+        elif grammar.field_line.fullmatch(line) is None:
+            refuse_field_line(line, at - start)
+        at = stop
+
+
+def refuse_field_line(line: bytes, offset: int) -> NoReturn:
+    """Says what is wrong with a field line that the grammar does not match; `offset` is where the line begins."""
+    if line[:1] in (b" ", b"\t"):
+        _refuse(400, "obs-fold", "a field line that begins with whitespace (obsolete line folding) is not taken", offset)
+    _refuse_line_end(line, offset)
+    name, colon, _ = line.partition(b":")
+    if not colon:
+        _refuse(400, "field-no-colon", f"{_shown(line)} is no header field: it has no colon", offset)
+    bad = _NOT_TOKEN.search(name)
+    if not name:
+        _refuse(400, "field-name-empty", "a header field has no name before its colon", offset)
+    if bad is not None:
+        at = offset + bad.start()
+        if bad.start() == len(name.rstrip(b" \t")):
+            _refuse(400, "field-space-before-colon", "whitespace stands between a header's name and its colon", at)
+        _refuse(400, "field-name", f"{_shown(bad.group())} cannot stand in a header's name", at)
+    control = _NOT_VALUE.search(line, len(name) + 1, len(line) - 2)
+    assert control is not None  # the line end, the colon and the name are fine
+    _refuse(
+        400,
+        "field-control",
+        f"control character {_shown(control.group())} in the value of {_shown(name)}",
+        offset + control.start(),
+    )
+
+
+# -- the request line and its forms
+
+
+def _refuse_request_line(line: bytes, limits: Limits) -> NoReturn:
+    if line[0] == 0x16:
+        _refuse(400, "tls-on-plain-port", "this looks like TLS, but the port speaks plain HTTP")
+    if len(line) > limits.request_line:
+        _refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
+    _refuse_line_end(line, 0)
+    method, _, rest = line[:-2].partition(b" ")
+    bad = _NOT_TOKEN.search(method)
+    if not method or bad is not None:
+        _refuse(400, "method", "the request line does not begin with a method", bad.start() if bad else 0)
+    target, _, version = rest.rpartition(b" ")
+    at = len(method) + 1
+    if not target and not version.startswith(b"HTTP/"):
+        _refuse(400, "no-version", "the request line ends without a version: HTTP/0.9 is not spoken here", len(line) - 2)
+    bad = _NOT_TARGET.search(target)
+    if not target or bad is not None:
+        offset = at + (bad.start() if bad else 0)
+        if not target or bad is not None and bad.group() == b" ":
+            _refuse(400, "request-line-space", "the request line must have exactly two spaces", offset)
+        assert bad is not None
+        _refuse(400, "target", f"{_shown(bad.group())} cannot stand in a request target: percent-encode it", offset)
+    at += len(target) + 1
+    if _VERSION.fullmatch(version) is None:
+        _refuse(400, "version", f"{_shown(version)} is no version: it must be HTTP/1.1 or HTTP/1.0", at)
+    _refuse(505, "version-unsupported", f"{_shown(version)} is not spoken here: HTTP/1.1 and HTTP/1.0 are", at)
+
+
+def _other_form(method: bytes, target: bytes, version: int, head: bytes, fields_at: int) -> Request:
+    """Absolute-form and asterisk-form (RFC 9112 section 3.2)."""
+    at = len(method) + 1
+    name = method.decode("ascii")
+    if target == b"*":
+        if method != b"OPTIONS":
+            _refuse(400, "target-asterisk", f"the target * belongs to OPTIONS, not to {name}", at)
+        return Request(name, "*", "", version, head, fields_at)
+    if method == b"CONNECT":
+        _refuse(501, "connect", "this server opens no tunnels (CONNECT)", at)
+    absolute = grammar.absolute_target.fullmatch(target)
+    if absolute is None:
+        _refuse(400, "target-form", f"the target {_shown(target)} begins neither with / nor with http://", at)
+    _, authority, path, query = absolute.groups()
+    if not authority or grammar.host.fullmatch(authority) is None:
+        _refuse(400, "target-authority", f"{_shown(authority)} is no host", at)
+    path_text = path.decode("ascii") or ("*" if method == b"OPTIONS" and not query else "/")
+    request = Request(name, path_text, (query or b"?")[1:].decode("ascii"), version, head, fields_at)
+    # RFC 9112 section 3.2.2: the authority of an absolute target takes the place of Host.
+    headers = Headers.from_block(head[fields_at:])
+    headers["Host"] = authority.decode("ascii")
+    request._headers = headers
+    return request
+
+
+# -- framing and connection fields
+
+
+def _check_host(count: int, host: bytes, version: int) -> None:
+    """RFC 9112 section 3.2: one Host in HTTP/1.1, at most one in HTTP/1.0, and a valid one (it may be empty)."""
+    if count > 1:
+        _refuse(400, "host-repeated", "Host is given more than once")
+    if count == 0:
+        if version:
+            _refuse(400, "host-missing", "an HTTP/1.1 request must have a Host")
+    elif host and grammar.host.fullmatch(host) is None:
+        _refuse(400, "host-invalid", f"the Host {_shown(host)} is no host and port")
+
+
+def _content_length(value: bytes) -> int:
+    digits = value.rstrip(b" \t")
+    if not digits.isdigit() or len(digits) > 18:  # bytes.isdigit is ASCII only; 18 digits fit any machine's integer
+        _refuse(400, "content-length-invalid", f"Content-Length {_shown(digits)} is not a plain decimal number")
+    return int(digits)
+
+
+def _transfer_coding(value: bytes, content_length: bytes, version: int) -> int:
+    """RFC 9112 section 6.1: only chunked, once, in HTTP/1.1, and never beside a Content-Length."""
+    if content_length:
+        _refuse(400, "length-and-coding", "Content-Length and Transfer-Encoding exclude each other")
+    if not version:
+        _refuse(400, "coding-in-1.0", "HTTP/1.0 has no Transfer-Encoding")
+    codings = [coding.strip(b" \t").lower() for coding in value.split(b",")]
+    if codings == [b"chunked"]:
+        return CHUNKED
+    if codings.count(b"chunked") > 1:
+        _refuse(400, "coding-repeated", "Transfer-Encoding names chunked more than once")
+    if b"chunked" in codings and codings[-1] != b"chunked":
+        _refuse(400, "coding-order", "chunked is not the last of the transfer codings")
+    _refuse(501, "coding-unknown", f"Transfer-Encoding {_shown(value)} is not implemented: chunked is")
+
+
+def _keep_alive(options: bytes, version: int) -> bool:
+    """RFC 9112 section 9.3: persistent unless closed in 1.1, closed unless asked for in 1.0."""
+    names = [option.strip(b" \t") for option in options.split(b",")]
+    return b"close" not in names and (version == 1 or b"keep-alive" in names)
+
+
+def _expectation(value: bytes, version: int) -> bool:
+    """RFC 9110 section 10.1.1: 100-continue is the only expectation; an HTTP/1.0 client's is ignored."""
+    if value.rstrip(b" \t").lower() != b"100-continue":
+        _refuse(417, "expectation", f"the expectation {_shown(value)} cannot be met: 100-continue can")
+    return version == 1
+
+
+# -- sizes and words
+
+
+def _check_sizes(buffer: bytes, start: int, stop: int, limits: Limits) -> None:
+    newline = buffer.find(b"\n", start, stop)
+    if (stop if newline < 0 else newline + 1) - start > limits.request_line:
+        _refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
+    if stop - start > limits.head:
+        _refuse(431, "head-too-large", f"the head is longer than {limits.head} bytes", limits.head)
+
+
+def _refuse_field_count(limits: Limits) -> NoReturn:
+    _refuse(431, "too-many-fields", f"the head has more than {limits.fields} fields")
+
+
+def _refuse_line_end(line: bytes, offset: int) -> None:
+    """Raises for a CR without LF or an LF without CR in `line`, which ends with LF; otherwise returns."""
+    cr = line.find(b"\r")
+    if cr < 0:
+        _refuse(400, "bare-lf", "a line ends with LF alone: lines end with CR LF", offset + len(line) - 1)
+    if cr != len(line) - 2:
+        _refuse(400, "bare-cr", "a CR stands without an LF behind it", offset + cr)
+
+
+def _shown(data: bytes) -> str:
+    """`data` for a message: short, quoted, and with nothing that a terminal or a log could take for a command."""
+    text = data.rstrip(b"\r\n")[:40].decode("latin-1")
+    return ascii(text) + ("..." if len(data) > 42 else "")
+
+
+def _refuse(status: int, rule: str, message: str, offset: int = 0) -> NoReturn:
+    raise ProtocolError(status, rule, message, offset)
+
+
+_TOO_LONG = "the request line is longer than {} bytes"
+_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
+_METHODS_WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
+_NOT_TOKEN = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
+_NOT_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
+_NOT_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
+_VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
+_match_head = grammar.head.match
+_framing_fields = re.compile(
+    rb"\n(host|connection|content-length|transfer-encoding|expect):[ \t]*+([^\r]*+)", re.IGNORECASE
+).findall

@@ -1,0 +1,109 @@
+"""The reading side of a server connection: bytes are fed in, requests and the pieces of their bodies come out."""
+
+from __future__ import annotations
+
+from firstbyte.errors import ProtocolError
+from firstbyte.http.headers import Headers
+from firstbyte.http.request import Request
+from firstbyte.wire.body import BodyDecoder, ChunkedBody, LengthBody
+from firstbyte.wire.head import CHUNKED, check_lines, scan_head
+from firstbyte.wire.limits import Limits
+
+
+class RequestReader:
+    """Reads the requests of one connection, in order, pipelined ones too.
+
+    Call `feed` with what came, then `read_head` until it returns None; while `in_body`, `read_body` for the pieces. The
+    facts of the head last read are in `keep_alive`, `expects_continue` and `length` (bytes of the body, or CHUNKED).
+    """
+
+    __slots__ = ("_at", "_body", "_buffer", "_checked", "_limits", "expects_continue", "keep_alive", "length", "trailers")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._buffer = b""
+        self._at = 0  # where the next byte to read is
+        self._checked = -1  # where the lines of an incomplete head have been checked to, or -1 before the first look
+        self._body: BodyDecoder | None = None
+        self.keep_alive = True
+        self.expects_continue = False
+        self.length = 0
+        self.trailers: Headers | None = None  # of the chunked body last read to its end
+
+    def feed(self, data: bytes) -> None:
+        """Takes the bytes that came next."""
+        if self._at == len(self._buffer):
+            self._buffer = data
+            self._at = 0
+            self._checked = -1
+        else:
+            self._drop_read()
+            self._buffer += data
+
+    @property
+    def pending(self) -> int:
+        """Number of bytes that were fed and not read yet."""
+        return len(self._buffer) - self._at
+
+    @property
+    def in_body(self) -> bool:
+        """True from a head that announces a body to the last byte of that body."""
+        return self._body is not None
+
+    def read_head(self) -> Request | None:
+        """The next request, or None until its head is complete. Raises ProtocolError."""
+        buffer = self._buffer
+        at = self._at
+        if at == len(buffer):
+            return None
+        if self._checked >= 0:
+            # Not the first look: the lines up to `_checked` are fine, so a head is whole when the empty line is there.
+            if buffer.find(b"\r\n\r\n", max(at, self._checked - 2)) < 0:
+                self._checked = check_lines(buffer, at, self._checked, self._limits)
+                return None
+        elif buffer[at] == 0x0D:
+            # RFC 9112 section 2.2: empty lines before a request line are passed over.
+            while buffer.startswith(b"\r\n", at):
+                at += 2
+            self._at = at
+            if buffer[at:] in (b"", b"\r"):
+                return None
+        scanned = scan_head(buffer, at, self._limits)
+        if scanned is None:
+            self._checked = check_lines(buffer, at, max(at, self._checked), self._limits)
+            return None
+        request, end, length, self.keep_alive, self.expects_continue = scanned
+        self._at = end
+        self._checked = -1
+        self.length = length
+        if length:
+            # How long it may be, the endpoint says: `limit_body` follows before the first piece is read.
+            self._body = ChunkedBody(self._limits, self._limits.body) if length == CHUNKED else LengthBody(length)
+        return request
+
+    def limit_body(self, max_body: int) -> None:
+        """Sets what the coming body may hold. Raises ProtocolError 413 if its Content-Length says more."""
+        if self.length == CHUNKED:
+            self._body = ChunkedBody(self._limits, max_body)
+        elif self.length > max_body:
+            raise ProtocolError(413, "body-too-large", f"the body is longer than {max_body} bytes")
+
+    def read_body(self) -> bytes:
+        """The bytes of the body that are here; empty if none are. Ends `in_body` with the last and sets `trailers`.
+
+        Raises ProtocolError.
+        """
+        body = self._body
+        assert body is not None
+        piece, self._at = body.decode(self._buffer, self._at)
+        if body.done:
+            self.trailers = body.trailers
+            self._body = None
+        return piece
+
+    def _drop_read(self) -> None:
+        if self._at:
+            self._buffer = self._buffer[self._at :]
+            if self._checked >= 0:
+                self._checked -= self._at
+            self._at = 0

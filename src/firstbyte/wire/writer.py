@@ -1,0 +1,160 @@
+"""Responses to bytes: the head, and the framing that tells the peer where the body ends (RFC 9112 section 6.3).
+
+A plain response (bytes, no header but Content-Type) is a prefix rendered once per status and type, a length and a tail
+rendered once a second. All others go the long way through `encode_head`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from firstbyte.errors import ResponseError
+from firstbyte.http.response import FileBody, Response
+from firstbyte.http.status import has_body, phrase
+
+SERVER = "firstbyte"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Ending(IntEnum):
+    """How the peer knows where the body ends."""
+
+    NONE = 0
+    """There is no body: HEAD, 204, 304."""
+    LENGTH = 1
+    """Content-Length says."""
+    CHUNKED = 2
+    """The last chunk says."""
+    CLOSE = 3
+    """The connection's end says: a body of unknown length for an HTTP/1.0 client."""
+
+
+class Head(NamedTuple):
+    """An encoded response head and what follows it. `length` is that of the body in bytes where `ending` is LENGTH."""
+
+    data: bytes
+    ending: Ending
+    length: int
+    keep_alive: bool
+
+
+class Tails:
+    """The last lines of a head for one second: Date, and what the head says of the connection."""
+
+    __slots__ = ("close", "date", "keep", "keep_old")
+
+    def __init__(self, date: str) -> None:
+        self.date = date
+        self.keep = f"\r\nDate: {date}\r\n\r\n".encode("ascii")  # HTTP/1.1 persists unless told otherwise
+        self.keep_old = f"\r\nDate: {date}\r\nConnection: keep-alive\r\n\r\n".encode("ascii")
+        self.close = f"\r\nDate: {date}\r\nConnection: close\r\n\r\n".encode("ascii")
+
+    def of(self, keep_alive: bool, minor: int) -> bytes:
+        """The tail for a connection that stays or does not, and a client of HTTP/1.`minor`."""
+        if not keep_alive:
+            return self.close
+        return self.keep if minor else self.keep_old
+
+
+def encode_plain(response: Response, body: bytes, tail: bytes) -> bytes | None:
+    """Head and body of a response whose only header is its Content-Type; None for a status that has no body."""
+    key = (response.status, response.content_type)
+    prefix = _prefixes.get(key)
+    if prefix is None:
+        prefix = _prefix(response.status, response.content_type)
+        if prefix is None:
+            return None
+    return b"%b%d%b%b" % (prefix, len(body), tail, body)
+
+
+def encode_head(response: Response, method: str, minor: int, keep_alive: bool, tails: Tails) -> Head:
+    """The head of any response to a request of `method` from a client of HTTP/1.`minor`, and how its body ends.
+
+    Raises ResponseError for a header that is the server's to write, or a Content-Length that the body belies.
+    """
+    status = response.status
+    body = response.body
+    length: int | None = None
+    if isinstance(body, bytes):
+        length = len(body)
+    elif isinstance(body, FileBody):
+        length = body.count
+    lines = [f"HTTP/1.1 {status} {phrase(status)}"]
+    server = f"Server: {SERVER}"
+    date = None
+    for name, value in response.headers.items():
+        lowered = name.lower()
+        if lowered == "content-length":
+            length = _given_length(value, length, method, status)
+            continue
+        if lowered == "connection":
+            if value.strip().lower() == "close":
+                keep_alive = False
+                continue
+            raise ResponseError(f"the header Connection: {value} is the server's to write; only close may be asked for")
+        if lowered in _SERVERS_OWN:
+            raise ResponseError(f"the header {name} is the server's to write")
+        if lowered == "server":
+            server = f"{name}: {value}"
+        elif lowered == "date":
+            date = value
+        else:
+            lines.append(f"{name}: {value}")
+    if server:
+        lines.insert(1, server)
+
+    ending = Ending.NONE
+    if not has_body(status):
+        if length and status != 304:
+            raise ResponseError(f"a {status} response has no body, but {length} bytes were given")
+        if length is not None and status == 304 and "content-length" in response.headers:
+            lines.append(f"Content-Length: {length}")
+    elif length is not None:
+        lines.append(f"Content-Length: {length}")
+        ending = Ending.LENGTH
+    elif minor:
+        lines.append("Transfer-Encoding: chunked")
+        ending = Ending.CHUNKED
+    else:
+        keep_alive = False
+        ending = Ending.CLOSE
+    if method == "HEAD":
+        ending = Ending.NONE
+    if date is None:
+        data = "\r\n".join(lines).encode("latin-1") + tails.of(keep_alive, minor)
+    else:
+        data = "\r\n".join(lines).encode("latin-1") + Tails(date).of(keep_alive, minor)
+    return Head(data, ending, length or 0, keep_alive)
+
+
+def encode_chunk(piece: bytes) -> bytes:
+    """One chunk; `piece` is not empty, since an empty chunk ends the body (RFC 9112 section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+_prefixes: dict[tuple[int, str | None], bytes] = {}
+
+
+def _prefix(status: int, content_type: str | None) -> bytes | None:
+    if not has_body(status):
+        return None
+    kind = f"Content-Type: {content_type}\r\n" if content_type is not None else ""
+    prefix = f"HTTP/1.1 {status} {phrase(status)}\r\nServer: {SERVER}\r\n{kind}Content-Length: ".encode("latin-1")
+    if len(_prefixes) < 1024:  # a program uses few; one that makes types up must not fill the memory
+        _prefixes[status, content_type] = prefix
+    return prefix
+
+
+def _given_length(value: str, length: int | None, method: str, status: int) -> int:
+    """A Content-Length that the handler wrote: it must be true, except where there is no body to compare it with."""
+    if not (value.isascii() and value.isdigit()):
+        raise ResponseError(f"Content-Length: {value} is not a plain decimal number")
+    given = int(value)
+    if length is not None and given != length and not (length == 0 and (method == "HEAD" or status == 304)):
+        raise ResponseError(f"Content-Length says {given} bytes, but the body has {length}")
+    return given
+
+
+_SERVERS_OWN = frozenset(("transfer-encoding", "keep-alive", "upgrade", "te", "trailer", "proxy-connection"))
