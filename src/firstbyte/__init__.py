@@ -1,3 +1,28 @@
-"""firstbyte."""
+"""A web server, micro framework and HTTP client that its users can see through, written from the socket up."""
+
+from firstbyte.app.application import App
+from firstbyte.engine.server import Server
+from firstbyte.engine.timeouts import Timeouts
+from firstbyte.errors import FirstbyteError, HTTPError
+from firstbyte.http.handler import Endpoint, Handler
+from firstbyte.http.headers import Headers
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+from firstbyte.wire.limits import Limits
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "App",
+    "Endpoint",
+    "FirstbyteError",
+    "HTTPError",
+    "Handler",
+    "Headers",
+    "Limits",
+    "Request",
+    "Response",
+    "Server",
+    "Timeouts",
+    "__version__",
+]

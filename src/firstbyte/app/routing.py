@@ -187,6 +187,11 @@ class Router(Generic[T]):
     def __init__(self) -> None:
         self.static: dict[str, T] = {}  # by raw path: looked up before anything is decoded
         self._root: _Node[T] = _Node()
+        self._values: list[T] = []
+
+    def values(self) -> list[T]:
+        """Every value that was added."""
+        return self._values
 
     def at(self, pattern: Pattern, make: Callable[[], T]) -> T:
         """The value at the place of `pattern`, made if there is none. Raises RouteError for other parameter names."""
@@ -197,6 +202,7 @@ class Router(Generic[T]):
         if node.value is None:
             node.value = make()
             node.names = names
+            self._values.append(node.value)
         elif node.names != names:
             raise RouteError(
                 f"the path {pattern.text!r} is that of another route with other parameter names: {', '.join(node.names)}"

@@ -1,0 +1,37 @@
+"""The command line: `firstbyte COMMAND`, and `python -m firstbyte` for a folder."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from firstbyte.cli.commands import cli
+from firstbyte.errors import ConfigurationError
+
+__all__ = ["main"]
+
+
+def main(folder_by_default: bool = False) -> int:
+    """Runs the command that sys.argv names and returns the exit code: 0, 1 for what cannot work, 2 for wrong usage.
+
+    With `folder_by_default` a command line that names no command is one of `firstbyte serve`.
+    """
+    arguments = sys.argv[1:]
+    if folder_by_default and not (arguments and arguments[0] in {*cli.commands, "--help", "--version"}):
+        arguments = ["folder", *arguments]
+    try:
+        return int(cli.main(arguments, prog_name="firstbyte", standalone_mode=False) or 0)
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except ConfigurationError as error:
+        click.secho(f"firstbyte: {error}", err=True, fg="red")
+        return 1

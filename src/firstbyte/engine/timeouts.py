@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import inf
+from typing import Any
+
+
+def _timeout(default: float, doc: str) -> Any:
+    """A field with its meaning, which the command line shows as help."""
+    return field(default=default, metadata={"doc": doc})
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,25 +19,18 @@ class Timeouts:
     They are checked once a `tick`, so each may last that much longer. Raises ValueError for one that is not above zero.
     """
 
-    head: float = 20.0
-    """From the first byte of a head to its last, and from accept to the first byte; Apache's RequestReadTimeout. 408."""
-    body: float = 60.0
-    """Between two arrivals of body bytes; nginx's client_body_timeout. 408."""
-    write: float = 60.0
-    """Between two moments when a waiting response gets further; nginx's send_timeout."""
-    keep_alive: float = 75.0
-    """Between two requests; nginx's keepalive_timeout."""
-    linger: float = 5.0
-    """For a peer to read an early answer while it is still sending; nginx's lingering_timeout."""
-    drain: float = 30.0
-    """For running requests when the server is asked to stop; gunicorn's graceful_timeout."""
-    drain_idle: float = 0.25
-    """How long an idle connection is kept when the server stops, for a request that is already on its way."""
+    head: float = _timeout(20.0, "From the first byte of a head to its last, and from accept to the first byte; Apache's RequestReadTimeout. 408.")
+    body: float = _timeout(60.0, "Between two arrivals of body bytes; nginx's client_body_timeout. 408.")
+    write: float = _timeout(60.0, "Between two moments when a waiting response gets further; nginx's send_timeout.")
+    keep_alive: float = _timeout(75.0, "Between two requests; nginx's keepalive_timeout.")
+    linger: float = _timeout(5.0, "For a peer to read an early answer while it is still sending; nginx's lingering_timeout.")
+    drain: float = _timeout(30.0, "For running requests when the server is asked to stop; gunicorn's graceful_timeout.")
+    drain_idle: float = _timeout(0.25, "How long an idle connection is kept when the server stops, for a request that is already on its way.")
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if not getattr(self, field.name) > 0:
-                raise ValueError(f"timeout {field.name} is {getattr(self, field.name)} s: it must be above zero")
+        for each in fields(self):
+            if not getattr(self, each.name) > 0:
+                raise ValueError(f"timeout {each.name} is {getattr(self, each.name)} s: it must be above zero")
 
     @property
     def tick(self) -> float:

@@ -1,0 +1,8 @@
+"""`python -m firstbyte [PORT]`: serves a folder, as `python -m http.server` does; every command of `firstbyte` works too."""
+
+import sys
+
+from firstbyte.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(folder_by_default=True))

@@ -1,0 +1,358 @@
+"""The App: routes, middleware and error handlers, composed into endpoints once, when the first request comes."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from firstbyte.app.calls import Middleware, annotations_of, bind, check_middleware, place, refuse_async, wrap
+from firstbyte.app.mounts import Mount
+from firstbyte.app.pages import debug_response, error_response
+from firstbyte.app.results import to_response
+from firstbyte.app.routing import Pattern, Router, allow, slash_toggled
+from firstbyte.errors import ConfigurationError, HTTPError, RouteError
+from firstbyte.http.handler import Call, Endpoint, Handler
+from firstbyte.http.headers import TOKEN
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+
+logger = logging.getLogger("firstbyte.app")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+ErrorHandler = Callable[[Request, Exception], Any]
+
+
+class Route(NamedTuple):
+    """One route as it was added."""
+
+    pattern: Pattern
+    methods: tuple[str, ...]
+    function: Callable[..., Any]
+    name: str
+    middleware: tuple[Middleware, ...]
+    max_body: int | None
+
+
+class App:
+    """Routes requests to functions.
+
+    `debug` shows tracebacks to the client. `trailing_slash` is what becomes of a path that only a slash at its end
+    keeps from a route: "redirect" (308) sends the client to the route, "ignore" answers there, "strict" is a 404.
+    Routes, middleware and error handlers can be added until the first request; it is a `Handler`.
+    """
+
+    def __init__(
+        self, *, debug: bool = False, trailing_slash: Literal["redirect", "ignore", "strict"] = "redirect"
+    ) -> None:
+        if trailing_slash not in ("redirect", "ignore", "strict"):
+            raise ConfigurationError(f"trailing_slash is redirect, ignore or strict, not {trailing_slash!r}")
+        self.debug = debug
+        self.trailing_slash = trailing_slash
+        self.routes: list[Route] = []
+        self._methods: Router[dict[str, Route]] = Router()
+        self._by_name: dict[str, Route] = {}
+        self._middleware: list[Middleware] = []
+        self._mounts: list[Mount] = []
+        self._on_status: dict[int, ErrorHandler] = {}
+        self._on_type: dict[type[Exception], ErrorHandler] = {}
+        self._built: _Built | None = None
+
+    # -- what it consists of
+
+    def route(
+        self,
+        path: str,
+        methods: Sequence[str] = ("GET",),
+        *,
+        name: str | None = None,
+        middleware: Sequence[Middleware] = (),
+        max_body: int | None = None,
+    ) -> Callable[[Function], Function]:
+        """Decorator: the function answers requests of these methods to this path. See `add_route`."""
+
+        def decorate(function: Function) -> Function:
+            self.add_route(path, function, methods, name=name, middleware=middleware, max_body=max_body)
+            return function
+
+        return decorate
+
+    def get(self, path: str, **options: Any) -> Callable[[Function], Function]:
+        """Decorator: `route` for GET; HEAD is answered with it too."""
+        return self.route(path, ("GET",), **options)
+
+    def post(self, path: str, **options: Any) -> Callable[[Function], Function]:
+        """Decorator: `route` for POST."""
+        return self.route(path, ("POST",), **options)
+
+    def put(self, path: str, **options: Any) -> Callable[[Function], Function]:
+        """Decorator: `route` for PUT."""
+        return self.route(path, ("PUT",), **options)
+
+    def patch(self, path: str, **options: Any) -> Callable[[Function], Function]:
+        """Decorator: `route` for PATCH."""
+        return self.route(path, ("PATCH",), **options)
+
+    def delete(self, path: str, **options: Any) -> Callable[[Function], Function]:
+        """Decorator: `route` for DELETE."""
+        return self.route(path, ("DELETE",), **options)
+
+    def add_route(
+        self,
+        path: str,
+        function: Callable[..., Any],
+        methods: Sequence[str] = ("GET",),
+        *,
+        name: str | None = None,
+        middleware: Sequence[Middleware] = (),
+        max_body: int | None = None,
+    ) -> None:
+        """Has `function` answer requests of these methods to this path.
+
+        `name` (default: the function's) is what `url_for` takes; `middleware` goes around this route alone, inside the
+        app's; `max_body` is in bytes. Raises RouteError if another route has the path and a method, or the name, and if
+        the function does not take what the path gives.
+        """
+        if isinstance(methods, str) or not methods:
+            raise RouteError(f"{place(function)}: methods is a list of names such as ['GET'], not {methods!r}")
+        for method in methods:
+            if TOKEN.fullmatch(method) is None or method != method.upper():
+                raise RouteError(f"{place(function)}: {method!r} is no method: write it in capitals")
+        for around in middleware:
+            check_middleware(around)
+        pattern = Pattern(path, annotations_of(function))
+        bind(function, pattern)  # to refuse here, where the traceback shows the route, what cannot be called
+        route_name = name or getattr(function, "__name__", "")
+        route = Route(pattern, tuple(methods), function, route_name, tuple(middleware), max_body)
+        taken = self._methods.at(pattern, dict)
+        for method in methods:
+            if method in taken:
+                other = taken[method].function
+                raise RouteError(f"{method} {path} is the route of both {place(other)} and {place(function)}")
+        if name is not None and name in self._by_name:
+            other = self._by_name[name].function
+            raise RouteError(f"the name {name!r} is that of both {place(other)} and {place(function)}")
+        for method in methods:
+            taken[method] = route
+        if route_name:
+            self._by_name.setdefault(route_name, route)
+        self.routes.append(route)
+        self._built = None
+
+    def middleware(self, function: Middleware) -> Middleware:
+        """Decorator: a generator function of the request goes around everything; the first one added is outermost.
+
+        It sees the request before its one `yield` and the response as the value of it; what it returns is sent instead.
+        An HTTPError, and an error that has a handler, has become a response by then; any other is thrown in there.
+        """
+        check_middleware(function)
+        self._middleware.append(function)
+        self._built = None
+        return function
+
+    def error(self, kind: int | type[Exception]) -> Callable[[Function], Function]:
+        """Decorator: the function of the request and the error answers a status (404) or a type of exception.
+
+        The most specific type wins; the handler of a status also answers the app's own 404, 405 and 500.
+        """
+
+        def decorate(function: Function) -> Function:
+            refuse_async(function, "error handler")
+            if isinstance(kind, int):
+                _once(self._on_status, kind, function)
+            elif isinstance(kind, type) and issubclass(kind, Exception):
+                _once(self._on_type, kind, function)
+            else:
+                raise ConfigurationError(f"{place(function)}: an error handler is for a status or an exception, not {kind!r}")
+            return function
+
+        return decorate
+
+    def mount(self, prefix: str, handler: Handler) -> None:
+        """Gives every path below `prefix` that no route of this app takes to another handler; the longest prefix wins.
+
+        The handler sees the path without the prefix. This app's middleware and error handlers go around it.
+        """
+        self._mounts.append(Mount(prefix, handler))
+        self._mounts.sort(key=lambda mount: -len(mount.prefix))
+        self._built = None
+
+    def url_for(self, name: str, /, **values: Any) -> str:
+        """The path of the route of that name with these parameters. Raises LookupError."""
+        route = self._by_name.get(name)
+        if route is None:
+            raise LookupError(f"no route has the name {name!r}: there are {', '.join(sorted(self._by_name)) or 'none'}")
+        return route.pattern.url(values)
+
+    # -- answering
+
+    def resolve(self, request: Request) -> Endpoint:
+        """See `Handler.resolve`."""
+        built = self._built or self._build()
+        methods = built.static.get(request.raw_path)
+        if methods is None:
+            return self._resolve_path(built, request)
+        return methods.get(request.method) or methods["*"]
+
+    def _resolve_path(self, built: _Built, request: Request) -> Endpoint:
+        path = request.raw_path
+        try:
+            found = built.router.find(path)
+        except ValueError:
+            return built.bad_path
+        if found is not None:
+            methods, request.path_params = found
+            return methods.get(request.method) or methods["*"]
+        if path == "*":
+            return built.asterisk
+        if self.trailing_slash != "strict" and path != "/" and (found := built.router.find(slash_toggled(path))):
+            if self.trailing_slash == "redirect":
+                return built.redirect
+            methods, request.path_params = found
+            return methods.get(request.method) or methods["*"]
+        for mount in self._mounts:
+            if mount.matches(path):
+                return mount.resolve(request)
+        return built.not_found
+
+    def _build(self) -> _Built:
+        """Composes every endpoint; again after something was added."""
+        router: Router[dict[str, Endpoint]] = Router()
+        for route in self.routes:
+            endpoint = Endpoint(
+                self._composed(bind(route.function, route.pattern), route.middleware),
+                name=getattr(route.function, "__qualname__", route.name),
+                max_body=route.max_body,
+            )
+            methods = router.at(route.pattern, dict)
+            for method in route.methods:
+                methods[method] = endpoint
+        for methods in router.values():
+            if "GET" in methods:
+                methods.setdefault("HEAD", methods["GET"])
+            allowed = allow(methods)
+            methods.setdefault("OPTIONS", self._fixed(_options(allowed), "OPTIONS"))
+            methods["*"] = self._fixed(_method_not_allowed(allowed), "405")
+        for mount in self._mounts:
+            mount.compose = self._composed
+        self._built = _Built(
+            router.static,
+            router,
+            self._fixed(_not_found, "404"),
+            self._fixed(_bad_path, "400"),
+            self._fixed(_redirect, "308"),
+            self._fixed(_options(allow({route_method for route in self.routes for route_method in route.methods})), "*"),
+        )
+        return self._built
+
+    def _fixed(self, call: Call, name: str) -> Endpoint:
+        """An endpoint for an answer that needs no body."""
+        return Endpoint(self._composed(call, ()), name=name, streams_body=True)
+
+    def _composed(self, call: Call, middleware: Sequence[Middleware]) -> Call:
+        """`call` with error handling, the given middleware, the app's, and a last error handling around them all."""
+
+        def inner(request: Request) -> Response:
+            try:
+                return call(request)
+            except Exception as error:
+                response = self._handled(request, error)
+                if response is None:
+                    raise
+                return response
+
+        around = [*self._middleware, *middleware]
+        outer = wrap(inner, around)
+
+        def answer(request: Request) -> Response:
+            try:
+                return outer(request)
+            except Exception as error:
+                return self._unhandled(request, error)
+
+        return answer
+
+    def _handled(self, request: Request, error: Exception) -> Response | None:
+        """The answer of the error's own handler, or of HTTPError itself; None if it has none."""
+        handler: ErrorHandler | None = None
+        if isinstance(error, HTTPError):
+            handler = self._on_status.get(error.status)
+        for kind in type(error).__mro__:
+            if handler is None:
+                handler = self._on_type.get(kind)  # type: ignore[arg-type]  # only exceptions are in it
+        if handler is None and not isinstance(error, HTTPError):
+            return None
+        if handler is not None:
+            response = to_response(handler(request, error), request)
+            if isinstance(error, HTTPError) and response.status == 200:
+                response.status = error.status  # a page for a 404 is a 404 unless it says otherwise
+        else:
+            assert isinstance(error, HTTPError)
+            response = error_response(request, error.status, error.detail)
+        if isinstance(error, HTTPError):
+            for name, value in error.headers.items():
+                response.headers.setdefault(name, value)
+        return response
+
+    def _unhandled(self, request: Request, error: Exception) -> Response:
+        """The last resort: what a middleware raised, or a fault of the program. Logged once, with its id."""
+        identifier = secrets.token_hex(4)
+        try:
+            response = self._handled(request, error)
+            if response is not None:
+                return response
+            logger.error("500 id %s: %s %s failed", identifier, request.method, request.target, exc_info=error)
+            if self.debug:
+                return debug_response(request, error, identifier)
+            handler = self._on_status.get(500)
+            if handler is not None:
+                response = to_response(handler(request, error), request)
+                response.status = 500 if response.status == 200 else response.status
+                return response
+        except Exception:
+            logger.exception("500 id %s: the error handler failed on %r", identifier, error)
+        return error_response(request, 500, f"The server has logged what went wrong as {identifier}.")
+
+
+class _Built(NamedTuple):
+    """The endpoints of an app."""
+
+    static: dict[str, dict[str, Endpoint]]
+    router: Router[dict[str, Endpoint]]
+    not_found: Endpoint
+    bad_path: Endpoint
+    redirect: Endpoint
+    asterisk: Endpoint
+
+
+def _once(table: dict[Any, ErrorHandler], kind: Any, function: ErrorHandler) -> None:
+    if kind in table:
+        raise ConfigurationError(f"{place(table[kind])} and {place(function)} both handle the error {kind!r}")
+    table[kind] = function
+
+
+def _not_found(request: Request) -> Response:
+    raise HTTPError(404, f"nothing is at {request.path}")
+
+
+def _bad_path(request: Request) -> Response:
+    return Response(request.path)  # raises HTTPError 400 that says what is wrong with it
+
+
+def _redirect(request: Request) -> Response:
+    path = slash_toggled(request.root_path + request.raw_path)
+    if path.startswith("//"):
+        raise HTTPError(404)  # as a Location it would be another host's
+    return Response.redirect(f"{path}?{request.raw_query}" if request.raw_query else path, 308)
+
+
+def _options(allowed: str) -> Call:
+    return lambda request: Response(b"", 204, {"Allow": allowed})
+
+
+def _method_not_allowed(allowed: str) -> Call:
+    def call(request: Request) -> Response:
+        raise HTTPError(405, f"{request.method} is not allowed here: {allowed} are", {"Allow": allowed})
+
+    return call

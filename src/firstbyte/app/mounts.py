@@ -1,0 +1,49 @@
+"""Other handlers below a prefix of an app's paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from firstbyte.app.calls import Middleware
+from firstbyte.errors import RouteError
+from firstbyte.http.handler import Call, Endpoint, Handler
+from firstbyte.http.request import Request
+
+_REMEMBERED = 10_000  # endpoints of the mounted handler whose composed form is kept
+
+
+class Mount:
+    """A handler that answers below `prefix` ("/blog", or "/" for everything). Raises RouteError for a bad prefix."""
+
+    def __init__(self, prefix: str, handler: Handler) -> None:
+        if not prefix.startswith("/") or "{" in prefix or (prefix != "/" and prefix.endswith("/")):
+            raise RouteError(f"the prefix {prefix!r} of a mount must begin with / and not end with it, without parameters")
+        if not callable(getattr(handler, "resolve", None)):
+            raise RouteError(f"what is mounted at {prefix} must be a Handler, with resolve(request), not {handler!r}")
+        self.prefix = "" if prefix == "/" else prefix
+        self._handler = handler
+        self.compose: Callable[[Call, Sequence[Middleware]], Call]  # set by the app when it is built
+        self._composed: dict[Endpoint, Endpoint] = {}
+
+    def matches(self, raw_path: str) -> bool:
+        """True for a path below the prefix."""
+        return raw_path.startswith(self.prefix) and raw_path[len(self.prefix) :][:1] in ("", "/")
+
+    def resolve(self, request: Request) -> Endpoint:
+        """The mounted handler's endpoint with the app's middleware and error handling around it."""
+        request.move_to_mount(self.prefix)
+        inner = self._handler.resolve(request)
+        endpoint = self._composed.get(inner)
+        if endpoint is None:
+            endpoint = Endpoint(
+                self.compose(inner.call, ()),
+                name=inner.name,
+                is_async=inner.is_async,
+                streams_body=inner.streams_body,
+                max_body=inner.max_body,
+                pace=inner.pace,
+            )
+            if len(self._composed) >= _REMEMBERED:
+                self._composed.clear()
+            self._composed[inner] = endpoint
+        return endpoint

@@ -1,0 +1,109 @@
+"""Error answers: a page for people, a JSON problem (RFC 9457) for programs, and the debug page of development."""
+
+from __future__ import annotations
+
+import html
+import linecache
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from firstbyte.http.media import accepts
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+from firstbyte.http.status import phrase
+
+_PROBLEM = "application/problem+json"
+_CONTEXT = 5  # source lines shown on either side of the one that failed
+
+
+def error_response(request: Request, status: int, detail: str = "") -> Response:
+    """The answer for `status` in the form that the client prefers: HTML if it asks for it, else a JSON problem."""
+    title = phrase(status) or "Error"
+    if wants_html(request):
+        text = f"<p>{html.escape(detail)}</p>" if detail else ""
+        return Response.html(_PAGE.format(title=f"{status} {title}", style=_STYLE, body=f"<h1>{status} {title}</h1>{text}"), status)
+    problem: dict[str, object] = {"type": "about:blank", "title": title, "status": status}
+    if detail:
+        problem["detail"] = detail
+    return Response.json(problem, status, media_type=_PROBLEM)
+
+
+def wants_html(request: Request) -> bool:
+    """True if the client prefers a page to JSON, as browsers do; a client that takes anything gets JSON."""
+    return accepts(request.headers.get_joined("accept"), (_PROBLEM, "application/json", "text/html")) == "text/html"
+
+
+def debug_response(request: Request, error: BaseException, identifier: str) -> Response:
+    """The traceback as a page with the source around each line and what was asked, or as plain text by Accept."""
+    if not wants_html(request):
+        text = "".join(traceback.format_exception(error))
+        return Response(f"500 {phrase(500)} ({identifier})\n\n{text}", 500)
+    name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    frames = "".join(_frame(*entry) for entry in reversed(_entries(error.__traceback__)))
+    fields = "".join(
+        f"<tr><th>{html.escape(field)}<td>{html.escape(_hidden(field, value))}" for field, value in request.headers.items()
+    )
+    chain = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    cause = f"<p>It came out of <b>{html.escape(repr(chain))}</b></p>" if chain is not None else ""
+    body = (
+        f"<h1>{html.escape(name)}</h1><p class=message>{html.escape(str(error))}</p>{cause}"
+        f"<p><code>{html.escape(request.method)} {html.escape(request.target)}</code> · id {identifier}</p>"
+        f"{frames}<h2>Request</h2><table>{fields}</table>"
+        "<p class=note>This page is shown because the app runs in debug mode; without it the client sees only the id.</p>"
+    )
+    return Response.html(_PAGE.format(title=html.escape(f"{name}: {error}"), style=_STYLE, body=body), 500)
+
+
+def _entries(trace: TracebackType | None) -> list[tuple[str, int, str, dict[str, object]]]:
+    entries = []
+    for frame, line in traceback.walk_tb(trace):
+        entries.append((frame.f_code.co_filename, line, frame.f_code.co_qualname, frame.f_locals))
+    return entries
+
+
+def _frame(file: str, line: int, function: str, names: dict[str, object]) -> str:
+    rows = []
+    for number in range(max(1, line - _CONTEXT), line + _CONTEXT + 1):
+        source = linecache.getline(file, number)
+        if source:
+            mark = " class=here" if number == line else ""
+            rows.append(f"<tr{mark}><th>{number}<td><pre>{html.escape(source.rstrip())}</pre>")
+    local = "".join(
+        f"<tr><th>{html.escape(name)}<td><pre>{html.escape(_hidden(name, _short(value)))}</pre>" for name, value in names.items()
+    )
+    ours = Path(__file__).parent.parent
+    state = "" if Path(file).is_relative_to(ours) else " open"
+    return (
+        f"<details{state}><summary><b>{html.escape(function)}</b> {html.escape(file)}:{line}</summary>"
+        f"<table class=source>{''.join(rows)}</table>"
+        f"<details><summary>{len(names)} local names</summary><table>{local}</table></details></details>"
+    )
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 - a broken __repr__ must not hide the error that is being shown
+        text = f"<repr failed: {error!r}>"
+    return text if len(text) <= 300 else text[:300] + "…"
+
+
+def _hidden(name: str, text: str) -> str:
+    """`text`, unless its name says that it is a secret: debug pages end up in screenshots."""
+    lowered = name.lower()
+    secret = any(part in lowered for part in ("authorization", "cookie", "password", "secret", "token", "api_key", "api-key"))
+    return "(hidden)" if secret else text
+
+
+_STYLE = """
+:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:4rem auto;padding:0 1.5rem}
+h1{font-weight:600;margin-bottom:.5rem}.message{font-size:1.2rem}table{border-collapse:collapse;font-size:.85rem;width:100%}
+th{text-align:right;font-weight:400;opacity:.6;padding:0 1rem 0 0;vertical-align:top;white-space:nowrap;width:1%}
+pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}summary{cursor:pointer;padding:.4rem 0}
+details{border-top:1px solid #8884;padding-left:.5rem}.here{background:#f5a62340}.note{opacity:.6}
+"""
+_PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    "<title>{title}</title><style>{style}</style>{body}</html>\n"
+)

@@ -1,0 +1,69 @@
+"""The commands, each a few lines: they read options, find a handler and serve it."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from firstbyte import __version__
+from firstbyte.cli.load import load_app
+from firstbyte.cli.options import server_options
+from firstbyte.cli.serving import serve
+from firstbyte.errors import ConfigurationError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(
+    __version__, "-V", "--version", message=f"firstbyte %(version)s, plain Python, {platform.python_version()}"
+)
+def cli() -> None:
+    """A web server, micro framework and HTTP client that you can see through."""
+
+
+@cli.command()
+@click.argument("app")
+@server_options
+def run(app: str, **options: Any) -> int:
+    """Serve the app that APP names: module:app, or file.py:app (":app" may be left out)."""
+    return serve(load_app(app), app, **options)
+
+
+@cli.command()
+@click.option("--client", is_flag=True, help="Run the client side against a demo that is being served.")
+@click.argument("url", required=False)
+@click.option("--database", type=click.Path(dir_okay=False), help="SQLite file of the tasks; a temporary one by default.")
+@server_options
+def demo(client: bool, url: str | None, database: str | None, **options: Any) -> int:
+    """Serve the demo, a small site and its tasks API; with --client, walk through the one at URL."""
+    if client:
+        from firstbyte.demo.client import run_client
+
+        return run_client(url or f"http://{options['host']}:{options['port']}", click.get_text_stream("stdout"))
+    if url is not None:
+        raise click.UsageError("a URL goes with --client")
+    from firstbyte.demo.tasks import create_app
+
+    with tempfile.TemporaryDirectory(prefix="firstbyte-demo-") as folder:
+        return serve(create_app(database or Path(folder) / "tasks.sqlite3"), "the tasks demo", **options)
+
+
+@cli.command()
+@click.argument("port", type=click.IntRange(0, 65535), default=8000)
+@click.option("-b", "--bind", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
+@click.option("-d", "--directory", default=".", show_default=True, metavar="DIRECTORY", help="Folder to serve.")
+@server_options(address=False)
+def folder(port: int, bind: str, directory: str, **options: Any) -> int:
+    """Serve a folder on PORT; this is what `python -m firstbyte PORT` runs."""
+    from firstbyte.app.application import App
+    from firstbyte.files.static import StaticFiles
+
+    path = Path(directory)
+    if not path.is_dir():
+        raise ConfigurationError(f"there is no folder {directory}: name one with --directory")
+    app = App()
+    app.mount("/", StaticFiles(path, listing=True))
+    return serve(app, f"the folder {path.resolve()}", host=bind, port=port, unix=None, **options)

@@ -1,0 +1,93 @@
+"""Finds the app that a command line names, and says in one line why it cannot."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+
+from firstbyte.errors import AppLoadError, ConfigurationError
+from firstbyte.http.handler import Handler
+
+_DEFAULT = "app"
+
+
+def load_app(name: str) -> Handler:
+    """The handler at "module:attribute" or "file.py:attribute"; the attribute may be dotted and is "app" if left out.
+
+    The current folder, or the file's, comes first on the module path. Raises AppLoadError with what to do about it; an
+    exception of the module itself is printed with its traceback first.
+    """
+    place, _, attribute = name.rpartition(":") if ":" in name else (name, "", "")
+    is_file = place.endswith(".py") or "/" in place
+    module = _load_file(place) if is_file else _load_module(place)
+    found: Any = module
+    for part in (attribute or _DEFAULT).split("."):
+        if not hasattr(found, part):
+            raise AppLoadError(f"{place} has no {attribute or _DEFAULT!r}{_others(module, place)}")
+        found = getattr(found, part)
+    if not callable(getattr(found, "resolve", None)):
+        raise AppLoadError(
+            f"{place}:{attribute or _DEFAULT} is {type(found).__name__}, which firstbyte cannot serve: it must be an App "
+            "or another Handler, an object with resolve(request)"
+        )
+    handler: Handler = found
+    return handler
+
+
+def _load_module(name: str) -> ModuleType:
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise AppLoadError(
+                f"there is no module {error.name!r} in {Path.cwd()} nor installed: is the name right, and the folder?"
+            ) from None
+        raise _failed(name, error) from None
+    except (ValueError, TypeError):
+        raise AppLoadError(f"{name!r} is no module name: write module:app or file.py:app") from None
+    except (Exception, SystemExit) as error:
+        raise _failed(name, error) from None
+
+
+def _load_file(place: str) -> ModuleType:
+    path = Path(place)
+    if not path.is_file():
+        raise AppLoadError(f"there is no file {place}")
+    sys.path.insert(0, str(path.parent.resolve()))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise AppLoadError(f"{place} is no Python file: its name must end with .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # as an import would: dataclasses and pickle look there
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise _failed(place, error) from None
+    return module
+
+
+def _failed(place: str, error: BaseException) -> AppLoadError:
+    """The error for a module that raised; its traceback is printed from the user's first line on."""
+    if not isinstance(error, ConfigurationError):
+        lines = traceback.TracebackException.from_exception(error)
+        for index, frame in enumerate(lines.stack):
+            if frame.filename != __file__ and "importlib" not in frame.filename:
+                del lines.stack[:index]
+                break
+        click.echo("".join(lines.format()), err=True, nl=False)
+    return AppLoadError(f"{place} cannot be imported: {type(error).__name__}: {error}")
+
+
+def _others(module: ModuleType, place: str) -> str:
+    names = [name for name, value in vars(module).items() if callable(getattr(value, "resolve", None)) and not isinstance(value, type)]
+    if not names:
+        return ": it defines no App"
+    return f": did you mean {' or '.join(f'{place}:{name}' for name in names[:3])}?"

@@ -1,0 +1,85 @@
+"""The options that every serving command has; those of limits and timeouts are made from the classes' own fields."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import click
+
+from firstbyte.engine.server import THREADS
+from firstbyte.engine.timeouts import Timeouts
+from firstbyte.wire.limits import Limits
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes or things, with k, M or G for powers of 1024."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Raises the usage error of click for what is no size."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"([0-9]+)([kmg]?)(i?b)?", value.strip(), re.IGNORECASE)
+        if match is None:
+            self.fail(f"{value!r} is no size: write a number, with k, M or G if you like", param, ctx)
+        return int(match[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[match[2].lower()]
+
+
+def server_options(
+    command: Callable[..., Any] | None = None, *, address: bool = True
+) -> Callable[..., Any]:
+    """Decorator: adds the options of a server, which reach the command as keyword arguments for `serve`.
+
+    `address` says whether --host, --port and --unix are among them.
+    """
+    if command is None:
+        return functools.partial(server_options, address=address)
+
+    @functools.wraps(command)
+    def run(**options: Any) -> Any:
+        try:
+            limits = Limits(**{name: options.pop(f"limit_{name}") for name in _names(Limits)})
+            timeouts = Timeouts(**{name: options.pop(f"timeout_{name}") for name in _names(Timeouts)})
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        return command(limits=limits, timeouts=timeouts, **options)
+
+    for each in reversed([*(_address if address else ()), *_running, *_limits(), *_timeouts()]):
+        run = each(run)
+    return run
+
+
+_address = (
+    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+    click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 lets the system choose."),
+    click.option("--unix", metavar="PATH", help="Listen on a Unix socket instead."),
+)
+_running = (
+    click.option("--threads", type=click.IntRange(1), default=THREADS, show_default=True, help="Handlers that may run at once."),
+    click.option("--access-log/--no-access-log", default=True, show_default=True, help="A line for each response."),
+    click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
+    click.option("--debug", is_flag=True, help="Show tracebacks to the client. For development only."),
+)
+
+
+def _names(kind: type[Limits] | type[Timeouts]) -> list[str]:
+    return [each.name for each in fields(kind)]
+
+
+def _limits() -> list[Callable[..., Any]]:
+    return [_option("limit", each.name, each.default, Size(), each.metadata["doc"]) for each in fields(Limits)]
+
+
+def _timeouts() -> list[Callable[..., Any]]:
+    return [_option("timeout", each.name, each.default, click.FLOAT, each.metadata["doc"]) for each in fields(Timeouts)]
+
+
+def _option(kind: str, name: str, default: Any, type_: click.ParamType[Any], doc: str) -> Callable[..., Any]:
+    flag = f"--{kind}-{name}".replace("_", "-")
+    unit = "SECONDS" if kind == "timeout" else "SIZE"
+    return click.option(flag, f"{kind}_{name}", type=type_, default=default, show_default=True, metavar=unit, help=doc)

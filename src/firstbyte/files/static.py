@@ -1,0 +1,89 @@
+"""A folder as a site."""
+
+from __future__ import annotations
+
+import html
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from firstbyte.errors import ConfigurationError, HTTPError
+from firstbyte.http.handler import Endpoint, Handler
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+from firstbyte.http.send_file import send_file
+
+
+class StaticFiles:
+    """Serves the files below `folder`: index.html for a folder, a listing where there is none if `listing` says so.
+
+    Hidden files, links that lead out of the folder and every trick to get there are 404, as is what does not exist.
+    Raises ConfigurationError if there is no such folder.
+    """
+
+    def __init__(self, folder: str | Path, *, listing: bool = False) -> None:
+        self._root = Path(folder).resolve()
+        if not self._root.is_dir():
+            raise ConfigurationError(f"there is no folder {folder} to serve")
+        self._listing = listing
+        self._endpoint = Endpoint(self.answer, name=f"files of {folder}", streams_body=True)
+        self._not_allowed = Endpoint(self._refuse_method, name="405", streams_body=True)
+
+    def resolve(self, request: Request) -> Endpoint:
+        """See `Handler.resolve`."""
+        return self._endpoint if request.method in ("GET", "HEAD") else self._not_allowed
+
+    def answer(self, request: Request) -> Response:
+        """The file or folder at the request's path. Raises HTTPError."""
+        path = self._locate(request.path)
+        if not path.is_dir():
+            if request.path.endswith("/"):
+                raise HTTPError(404, f"nothing is at {request.path}")
+            return send_file(path, request)
+        if not request.path.endswith("/"):
+            target = quote(path.name) + "/"  # relative, so that it holds wherever this is mounted or proxied
+            return Response.redirect(f"{target}?{request.raw_query}" if request.raw_query else target, 308)
+        index = path / "index.html"
+        if index.is_file():
+            return send_file(self._locate(request.path + "index.html"), request)
+        if not self._listing:
+            raise HTTPError(404, f"nothing is at {request.path}")
+        return Response.html(_listing(path, request.path))
+
+    def _locate(self, url_path: str) -> Path:
+        """The existing file or folder that a decoded path names. Raises HTTPError 404."""
+        parts = [part for part in url_path.split("/") if part]
+        if "\\" in url_path or any(part.startswith(".") for part in parts):
+            raise HTTPError(404, f"nothing is at {url_path}")
+        try:
+            path = self._root.joinpath(*parts).resolve(strict=True)
+        except (OSError, ValueError, RuntimeError):  # missing, a name too long, a loop of links
+            raise HTTPError(404, f"nothing is at {url_path}") from None
+        if not path.is_relative_to(self._root):
+            raise HTTPError(404, f"nothing is at {url_path}")
+        return path
+
+    def _refuse_method(self, request: Request) -> Response:
+        raise HTTPError(405, f"{request.method} is not allowed here: GET and HEAD are", {"Allow": "GET, HEAD"})
+
+
+def _listing(folder: Path, url_path: str) -> str:
+    """A plain page that links to what is in a folder, folders first."""
+    entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    entries.sort(key=lambda entry: (not entry.is_dir(), entry.name.lower()))
+    rows = ["<li><a href='../'>../</a>"] if url_path != "/" else []
+    for entry in entries:
+        name = entry.name + "/" if entry.is_dir() else entry.name
+        link = quote(name, safe="/", errors="surrogateescape")
+        shown = html.escape(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        rows.append(f'<li><a href="./{link}">{shown}</a>')
+    title = html.escape(url_path)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>:root{{color-scheme:light dark}}body{{font:1rem/1.7 system-ui,sans-serif;"
+        f"max-width:50rem;margin:3rem auto;padding:0 1rem}}ul{{list-style:none;padding:0}}</style>"
+        f"<h1>{title}</h1><ul>{''.join(rows)}</ul></html>\n"
+    )
+
+
+_: type[Handler] = StaticFiles
