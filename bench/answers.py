@@ -1,0 +1,113 @@
+"""The right answer before the load: a server that answers fast and wrong is no peer."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from bench.scenarios import Scenario
+from bench.servers import HOST
+
+REQUIRED = frozenset({"date", "content-type", "content-length"})
+"""Header fields that every answer must have, so that no server saves the work of making one."""
+
+
+class WrongAnswer(Exception):
+    """The server answered something else than the scenario asks for, or not at all; says what in one line."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One response; names of header fields in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def check(scenario: Scenario, port: int, omits: frozenset[str] = frozenset(), timeout: float = 10.0) -> None:
+    """Ask as the load will, pipelined where it will be, and raise `WrongAnswer` unless every answer is right.
+
+    `omits`: required header fields that are known not to come.
+    """
+    request = request_bytes(scenario, port)
+    buffer = b""
+    answers: list[Answer] = []
+    deadline = time.monotonic() + timeout
+    try:
+        with socket.create_connection((HOST, port), timeout=timeout) as connection:
+            connection.sendall(request * scenario.pipeline)
+            while len(answers) < scenario.pipeline:
+                while (parsed := parse_answer(buffer)) is not None:
+                    answer, buffer = parsed
+                    answers.append(answer)
+                if len(answers) < scenario.pipeline:
+                    connection.settimeout(max(deadline - time.monotonic(), 0.001))
+                    data = connection.recv(65536)
+                    if not data:
+                        raise WrongAnswer(f"closed the connection after {len(answers)} of {scenario.pipeline} answers")
+                    buffer += data
+    except OSError as problem:
+        reason = f"answered {len(answers)} of {scenario.pipeline} requests sent at once" if answers else str(problem)
+        raise WrongAnswer(reason) from problem
+    for answer in answers:
+        verify(answer, scenario, omits)
+
+
+def request_bytes(scenario: Scenario, port: int) -> bytes:
+    """The request that wrk will send, byte for byte but for the order of field lines."""
+    lines = [f"GET {scenario.path} HTTP/1.1", f"Host: {HOST}:{port}"]
+    lines += [f"{name}: {value}" for name, value in scenario.headers]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def parse_answer(buffer: bytes) -> tuple[Answer, bytes] | None:
+    """The first whole answer in `buffer`, by its Content-Length, and what follows it; None while there is none."""
+    head, blank, rest = buffer.partition(b"\r\n\r\n")
+    if not blank:
+        return None
+    status_line, *lines = head.decode("latin-1").split("\r\n")
+    pairs = (line.partition(":") for line in lines)
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    try:
+        status, length = int(status_line.split()[1]), int(headers["content-length"])
+    except KeyError:
+        raise WrongAnswer("lacks content-length") from None
+    except (IndexError, ValueError):
+        raise WrongAnswer(f"no HTTP response: {status_line!r}") from None
+    if len(rest) < length:
+        return None
+    return Answer(status, headers, rest[:length]), rest[length:]
+
+
+def verify(answer: Answer, scenario: Scenario, omits: frozenset[str]) -> None:
+    if answer.status != 200:
+        raise WrongAnswer(f"status {answer.status}, body {answer.body[:80]!r}")
+    missing = REQUIRED - omits - answer.headers.keys()
+    if missing:
+        raise WrongAnswer(f"lacks {', '.join(sorted(missing))}")
+    media_type = answer.headers["content-type"].partition(";")[0].strip().lower()
+    if media_type != scenario.media_type:
+        raise WrongAnswer(f"media type {media_type}, not {scenario.media_type}")
+    if not same_body(answer.body, scenario):
+        raise WrongAnswer(f"body {answer.body[:80]!r}, not {scenario.body[:80]!r}")
+
+
+def same_body(body: bytes, scenario: Scenario) -> bool:
+    if scenario.media_type != "application/json":
+        return body == scenario.body
+    try:
+        return bool(json.loads(body) == json.loads(scenario.body))
+    except ValueError:
+        return False
+
+
+@contextmanager
+def idle_connections(port: int, count: int) -> Iterator[None]:
+    """Within, `count` further connections are open and send nothing. The limit of open files must allow them."""
+    with ExitStack() as connections:
+        for _ in range(count):
+            connections.enter_context(socket.create_connection((HOST, port), timeout=10))
+        yield

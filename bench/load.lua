@@ -1,0 +1,23 @@
+-- What wrk is told beyond its command line: how many requests to send at once (the script's argument), and to end with
+-- one line of JSON, whose figures are exact and whose histogram is whole, where wrk's own text rounds and summarises.
+
+function init(args)
+   local depth = tonumber(args[1]) or 1
+   if depth > 1 then
+      local batch = string.rep(wrk.format(), depth)
+      request = function() return batch end
+   end
+end
+
+function done(summary, latency, requests)
+   local histogram = {}
+   for i = 1, #latency do
+      histogram[i] = string.format("[%d,%d]", latency(i))
+   end
+   local errors = summary.errors
+   io.write(string.format(
+      '\nresult {"requests": %d, "microseconds": %d, "latencies": [%s],' ..
+      ' "errors": {"connect": %d, "read": %d, "write": %d, "timeout": %d, "status": %d}}\n',
+      summary.requests, summary.duration, table.concat(histogram, ","),
+      errors.connect, errors.read, errors.write, errors.timeout, errors.status))
+end

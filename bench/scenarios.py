@@ -1,0 +1,109 @@
+"""What is asked of a server: one `Scenario` each, in the order they are run and shown.
+
+To add one, add an entry to `SCENARIOS` and, for a new path, a handler to each app in `apps/` whose interface is listed.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+Interface = Literal["firstbyte", "fixed", "wsgi", "asgi", "rsgi"]
+"""What a server calls. `fixed`: nothing, it sends bytes known beforehand (nginx's `return`, the C loop)."""
+
+ANY: frozenset[Interface] = frozenset({"firstbyte", "fixed", "wsgi", "asgi", "rsgi"})
+# A handler that blocks: what is fixed has none. RSGI is coroutines only, as ASGI is; granian's ASGI row stands for it.
+BLOCKING: frozenset[Interface] = frozenset({"firstbyte", "wsgi", "asgi"})
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One kind of load. Every server whose interface is in `interfaces` runs it."""
+
+    name: str
+    about: str
+    """One sentence for the report."""
+    path: str
+    media_type: str
+    body: bytes
+    """The right body; for `application/json`, its right value in any spelling."""
+    interfaces: frozenset[Interface] = ANY
+    connections: int = 64
+    idle: int = 0
+    """Further connections, opened before the load, that never send a byte."""
+    pipeline: int = 1
+    """Requests sent at once on a connection, before the first answer is awaited."""
+    blocks: bool = False
+    """Whether handlers block, so that servers with a thread option are given `threads`."""
+    threads: int = 64
+    headers: tuple[tuple[str, str], ...] = ()
+    """Field lines beyond the Host that wrk sends."""
+
+
+# What a desktop browser sends when one follows a link within a shop, with a session and a consent cookie.
+BROWSER_HEADERS = (
+    (
+        "User-Agent",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36",
+    ),
+    ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8"),
+    ("Accept-Language", "en-GB,en-US;q=0.9,en;q=0.8,de;q=0.7"),
+    ("Accept-Encoding", "gzip, deflate, br, zstd"),
+    (
+        "Cookie",
+        "session=eyJ1c2VyIjo0MiwiY3NyZiI6ImY1Y2QyZTg4YjEifQ.aHk3Rw.4m0Q3mJ0v1dV0r9y3Yk2nqB1x8s; "
+        "consent=necessary.statistics; theme=dark",
+    ),
+    ("Referer", "http://127.0.0.1/items?page=3&sort=price"),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Cache-Control", "max-age=0"),
+)
+
+HELLO = b"Hello, World!"
+ITEM = json.dumps({"id": 42, "name": "Item 42", "tags": ["new", "sale", "garden"], "price": 19.99}).encode()
+
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
+        name="hello",
+        about="`GET /` answers 13 bytes of text: what a server costs when the application costs nothing.",
+        path="/",
+        media_type="text/plain",
+        body=HELLO,
+    ),
+    Scenario(
+        name="json",
+        about="`GET /items/42` with a browser's eight headers answers a small JSON object, encoded for each request "
+        "(by msgspec, with every Python server; nginx and the C loop send it as it is).",
+        path="/items/42",
+        media_type="application/json",
+        body=ITEM,
+        headers=BROWSER_HEADERS,
+    ),
+    Scenario(
+        name="sleep10",
+        about="A plain function that waits 10 ms, as for a database; with 64 connections, 6,400 requests/s is the most "
+        "there can be. Servers with a thread option have 64; ASGI applications call the function in a pool of 64.",
+        path="/sleep",
+        media_type="text/plain",
+        body=HELLO,
+        interfaces=BLOCKING,
+        blocks=True,
+    ),
+    Scenario(
+        name="mixed",
+        about="One request in a thousand waits 100 ms, the rest do not, and nobody knows which beforehand. Threads and "
+        "pools as in sleep10.",
+        path="/mixed",
+        media_type="text/plain",
+        body=HELLO,
+        interfaces=BLOCKING,
+        blocks=True,
+    ),
+    Scenario(
+        name="pipeline16",
+        about="hello with 16 requests sent at once on each connection; p99 is of the whole batch.",
+        path="/",
+        media_type="text/plain",
+        body=HELLO,
+        pipeline=16,
+    ),
+)

@@ -1,0 +1,126 @@
+"""Who is asked: one `Server` each, with its command line; all with one worker process, no access log, keep-alive.
+
+To add one, add an entry to `SERVERS` and its packages to requirements.txt. What a peer offers to be faster it is given
+(uvloop, httptools, msgspec, answering a pipeline at once); firstbyte runs as its command line starts it.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bench.scenarios import Interface, Scenario
+
+ROOT = Path(__file__).parent.parent
+"""The checkout; every server is started here."""
+APPS = Path(__file__).parent / "apps"
+BUILD = Path(__file__).parent / "build"
+"""All that the benchmark makes: the C loop, the peers' environment, logs."""
+HOST = "127.0.0.1"
+THREADS = 64
+
+Source = Literal["firstbyte", "gcc", "nginx", "pip"]
+"""Where a server comes from; `peers` has a function for each."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a command line depends on. `programs` has the path of each program that `peers` found."""
+
+    scenario: Scenario
+    port: int
+    programs: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server and how it is started."""
+
+    name: str
+    interface: Interface
+    source: Source
+    command: Callable[[Launch], list[str]]
+    packages: tuple[str, ...] = ()
+    """For `pip`: the distributions it needs; the report shows the version of each."""
+    omits: frozenset[str] = field(default_factory=frozenset)
+    """Header fields it is known not to send, in lower case: said in the report; any other lack is an error."""
+
+
+def firstbyte(launch: Launch) -> list[str]:
+    """As a user would start it: every limit and timeout at its default."""
+    program = str(Path(sys.executable).parent / "firstbyte")
+    app = f"{APPS / 'firstbyte_app.py'}:app"
+    options = ["--host", HOST, "--port", str(launch.port), "--threads", str(THREADS), "--no-access-log"]
+    return [program, "run", app, *options]
+
+
+def epoll_loop(launch: Launch) -> list[str]:
+    return [launch.programs["epoll_hello"], str(launch.port)]
+
+
+def nginx(launch: Launch) -> list[str]:
+    """nginx with a configuration of its own, written beside its other files."""
+    home = BUILD / "nginx"
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "nginx.conf"
+    template = (APPS / "nginx.conf").read_text()
+    config.write_text(template.replace("@HOME@", str(home)).replace("@ADDRESS@", launch.address))
+    # -e: the log that is compiled in belongs to the system's nginx.
+    return [launch.programs["nginx"], "-e", "stderr", "-p", str(home), "-c", str(config)]
+
+
+def bjoern(app: str) -> Callable[[Launch], list[str]]:
+    """bjoern has no command line; run_bjoern.py is one."""
+    return lambda launch: [launch.programs["python"], str(APPS / "run_bjoern.py"), app, str(launch.port)]
+
+
+def granian(interface: Interface) -> Callable[[Launch], list[str]]:
+    def command(launch: Launch) -> list[str]:
+        options = ["--interface", interface, "--host", HOST, "--port", str(launch.port), "--workers", "1"]
+        options += ["--loop", "uvloop", "--no-access-log", "--log-level", "warning"]
+        if interface == "wsgi" and launch.scenario.blocks:
+            options += ["--blocking-threads", str(launch.scenario.threads)]
+        if launch.scenario.pipeline > 1:
+            options += ["--http1-pipeline-flush"]
+        return [launch.programs["granian"], *options, f"bench.apps.{interface}:app"]
+
+    return command
+
+
+def uvicorn(launch: Launch) -> list[str]:
+    options = ["--host", HOST, "--port", str(launch.port), "--loop", "uvloop", "--http", "httptools"]
+    return [launch.programs["uvicorn"], *options, "--no-access-log", "--log-level", "warning", "bench.apps.asgi:app"]
+
+
+def gunicorn(launch: Launch) -> list[str]:
+    options = ["--bind", launch.address, "--workers", "1", "--worker-class", "gthread", "--threads", str(THREADS)]
+    return [launch.programs["gunicorn"], *options, "--log-level", "warning", "bench.apps.wsgi:app"]
+
+
+def waitress(launch: Launch) -> list[str]:
+    return [
+        launch.programs["waitress-serve"],
+        f"--listen={launch.address}",
+        f"--threads={THREADS}",
+        "bench.apps.wsgi:app",
+    ]
+
+
+SERVERS: tuple[Server, ...] = (
+    Server("firstbyte", "firstbyte", "firstbyte", firstbyte),
+    Server("c-epoll", "fixed", "gcc", epoll_loop),
+    Server("nginx", "fixed", "nginx", nginx),
+    Server("bjoern", "wsgi", "pip", bjoern("wsgi"), ("bjoern",), omits=frozenset({"date"})),
+    Server("granian-rsgi", "rsgi", "pip", granian("rsgi"), ("granian",)),
+    Server("granian-asgi", "asgi", "pip", granian("asgi"), ("granian",)),
+    Server("granian-wsgi", "wsgi", "pip", granian("wsgi"), ("granian",)),
+    Server("uvicorn", "asgi", "pip", uvicorn, ("uvicorn", "uvloop", "httptools")),
+    Server("falcon-bjoern", "wsgi", "pip", bjoern("falcon_app"), ("falcon", "bjoern"), omits=frozenset({"date"})),
+    Server("gunicorn-gthread", "wsgi", "pip", gunicorn, ("gunicorn",)),
+    Server("waitress", "wsgi", "pip", waitress, ("waitress",)),
+)
