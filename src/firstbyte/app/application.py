@@ -164,7 +164,9 @@ class App:
             elif isinstance(kind, type) and issubclass(kind, Exception):
                 _once(self._on_type, kind, function)
             else:
-                raise ConfigurationError(f"{place(function)}: an error handler is for a status or an exception, not {kind!r}")
+                raise ConfigurationError(
+                    f"{place(function)}: an error handler is for a status or an exception, not {kind!r}"
+                )
             return function
 
         return decorate
@@ -242,7 +244,9 @@ class App:
             self._fixed(_not_found, "404"),
             self._fixed(_bad_path, "400"),
             self._fixed(_redirect, "308"),
-            self._fixed(_options(allow({route_method for route in self.routes for route_method in route.methods})), "*"),
+            self._fixed(
+                _options(allow({route_method for route in self.routes for route_method in route.methods})), "*"
+            ),
         )
         return self._built
 
@@ -251,19 +255,10 @@ class App:
         return Endpoint(self._composed(call, ()), name=name, streams_body=True)
 
     def _composed(self, call: Call, middleware: Sequence[Middleware]) -> Call:
-        """`call` with error handling, the given middleware, the app's, and a last error handling around them all."""
-
-        def inner(request: Request) -> Response:
-            try:
-                return call(request)
-            except Exception as error:
-                response = self._handled(request, error)
-                if response is None:
-                    raise
-                return response
+        """`call` with the app's and the given middleware around it, and error handling inside and outside of that."""
 
         around = [*self._middleware, *middleware]
-        outer = wrap(inner, around)
+        outer = wrap(self._with_errors(call), around) if around else call
 
         def answer(request: Request) -> Response:
             try:
@@ -272,6 +267,20 @@ class App:
                 return self._unhandled(request, error)
 
         return answer
+
+    def _with_errors(self, call: Call) -> Call:
+        """`call` that answers the errors which have an answer, so that middleware sees those as responses."""
+
+        def run(request: Request) -> Response:
+            try:
+                return call(request)
+            except Exception as error:
+                response = self._handled(request, error)
+                if response is None:
+                    raise
+                return response
+
+        return run
 
     def _handled(self, request: Request, error: Exception) -> Response | None:
         """The answer of the error's own handler, or of HTTPError itself; None if it has none."""

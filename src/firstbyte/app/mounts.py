@@ -17,7 +17,9 @@ class Mount:
 
     def __init__(self, prefix: str, handler: Handler) -> None:
         if not prefix.startswith("/") or "{" in prefix or (prefix != "/" and prefix.endswith("/")):
-            raise RouteError(f"the prefix {prefix!r} of a mount must begin with / and not end with it, without parameters")
+            raise RouteError(
+                f"the prefix {prefix!r} of a mount must begin with / and not end with it, without parameters"
+            )
         if not callable(getattr(handler, "resolve", None)):
             raise RouteError(f"what is mounted at {prefix} must be a Handler, with resolve(request), not {handler!r}")
         self.prefix = "" if prefix == "/" else prefix

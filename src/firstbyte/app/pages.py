@@ -22,7 +22,9 @@ def error_response(request: Request, status: int, detail: str = "") -> Response:
     title = phrase(status) or "Error"
     if wants_html(request):
         text = f"<p>{html.escape(detail)}</p>" if detail else ""
-        return Response.html(_PAGE.format(title=f"{status} {title}", style=_STYLE, body=f"<h1>{status} {title}</h1>{text}"), status)
+        return Response.html(
+            _PAGE.format(title=f"{status} {title}", style=_STYLE, body=f"<h1>{status} {title}</h1>{text}"), status
+        )
     problem: dict[str, object] = {"type": "about:blank", "title": title, "status": status}
     if detail:
         problem["detail"] = detail
@@ -42,7 +44,8 @@ def debug_response(request: Request, error: BaseException, identifier: str) -> R
     name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     frames = "".join(_frame(*entry) for entry in reversed(_entries(error.__traceback__)))
     fields = "".join(
-        f"<tr><th>{html.escape(field)}<td>{html.escape(_hidden(field, value))}" for field, value in request.headers.items()
+        f"<tr><th>{html.escape(field)}<td>{html.escape(_hidden(field, value))}"
+        for field, value in request.headers.items()
     )
     chain = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     cause = f"<p>It came out of <b>{html.escape(repr(chain))}</b></p>" if chain is not None else ""
@@ -70,7 +73,8 @@ def _frame(file: str, line: int, function: str, names: dict[str, object]) -> str
             mark = " class=here" if number == line else ""
             rows.append(f"<tr{mark}><th>{number}<td><pre>{html.escape(source.rstrip())}</pre>")
     local = "".join(
-        f"<tr><th>{html.escape(name)}<td><pre>{html.escape(_hidden(name, _short(value)))}</pre>" for name, value in names.items()
+        f"<tr><th>{html.escape(name)}<td><pre>{html.escape(_hidden(name, _short(value)))}</pre>"
+        for name, value in names.items()
     )
     ours = Path(__file__).parent.parent
     state = "" if Path(file).is_relative_to(ours) else " open"
@@ -92,7 +96,9 @@ def _short(value: object) -> str:
 def _hidden(name: str, text: str) -> str:
     """`text`, unless its name says that it is a secret: debug pages end up in screenshots."""
     lowered = name.lower()
-    secret = any(part in lowered for part in ("authorization", "cookie", "password", "secret", "token", "api_key", "api-key"))
+    secret = any(
+        part in lowered for part in ("authorization", "cookie", "password", "secret", "token", "api_key", "api-key")
+    )
     return "(hidden)" if secret else text
 
 

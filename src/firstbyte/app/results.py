@@ -45,7 +45,9 @@ def to_response(value: Any, request: Request) -> Response:
 
 def _with_status(value: tuple[Any, ...], request: Request) -> Response:
     if len(value) not in (2, 3) or not isinstance(value[1], int):
-        raise TypeError(f"a handler returned a tuple of {len(value)}: it must be (value, status) or (value, status, headers)")
+        raise TypeError(
+            f"a handler returned a tuple of {len(value)}: it must be (value, status) or (value, status, headers)"
+        )
     if value[0] is None and value[1] != 204:
         response = Response(b"", value[1])
     else:

@@ -35,7 +35,9 @@ def run(app: str, **options: Any) -> int:
 @cli.command()
 @click.option("--client", is_flag=True, help="Run the client side against a demo that is being served.")
 @click.argument("url", required=False)
-@click.option("--database", type=click.Path(dir_okay=False), help="SQLite file of the tasks; a temporary one by default.")
+@click.option(
+    "--database", type=click.Path(dir_okay=False), help="SQLite file of the tasks; a temporary one by default."
+)
 @server_options
 def demo(client: bool, url: str | None, database: str | None, **options: Any) -> int:
     """Serve the demo, a small site and its tasks API; with --client, walk through the one at URL."""

@@ -87,7 +87,11 @@ def _failed(place: str, error: BaseException) -> AppLoadError:
 
 
 def _others(module: ModuleType, place: str) -> str:
-    names = [name for name, value in vars(module).items() if callable(getattr(value, "resolve", None)) and not isinstance(value, type)]
+    names = [
+        name
+        for name, value in vars(module).items()
+        if callable(getattr(value, "resolve", None)) and not isinstance(value, type)
+    ]
     if not names:
         return ": it defines no App"
     return f": did you mean {' or '.join(f'{place}:{name}' for name in names[:3])}?"

@@ -68,7 +68,9 @@ class ErrorLog(Observer):
 
     def rejected(self, connection: Connection, error: ProtocolError) -> None:
         """Logs a request that was no valid one."""
-        logger.warning("%s refused with %d: %s (%s at byte %d)", connection.client, error.status, error, error.rule, error.offset)
+        logger.warning(
+            "%s refused with %d: %s (%s at byte %d)", connection.client, error.status, error, error.rule, error.offset
+        )
 
     def accept_failed(self, error: OSError) -> None:
         """Logs that clients must wait."""
@@ -90,7 +92,12 @@ class _TextFormatter(logging.Formatter):
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        entry = {"time": _now(), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        entry = {
+            "time": _now(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         return msgspec.json.encode(entry).decode()

@@ -30,9 +30,7 @@ class Size(click.ParamType[int]):
         return int(match[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[match[2].lower()]
 
 
-def server_options(
-    command: Callable[..., Any] | None = None, *, address: bool = True
-) -> Callable[..., Any]:
+def server_options(command: Callable[..., Any] | None = None, *, address: bool = True) -> Callable[..., Any]:
     """Decorator: adds the options of a server, which reach the command as keyword arguments for `serve`.
 
     `address` says whether --host, --port and --unix are among them.
@@ -56,11 +54,15 @@ def server_options(
 
 _address = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
-    click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 lets the system choose."),
+    click.option(
+        "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 lets the system choose."
+    ),
     click.option("--unix", metavar="PATH", help="Listen on a Unix socket instead."),
 )
 _running = (
-    click.option("--threads", type=click.IntRange(1), default=THREADS, show_default=True, help="Handlers that may run at once."),
+    click.option(
+        "--threads", type=click.IntRange(1), default=THREADS, show_default=True, help="Handlers that may run at once."
+    ),
     click.option("--access-log/--no-access-log", default=True, show_default=True, help="A line for each response."),
     click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
     click.option("--debug", is_flag=True, help="Show tracebacks to the client. For development only."),

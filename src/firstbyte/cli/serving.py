@@ -65,4 +65,3 @@ def _raise_descriptor_limit() -> None:
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):  # some systems name a hard limit that cannot be asked for
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-

@@ -1,8 +1,8 @@
 """One connection's life: recv, scan, resolve, body, dispatch, write, next.
 
 A connection is touched by one thread at a time, its owner: the leader of the reactor while nothing runs for it, the
-thread that runs its handler while `busy`. `release` gives a busy connection back; after it the thread must not touch it.
-The leader answers an event of a busy connection only by no longer watching it.
+thread that runs its handler while `busy`. `Reactor.watch` gives a busy connection back; after it the thread must not
+touch it. The leader answers an event of a busy connection only by no longer watching it.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import tempfile
 from collections.abc import Iterator
-from enum import IntEnum
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from firstbyte.engine._sys import ERROR, HANGUP, READ, WRITE
+from firstbyte.engine._sys import READ, WRITE
+from firstbyte.engine.collector import Collector
 from firstbyte.engine.incoming import IncomingBody
 from firstbyte.errors import HTTPError, ProtocolError, ResponseError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Address, Request
 from firstbyte.http.response import FileBody, Response
 from firstbyte.http.status import phrase
-from firstbyte.wire.head import CHUNKED
+from firstbyte.wire import writer
+from firstbyte.wire.head import CHUNKED, Ends
 from firstbyte.wire.reader import RequestReader
-from firstbyte.wire.writer import CONTINUE, LAST_CHUNK, Ending, encode_chunk, encode_head, encode_plain
+from firstbyte.wire.writer import CONTINUE, LAST_CHUNK, encode_chunk, encode_head, encode_plain
 
 if TYPE_CHECKING:
     from firstbyte.engine.reactor import Reactor
@@ -35,91 +35,53 @@ logger = logging.getLogger("firstbyte.engine")
 
 RECV = 64 * 1024  # bytes asked of one recv: a whole burst of pipelined requests, or a good piece of a body
 JOIN = 16 * 1024  # bytes up to which buffers are copied into one for a single send; beyond it sendmsg gathers them
-_BATCH = 64  # answers to pipelined requests that go out in one send
+BATCH = 64  # answers to pipelined requests that go out in one send
 SENDFILE = 1024 * 1024  # bytes of a file sent before other connections have their turn
 
-
-class State(IntEnum):
-    """What a connection is waiting for."""
-
-    HEAD = 0
-    """A request, or the rest of its head."""
-    BODY = 1
-    """The rest of a request's body."""
-    DISCARD = 2
-    """The rest of a body that its endpoint left unread."""
-    WRITE = 3
-    """The peer, to take what is to be sent."""
-    LINGER = 4
-    """The peer, to read the last answer and close."""
-    CLOSED = 5
-    """Nothing."""
+# What a connection is waiting for. Plain integers, since they are compared several times for every request.
+HEAD = 0  # a request, or the rest of its head
+BODY = 1  # the rest of a request's body
+DISCARD = 2  # the rest of a body that its endpoint left unread
+WRITING = 3  # the peer, to take what is to be sent
+LINGER = 4  # the peer, to read the last answer and close
+CLOSED = 5  # nothing
+STATES = ("head", "body", "discard", "writing", "linger", "closed")
 
 
 class Connection:
     """A client's connection, from accept to close."""
 
     __slots__ = (
-        "_body",
-        "_body_size",
-        "_ending",
-        "_endpoint",
-        "_file",
-        "_fresh",
-        "_interest",
-        "_keep_alive",
-        "_left",
-        "_linger",
-        "_out",
-        "_reactor",
-        "_request",
-        "_response",
-        "_size",
-        "_spool",
-        "_stream",
-        "_written",
-        "busy",
-        "client",
-        "deadline",
-        "fd",
-        "lost",
-        "reader",
-        "scheme",
-        "server",
-        "sock",
-        "started",
-        "state",
-    )
+        "_collector", "_ending", "_endpoint", "_file", "_fresh", "_keep_alive", "_left", "_linger", "_out", "_reactor",
+        "_request", "_response", "_size", "_stream", "_written",
+        "busy", "client", "deadline", "fd", "interest", "lost", "reader", "sock", "started", "state",
+    )  # fmt: skip
 
     def __init__(self, reactor: Reactor, sock: socket.socket, client: Address, server: Address) -> None:
         self._reactor = reactor
         self.sock = sock
         self.fd = sock.fileno()
         self.client = client
-        self.server = server
-        self.scheme = "http"
-        self.reader = RequestReader(reactor.limits)
-        self.state = State.HEAD
+        self.reader = RequestReader(reactor.scanner, Ends(client, server, "http"))
+        self.state = HEAD
         self.busy = False  # a handler thread owns the connection
         self.lost = False  # the peer went away while a handler was running, and the poller has let go of the connection
-        self.deadline = reactor.now + reactor.timeouts.head  # on the monotonic clock; read by the reactor's sweep
-        self.started = 0.0  # when the first byte of the request came, for observers (perf_counter)
+        self.interest = READ  # what the poller watches it for
+        self.deadline = reactor.now + reactor.timeouts.head  # on the monotonic clock; looked at by the reactor's sweep
+        self.started = 0.0  # for observers: when the request came (perf_counter)
         self._fresh = True  # nothing of the next request has come
-        self._interest = READ
         self._keep_alive = True  # after the answer being written, the connection goes on
         self._linger = False  # the peer may still be sending when the connection ends
         self._out: list[bytes | memoryview] = []  # what is to be sent, in order
-        self._request: Request | None = None  # of the body that comes or the answer that goes
-        self._endpoint: Endpoint | None = None
+        self._collector: Collector | None = None  # of the body that comes
+        self._request: Request | None = None  # whose body comes, or whose answer is a generator or file being sent
+        self._endpoint: Endpoint | None = None  # for the request whose body comes
         self._response: Response | None = None  # whose generator or file is being sent
-        self._body: list[bytes] = []  # pieces of a body in memory, or what is in `_spool` is all of it
-        self._body_size = 0
-        self._spool: BinaryIO | None = None
-        self._stream: Iterator[bytes] | None = None  # the rest of a generated answer
-        self._file: FileBody | None = None  # the rest of a file answer
-        self._ending = Ending.NONE  # how the generated answer ends
+        self._stream: Iterator[bytes] | None = None  # the generator
+        self._file: FileBody | None = None  # the file
+        self._ending = writer.NONE  # how the generated answer ends
         self._left = 0  # bytes that a generated answer has promised and not yet given
-        self._size = 0  # bytes of the answer being written
+        self._size = 0  # bytes of the answer so far
         self._written: list[tuple[Request, int, int]] = []  # answers in `_out`, for the observer
 
     # -- events, in the leader's thread
@@ -128,13 +90,10 @@ class Connection:
         """The descriptor is ready."""
         if self.busy and self._reactor.look_away(self, events):
             return
-        if self.state == State.WRITE:
-            if events & (WRITE | ERROR | HANGUP):
-                self._on_writable()
-        else:
-            self._on_readable()
-
-    def _on_readable(self) -> None:
+        state = self.state
+        if state == WRITING:
+            self._on_writable()
+            return
         try:
             data = self.sock.recv(RECV)
         except BlockingIOError:
@@ -144,85 +103,75 @@ class Connection:
             return
         if not data:
             self._on_eof()
-            return
-        state = self.state
-        if state == State.HEAD:
-            reactor = self._reactor
+        elif state == HEAD:
             if self._fresh:
+                reactor = self._reactor
                 self._fresh = False
                 self.deadline = reactor.now + reactor.timeouts.head
                 if reactor.hooks.first_byte is not None:
                     reactor.hooks.first_byte(self)
             self.reader.feed(data)
             self.advance()
-        elif state != State.LINGER:
+        elif state != LINGER:
             self.reader.feed(data)
             self.deadline = self._reactor.now + self._reactor.timeouts.body
-            if self._take_body():
+            if self._discard() if state == DISCARD else self._take_body():
                 self.advance()
-
-    def _on_eof(self) -> None:
-        if self.state == State.HEAD and not self.reader.pending:
-            self.close("client closed")
-        elif self.state in (State.LINGER, State.DISCARD):
-            self.close("client closed")
-        else:
-            part = "head" if self.state == State.HEAD else "body"
-            # A half-closed client can still read what was wrong.
-            self._reject(ProtocolError(400, f"{part}-cut", f"the request ends within its {part}", self.reader.pending))
 
     def on_deadline(self) -> None:
         """What the connection waited for did not come in time."""
         state = self.state
-        if state == State.HEAD and not self.reader.pending:
+        if state == HEAD and not self.reader.pending:
             self.close("keep-alive timeout")
-        elif state == State.HEAD:
-            self._reject(ProtocolError(408, "head-timeout", "the head did not arrive in time", self.reader.pending))
-        elif state == State.BODY:
-            self._reject(ProtocolError(408, "body-timeout", "the body did not arrive in time", self._body_size))
-        elif state == State.WRITE:
-            self.close("write timeout")
+        elif state == HEAD:
+            self._reject(ProtocolError(408, "head-timeout", "the head did not arrive in time"))
+        elif state == BODY:
+            self._reject(ProtocolError(408, "body-timeout", "the body did not arrive in time"))
         else:
-            self.close("linger timeout")
+            self.close(f"{STATES[state]} timeout")
+
+    def begin_drain(self) -> None:
+        """The server stops: an idle connection is kept a moment longer for a request that is already on its way."""
+        if self.state == HEAD and not self.busy and not self.reader.pending:
+            self.deadline = min(self.deadline, self._reactor.now + self._reactor.timeouts.drain_idle)
+
+    def _on_eof(self) -> None:
+        if self.state in (LINGER, DISCARD) or (self.state == HEAD and not self.reader.pending):
+            self.close("client closed")
+        else:
+            part = STATES[self.state]
+            # A half-closed client can still read what was wrong.
+            self._reject(ProtocolError(400, f"{part}-cut", f"the request ends within its {part}"))
 
     def _on_writable(self) -> None:
-        if not self._send_on():
-            return
         driver = self._reactor.driver
         if self._stream is None:
-            if self._after_write():
+            if self._settle():
                 self.advance()
-        elif driver.detach(self):
-            self._stream_on()
-        else:
-            driver.enqueue(self, self._stream_on)
+        elif self._flush():
+            if driver.detach(self):
+                self._stream_on()
+            else:
+                driver.enqueue(self, self._stream_on)
 
     # -- requests, in the owner's thread
 
     def advance(self) -> None:
         """Answers the requests that are here, as far as it can without waiting, then waits for what is next."""
+        reader = self.reader
         while True:
-            while self.state == State.HEAD:
-                request = self._next_request()
+            while self.state == HEAD:
+                try:
+                    request = reader.read_head()
+                except ProtocolError as error:
+                    self._refuse(error)
+                    break
                 if request is None:
                     break
                 if not self._begin(request):
                     return
             if not self._settle():
                 return
-
-    def _next_request(self) -> Request | None:
-        try:
-            request = self.reader.read_head()
-        except ProtocolError as error:
-            self._refuse(error)
-            return None
-        if request is not None:
-            self.deadline = inf
-            request.client = self.client
-            request.server = self.server
-            request.scheme = self.scheme
-        return request
 
     def _begin(self, request: Request) -> bool:
         """Resolves a request, and answers it if nothing is to be waited for. False if this thread has nothing to do."""
@@ -233,24 +182,27 @@ class Connection:
         try:
             endpoint = reactor.handler.resolve(request)
         except HTTPError as error:
-            self._respond(request, _error_response(error.status, error.detail))
-            return True
+            return self._respond(request, _error_response(error.status, error.detail))
         except Exception:
             logger.exception("resolving %s %s failed", request.method, request.target)
-            self._respond(request, _error_response(500))
-            return True
+            return self._respond(request, _error_response(500))
         if hooks.resolved is not None:
             hooks.resolved(self, request, endpoint)
         if self.reader.in_body and not self._begin_body(request, endpoint):
-            return self.state == State.WRITE  # refused: settle sends the answer
+            return self.state == WRITING  # refused: settle sends the answer
         response = reactor.driver.call(self, request, endpoint)
-        if response is None:
-            return False
-        return self._respond(request, response)
+        return response is not None and self._respond(request, response)
+
+    def answer(self, request: Request, endpoint: Endpoint) -> None:
+        """Calls the endpoint in this thread, which may block, writes the answer and goes on. The connection is busy."""
+        response = self._reactor.driver.call(self, request, endpoint)
+        if response is not None and self._respond(request, response):
+            self.advance()
 
     def _begin_body(self, request: Request, endpoint: Endpoint) -> bool:
         """Prepares for the body; True when the endpoint can be called: the body is complete, or read by the endpoint."""
-        max_body = self._reactor.limits.body if endpoint.max_body is None else endpoint.max_body
+        reactor = self._reactor
+        max_body = reactor.limits.body if endpoint.max_body is None else endpoint.max_body
         if endpoint.streams_body:
             request._stream = IncomingBody(self, request, max_body)
             return True
@@ -263,117 +215,94 @@ class Connection:
             self._out.append(CONTINUE)
         self._request = request
         self._endpoint = endpoint
-        self.state = State.BODY
-        self.deadline = self._reactor.now + self._reactor.timeouts.body
+        self._collector = Collector(reactor.limits.body_memory)
+        self.state = BODY
         if self._collect():
             return True
-        if self.state == State.BODY:
+        if self.state == BODY:
+            self.deadline = monotonic() + reactor.timeouts.body
             if self._flush():
-                self.release(READ)
-            elif self.state == State.BODY:
-                # A peer that does not even take a 100 (Continue) or the answer before it.
-                self.close("peer does not read")
+                reactor.watch(self, READ)
+            else:
+                self.close("the peer does not read")  # not even a 100 (Continue), or the answer before it
         return False
 
     def _take_body(self) -> bool:
         """Takes body bytes that have come; True if the connection can then advance."""
-        if self.state == State.DISCARD:
-            return self._discard()
-        if not self._collect():
-            if self.state == State.WRITE:
-                self._settle()
-            return False
         request, endpoint = self._request, self._endpoint
         assert request is not None and endpoint is not None
+        if not self._collect():
+            return self.state == WRITING
         response = self._reactor.driver.call(self, request, endpoint)
         return response is not None and self._respond(request, response)
 
     def _collect(self) -> bool:
         """Adds what has come to the body; True when it is complete and on its request."""
-        request = self._request
-        assert request is not None
+        request, collector = self._request, self._collector
+        assert request is not None and collector is not None
         try:
-            piece = self.reader.read_body()
-            self._body_size += len(piece)
-            if self._spool is None and self._body_size > self._reactor.limits.body_memory:
-                self._spool = tempfile.TemporaryFile(prefix="firstbyte-")  # noqa: SIM115 - closed with the response
-                self._spool.writelines(self._body)
-                self._body.clear()
-            if self._spool is not None:
-                self._spool.write(piece)
-            elif piece:
-                self._body.append(piece)
+            collector.add(self.reader.read_body())
         except ProtocolError as error:
             self._refuse(error)
             return False
         except OSError as error:
-            logger.error("the body of %s %s cannot be stored: %s", request.method, request.target, error)  # noqa: TRY400
-            self.reader.keep_alive = False
-            self._respond(request, _error_response(507, "the server has no room for the body"))
+            logger.error("the body of %s %s cannot be stored: %s", request.method, request.target, error)
+            self._refuse(ProtocolError(507, "no-room", "the server has no room for the body"))
             return False
         if self.reader.in_body:
             return False
         request.trailers = self.reader.trailers
-        request._body = self._spool if self._spool is not None else b"".join(self._body)
-        self._spool = None
-        self._body.clear()
-        self._body_size = 0
-        self.state = State.HEAD
+        request._body = collector.take()
+        self._request = self._endpoint = self._collector = None
+        self.state = HEAD
         return True
 
     def _discard(self) -> bool:
+        """Throws away what has come of a body that nobody wants; True when that was the last of it."""
         try:
-            self._body_size += len(self.reader.read_body())
+            self._left -= len(self.reader.read_body())
         except ProtocolError as error:
             self.close(f"discarded body: {error}")
             return False
         if self.reader.in_body:
-            if self._body_size > self._reactor.limits.discard:
-                self.close("discarded body too long")
             return False
-        self._body_size = 0
-        self.state = State.HEAD
+        self.state = HEAD
         return True
 
     # -- answers, in the owner's thread
 
-    def answer(self, request: Request, endpoint: Endpoint) -> None:
-        """Calls the endpoint in this thread, which may block, writes the answer and goes on. The connection is busy."""
-        response = self._reactor.driver.call(self, request, endpoint)
-        assert response is not None  # a busy connection is answered where it is
-        if self._respond(request, response):
-            self.advance()
-
     def _respond(self, request: Request, response: Response) -> bool:
         """Puts the answer on its way. False if this thread has let go of the connection."""
         reactor = self._reactor
-        hooks = reactor.hooks
-        if hooks.write_started is not None:
-            hooks.write_started(self, request, response)
+        if reactor.hooks.write_started is not None:
+            reactor.hooks.write_started(self, request, response)
+        self._fresh = True
         keep_alive = self.reader.keep_alive and not reactor.draining
         if self.reader.in_body:
-            keep_alive = self._will_discard(keep_alive)
+            keep_alive = keep_alive and self._can_discard()
+            self._linger = True
+        tails = reactor.fresh_tails() if self.busy else reactor.tails
         body = response.body
-        if type(body) is bytes and response.plain_headers and request.method != "HEAD":
-            data = encode_plain(response, body, reactor.tails().of(keep_alive, request.minor))
+        if type(body) is bytes and response._headers is None and request.method != "HEAD":
+            data = encode_plain(response, body, tails.of(keep_alive, request.minor))
             if data is not None:
                 self._out.append(data)
                 self._size = len(data)
                 self._keep_alive = keep_alive
                 return self._responded(request, response)
         try:
-            head = encode_head(response, request.method, request.minor, keep_alive, reactor.tails())
+            head = encode_head(response, request.method, request.minor, keep_alive, tails)
         except ResponseError as error:
-            response.close()
-            logger.error("the answer to %s %s cannot be sent: %s", request.method, request.target, error)  # noqa: TRY400
+            logger.error("the answer to %s %s cannot be sent: %s", request.method, request.target, error)
+            self._close_response(response)
             response = _error_response(500)
             body = response.body
-            head = encode_head(response, request.method, request.minor, keep_alive, reactor.tails())
+            head = encode_head(response, request.method, request.minor, keep_alive, tails)
         self._keep_alive = head.keep_alive
         self._out.append(head.data)
         self._size = len(head.data)
-        if head.ending == Ending.NONE:
-            response.close()
+        if head.ending == writer.NONE:
+            self._close_response(response)
         elif isinstance(body, bytes):
             if body:
                 self._out.append(body)
@@ -381,15 +310,15 @@ class Connection:
         else:
             self._request = request
             self._response = response
+            self.state = WRITING
             if isinstance(body, FileBody):
                 self._file = body
                 self._size += body.count
-                self.state = State.WRITE
                 return True
             self._stream = body
             self._ending = head.ending
             self._left = head.length
-            if self.busy or reactor.driver.detach(self):
+            if reactor.driver.detach(self):
                 return self._pump()
             reactor.driver.enqueue(self, self._stream_on)
             return False
@@ -402,8 +331,8 @@ class Connection:
         if type(request._body) is not bytes:
             request._body.close()
         # Small answers to pipelined requests go out together, but not without bound, nor past the connection's last.
-        if not self._keep_alive or self._size > JOIN or len(self._out) > _BATCH:
-            self.state = State.WRITE
+        if not self._keep_alive or self._size > JOIN or len(self._out) > BATCH:
+            self.state = WRITING
         return True
 
     def _stream_on(self) -> None:
@@ -415,7 +344,6 @@ class Connection:
         """Runs the generator, in a thread that may block, to its end (True), or until the peer is too slow for it."""
         stream, request, response = self._stream, self._request, self._response
         assert stream is not None and request is not None and response is not None
-        self.state = State.WRITE
         limit = self._reactor.limits.output
         try:
             for piece in stream:
@@ -423,52 +351,49 @@ class Connection:
                     continue
                 self._out.append(self._framed(piece))
                 if not self._flush():
-                    if self.state == State.CLOSED:
+                    if self.state == CLOSED:
                         return False
                     if sum(map(len, self._out)) > limit:
-                        self.deadline = monotonic() + self._reactor.timeouts.write
-                        self.release(WRITE)
+                        self._wait_for_peer()
                         return False
-            if self._ending == Ending.LENGTH and self._left:
+            if self._ending == writer.LENGTH and self._left:
                 raise ResponseError(f"the body ended {self._left} bytes before its Content-Length")
         except Exception:
             logger.exception("the answer to %s %s is broken off", request.method, request.target)
             self.close("response broken off")
             return False
-        if self._ending == Ending.CHUNKED:
+        if self._ending == writer.CHUNKED:
             self._out.append(LAST_CHUNK)
             self._size += len(LAST_CHUNK)
         self._stream = self._request = self._response = None
         return self._responded(request, response)
 
     def _framed(self, piece: bytes) -> bytes:
-        if self._ending == Ending.CHUNKED:
+        if self._ending == writer.CHUNKED:
             piece = encode_chunk(piece)
-        elif self._ending == Ending.LENGTH:
+        elif self._ending == writer.LENGTH:
             if len(piece) > self._left:
                 raise ResponseError(f"the body is {len(piece) - self._left} bytes longer than its Content-Length")
             self._left -= len(piece)
         self._size += len(piece)
         return piece
 
-    def _will_discard(self, keep_alive: bool) -> bool:
-        """Whether the connection can outlive a body that its endpoint left unread: if the rest is short and comes."""
+    def _can_discard(self) -> bool:
+        """Whether a body that its endpoint left unread is short, and sure to come: then the connection outlives it."""
         length = self.reader.length
-        self._linger = True
-        if not keep_alive or self.reader.expects_continue or length == CHUNKED:
-            return False
-        return length <= self._reactor.limits.discard
+        return not self.reader.expects_continue and length != CHUNKED and length <= self._reactor.limits.discard
 
     def _refuse(self, error: ProtocolError) -> None:
         """Puts the answer to an invalid request on its way; it is the connection's last."""
         if self._reactor.hooks.rejected is not None:
             self._reactor.hooks.rejected(self, error)
         response = _error_response(error.status, str(error))
-        self._out.append(encode_head(response, "GET", 1, False, self._reactor.tails()).data)
-        self._out.append(response.body)  # type: ignore[arg-type]  # an error response's body is bytes
+        head = encode_head(response, "GET", 1, False, self._reactor.fresh_tails())
+        assert isinstance(response.body, bytes)
+        self._out += (head.data, response.body)
         self._keep_alive = False
         self._linger = True
-        self.state = State.WRITE
+        self.state = WRITING
 
     def _reject(self, error: ProtocolError) -> None:
         self._refuse(error)
@@ -478,16 +403,10 @@ class Connection:
 
     def _settle(self) -> bool:
         """Sends what is to be sent, then waits for the peer. True if there may be another request to answer at once."""
-        if self._send_on():
-            return self._after_write()
-        if self.state != State.CLOSED:
-            self.state = State.WRITE
-            self.deadline = monotonic() + self._reactor.timeouts.write
-            self.release(WRITE)
-        return False
-
-    def _after_write(self) -> bool:
-        """Everything is sent: the next request (True if it may be here already), or the end."""
+        if (self._out and not self._flush()) or (self._file is not None and not self._send_file()):
+            if self.state != CLOSED:
+                self._wait_for_peer()
+            return False
         reactor = self._reactor
         if self._written:
             written, self._written = self._written, []
@@ -496,57 +415,32 @@ class Connection:
         if not self._keep_alive:
             self._end()
             return False
+        busy = self.busy
+        now = monotonic() if busy else reactor.now  # the reactor's own clock stands while it waits
+        pending = self.reader.pending
         if self.reader.in_body:
-            self.state = State.DISCARD
-            self.deadline = monotonic() + reactor.timeouts.body
+            self.state = DISCARD
+            self.deadline = now + reactor.timeouts.body
             if self._discard():
                 return True
-            if self.state == State.DISCARD:
-                self.release(READ)
-            return False
-        pending = self.reader.pending
-        if self.state == State.WRITE:
-            self.state = State.HEAD
+        elif self.state == WRITING:
+            self.state = HEAD
             if pending:
                 return True
-        now = monotonic() if self.busy else reactor.now  # the reactor's own clock stands while it waits
-        if pending:
-            self.deadline = min(self.deadline, now + reactor.timeouts.head)
-        else:
-            self._fresh = True
-            self.deadline = now + reactor.timeouts.keep_alive
-        if self.busy or self._interest != READ:
-            self.release(READ)
+        if self.state == HEAD:
+            if not pending:
+                self.deadline = now + reactor.timeouts.keep_alive
+            elif self._fresh:
+                self._fresh = False
+                self.deadline = now + reactor.timeouts.head
+        if busy or self.interest != READ:
+            reactor.watch(self, READ)
         return False
 
-    def _send_on(self) -> bool:
-        """Sends until all is sent (True), or the peer takes no more or is gone (False)."""
-        if self._out and not self._flush():
-            return False
-        file = self._file
-        if file is None:
-            return True
-        try:
-            sent = os.sendfile(self.fd, file.file.fileno(), file.offset, min(file.count, SENDFILE))
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            self.close(f"send: {error.strerror}")
-            return False
-        file.offset += sent
-        file.count -= sent
-        self.deadline = self._reactor.now + self._reactor.timeouts.write
-        if not sent and file.count:
-            logger.error("a file shrank while it was being sent: %d bytes are missing", file.count)
-            self.close("response broken off")
-            return False
-        if file.count:
-            return False
-        file.close()
-        request, response = self._request, self._response
-        assert request is not None and response is not None
-        self._file = self._request = self._response = None
-        return self._responded(request, response)
+    def _wait_for_peer(self) -> None:
+        self.state = WRITING
+        self.deadline = monotonic() + self._reactor.timeouts.write
+        self._reactor.watch(self, WRITE)
 
     def _flush(self) -> bool:
         """Sends `_out`; False if some of it is left, or the connection is closed."""
@@ -559,22 +453,41 @@ class Connection:
                     out[:] = [b"".join(out)]
                     continue
                 else:
-                    sent = self.sock.sendmsg(out[:64])
+                    sent = self.sock.sendmsg(out[:BATCH])
             except BlockingIOError:
                 return False
             except OSError as error:
                 self.close(f"send: {error.strerror}")
                 return False
-            if self.state == State.WRITE:
-                self.deadline = self._reactor.now + self._reactor.timeouts.write
-            while sent:
-                first = out[0]
-                if sent < len(first):
-                    out[0] = memoryview(first)[sent:]
-                    break
-                sent -= len(first)
+            while out and sent >= len(out[0]):
+                sent -= len(out[0])
                 del out[0]
+            if sent:
+                out[0] = memoryview(out[0])[sent:]
         return True
+
+    def _send_file(self) -> bool:
+        """Sends some of the file; True when that was the last of it."""
+        file, request, response = self._file, self._request, self._response
+        assert file is not None and request is not None and response is not None
+        try:
+            sent = os.sendfile(self.fd, file.file.fileno(), file.offset, min(file.count, SENDFILE))
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self.close(f"send: {error.strerror}")
+            return False
+        file.offset += sent
+        file.count -= sent
+        if not sent and file.count:
+            logger.error("the file for %s shrank while it was sent: %d bytes are missing", request.target, file.count)
+            self.close("response broken off")
+            return False
+        if file.count:
+            return False
+        file.close()
+        self._file = self._request = self._response = None
+        return self._responded(request, response)
 
     # -- what an endpoint that reads its own body asks for
 
@@ -604,39 +517,34 @@ class Connection:
         except OSError as error:
             self.close(f"shutdown: {error.strerror}")
             return
-        self.state = State.LINGER
-        self.deadline = self._reactor.now + self._reactor.timeouts.linger
-        self.release(READ)
-
-    def release(self, interest: int) -> None:
-        """Waits for `interest` on the reactor. A busy connection is the leader's from here on."""
-        self._reactor.watch(self, interest)
+        self.state = LINGER
+        self.deadline = monotonic() + self._reactor.timeouts.linger
+        self._reactor.watch(self, READ)
 
     def close(self, reason: str) -> None:
         """Ends the connection, whatever it is doing."""
-        if self.state == State.CLOSED:
+        if self.state == CLOSED:
             return
-        self.state = State.CLOSED
+        self.state = CLOSED
         self.deadline = inf
         self._reactor.forget(self)
         self.sock.close()
         self._out.clear()
-        self._body.clear()
-        for left in (self._file, self._stream, self._spool, self._request and self._request._body):
-            close = getattr(left, "close", None)
-            if close is not None:
-                try:
-                    close()
-                except Exception:
-                    logger.exception("closing what was being answered failed")
-        self._file = self._stream = self._spool = self._request = self._response = None
+        if self._collector is not None:
+            self._collector.close()
+        if self._response is not None:
+            self._close_response(self._response)
+        if self._request is not None and type(self._request._body) is not bytes:
+            self._request._body.close()
+        self._collector = self._file = self._stream = self._request = self._response = None
         if self._reactor.hooks.closed is not None:
             self._reactor.hooks.closed(self, reason)
 
-    def begin_drain(self) -> None:
-        """The server stops: an idle connection is kept a moment longer for a request that is already on its way."""
-        if self.state == State.HEAD and not self.busy and not self.reader.pending:
-            self.deadline = min(self.deadline, self._reactor.now + self._reactor.timeouts.drain_idle)
+    def _close_response(self, response: Response) -> None:
+        try:
+            response.close()
+        except Exception:
+            logger.exception("closing an answer that was not sent to its end failed")
 
 
 def _error_response(status: int, detail: str = "") -> Response:

@@ -12,7 +12,7 @@ from time import monotonic, time
 from typing import Protocol
 
 from firstbyte.engine._sys import ERROR, HANGUP, READ, Waker, poller
-from firstbyte.engine.connection import Connection, State
+from firstbyte.engine.connection import CLOSED, STATES, Connection
 from firstbyte.engine.listener import Listener
 from firstbyte.engine.observer import Hooks, Observer
 from firstbyte.engine.timeouts import Timeouts
@@ -20,6 +20,7 @@ from firstbyte.http.dates import format_date
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.request import Address, Request
 from firstbyte.http.response import Response
+from firstbyte.wire.head import HeadScanner
 from firstbyte.wire.limits import Limits
 from firstbyte.wire.writer import Tails
 
@@ -72,6 +73,7 @@ class Reactor:
     ) -> None:
         self.handler = handler
         self.limits = limits
+        self.scanner = HeadScanner(limits)
         self.timeouts = timeouts
         self.hooks = Hooks(observers, logger.exception)
         self.driver: Driver  # set by the driver that runs this reactor
@@ -84,8 +86,9 @@ class Reactor:
         self._listeners: list[Listener] = []
         self._poller = poller()
         self._hand_back = threading.Lock()  # guards `busy` and the interest of a busy connection
-        self._tails = Tails(format_date(time()))
+        self.tails: Tails  # the ends of response heads for this second, for the leader
         self._tails_until = 0.0
+        self._renew_tails(self.now)
         self._tick = timeouts.tick
         self._next_sweep = inf
         self._submitted: deque[Callable[[], None]] = deque()
@@ -103,6 +106,8 @@ class Reactor:
         if not events:
             events = poll(-1 if self._next_sweep == inf else max(0.0, self._next_sweep - monotonic()))
         self.now = now = monotonic()
+        if now >= self._tails_until:
+            self._renew_tails(now)
         if now >= self._next_sweep:
             self._sweep(now)
         find = self._sources.get
@@ -191,14 +196,14 @@ class Reactor:
     def watch(self, connection: Connection, interest: int) -> None:
         """Waits for `interest` on a connection; one that was busy becomes the leader's, and the caller is done with it."""
         if not connection.busy:
-            if connection._interest != interest:
-                connection._interest = interest
+            if connection.interest != interest:
+                connection.interest = interest
                 self._poller.modify(connection.fd, interest)
             return
         with self._hand_back:
             if not connection.lost:
-                if connection._interest != interest:
-                    connection._interest = interest
+                if connection.interest != interest:
+                    connection.interest = interest
                     self._poller.modify(connection.fd, interest)
                 connection.busy = False
                 if self._next_sweep != inf:
@@ -213,25 +218,29 @@ class Reactor:
     def look_away(self, connection: Connection, events: int) -> bool:
         """Stops watching a busy connection that is ready, until it is released. False if it is busy no more."""
         with self._hand_back:
-            if connection.state == State.CLOSED:
+            if connection.state == CLOSED:
                 return True
             if not connection.busy:
                 return False
             if events & (ERROR | HANGUP):
                 connection.lost = True
                 self._poller.unregister(connection.fd)
-            elif connection._interest:
-                connection._interest = 0
+            elif connection.interest:
+                connection.interest = 0
                 self._poller.modify(connection.fd, 0)
             return True
 
-    def tails(self) -> Tails:
-        """The ends of response heads for this second."""
-        now = time()
+    def fresh_tails(self) -> Tails:
+        """The ends of response heads for this second, for a thread that does not lead."""
+        now = monotonic()
         if now >= self._tails_until:
-            self._tails = Tails(format_date(now))
-            self._tails_until = int(now) + 1
-        return self._tails
+            self._renew_tails(now)
+        return self.tails
+
+    def _renew_tails(self, now: float) -> None:
+        today = time()
+        self.tails = Tails(format_date(today))
+        self._tails_until = now + 1 - today % 1
 
     # -- other threads' part
 
@@ -270,6 +279,6 @@ def describe(connections: Iterable[Connection]) -> dict[str, int]:
     """How many connections are in which state, by name; those a handler thread owns count as "handler"."""
     counts: dict[str, int] = {}
     for connection in connections:
-        name = "handler" if connection.busy else State(connection.state).name.lower()
+        name = "handler" if connection.busy else STATES[connection.state]
         counts[name] = counts.get(name, 0) + 1
     return counts

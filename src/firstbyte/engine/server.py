@@ -22,7 +22,9 @@ from firstbyte.wire.limits import Limits
 
 logger = logging.getLogger("firstbyte.engine")
 
-THREADS = 64  # handlers that run at once; a thread that waits costs some 30 KiB, and none is started before it is needed
+THREADS = (
+    64  # handlers that run at once; a thread that waits costs some 30 KiB, and none is started before it is needed
+)
 
 
 class Server:

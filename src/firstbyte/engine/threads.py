@@ -27,6 +27,7 @@ logger = logging.getLogger("firstbyte.engine")
 SLOW = 0.001  # seconds of wall time from which an endpoint is not run inline: about twenty times the cost of a hand-off
 TICK = 0.002  # seconds between two looks of the monitor: a handler that is caught has held the wheel for up to two
 DOZE = 25  # ticks without a request after which the monitor sleeps until the next one
+PACE_CAP = 0.004  # seconds that one call counts for at most: a rare slow call must not make a fast endpoint slow
 PROVEN = 8  # calls after which an endpoint's pace is trusted even when no thread is left to take the wheel
 
 Work = tuple[Callable[..., None], tuple[object, ...]]
@@ -135,7 +136,10 @@ class ThreadDriver:
         except (Exception, SystemExit):
             logger.exception("%s failed on %s %s", endpoint.name, request.method, request.target)
             response = Response("500 Internal Server Error\n", 500)
-        endpoint.pace.learn(perf_counter() - start)
+        elapsed = perf_counter() - start
+        pace = endpoint.pace
+        pace.calls += 1
+        pace.seconds += ((elapsed if elapsed < PACE_CAP else PACE_CAP) - pace.seconds) * 0.125
         if hooks.handler_ended is not None:
             hooks.handler_ended(connection, request, response)
         return response

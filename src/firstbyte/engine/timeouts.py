@@ -19,13 +19,20 @@ class Timeouts:
     They are checked once a `tick`, so each may last that much longer. Raises ValueError for one that is not above zero.
     """
 
-    head: float = _timeout(20.0, "From the first byte of a head to its last, and from accept to the first byte; Apache's RequestReadTimeout. 408.")
+    head: float = _timeout(
+        20.0,
+        "From the first byte of a head to its last, and from accept to the first byte; Apache's RequestReadTimeout. 408.",
+    )
     body: float = _timeout(60.0, "Between two arrivals of body bytes; nginx's client_body_timeout. 408.")
     write: float = _timeout(60.0, "Between two moments when a waiting response gets further; nginx's send_timeout.")
     keep_alive: float = _timeout(75.0, "Between two requests; nginx's keepalive_timeout.")
-    linger: float = _timeout(5.0, "For a peer to read an early answer while it is still sending; nginx's lingering_timeout.")
+    linger: float = _timeout(
+        5.0, "For a peer to read an early answer while it is still sending; nginx's lingering_timeout."
+    )
     drain: float = _timeout(30.0, "For running requests when the server is asked to stop; gunicorn's graceful_timeout.")
-    drain_idle: float = _timeout(0.25, "How long an idle connection is kept when the server stops, for a request that is already on its way.")
+    drain_idle: float = _timeout(
+        0.25, "How long an idle connection is kept when the server stops, for a request that is already on its way."
+    )
 
     def __post_init__(self) -> None:
         for each in fields(self):

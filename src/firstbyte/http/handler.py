@@ -17,23 +17,13 @@ AsyncCall: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 class Pace:
-    """What has been learned of the speed of an endpoint: a moving average of its wall time, in seconds.
-
-    One call weighs an eighth, and counts for no more than `CAP`: a rare slow call must not make a fast endpoint slow.
-    """
+    """What the engine has learned of the speed of an endpoint: a moving average of its wall time, in seconds."""
 
     __slots__ = ("calls", "seconds")
 
-    CAP = 0.004
-
-    def __init__(self, seconds: float = 0.0) -> None:
-        self.seconds = seconds
+    def __init__(self) -> None:
+        self.seconds = 0.0
         self.calls = 0  # how many have been counted
-
-    def learn(self, elapsed: float) -> None:
-        """Takes the wall time of one call into the average."""
-        self.calls += 1
-        self.seconds += ((elapsed if elapsed < 0.004 else 0.004) - self.seconds) * 0.125
 
 
 class Endpoint:

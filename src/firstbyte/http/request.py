@@ -71,7 +71,16 @@ class Request:
     )
 
     def __init__(
-        self, method: str, raw_path: str, raw_query: str, minor: int, head: bytes = b"", fields_at: int = 0
+        self,
+        method: str,
+        raw_path: str,
+        raw_query: str,
+        minor: int,
+        head: bytes = b"",
+        fields_at: int = 0,
+        client: Address | None = None,
+        server: Address | None = None,
+        scheme: str = "http",
     ) -> None:
         self.method = method
         self.raw_path = raw_path
@@ -80,9 +89,9 @@ class Request:
         self.minor = minor
         self.head = head
         self._fields_at = fields_at  # where in `head` the first header field begins
-        self.client: Address | None = None
-        self.server: Address | None = None
-        self.scheme = "http"
+        self.client = client
+        self.server = server
+        self.scheme = scheme
         self.path_params: dict[str, Any] = _NO_PARAMS
         self.trailers: Headers | None = None
         self._headers: Headers | None = None
@@ -108,10 +117,9 @@ class Request:
     ) -> Request:
         """A request from its parts; `target` in origin-form ("/path?query"), `body` as bytes or a seekable file."""
         raw_path, _, raw_query = target.partition("?")
-        self = cls(method, raw_path, raw_query, minor)
+        self = cls(method, raw_path, raw_query, minor, client=client, server=server, scheme=scheme)
         self._headers = Headers(headers)
         self._body = body
-        self.client, self.server, self.scheme = client, server, scheme
         return self
 
     # -- the request line

@@ -55,7 +55,12 @@ def _response(file: BinaryIO, path: str | Path, request: Request, media_type: st
             raise HTTPError(412, "the file is not the one that the request's condition names")
     start, stop = 0, size
     asked = request.headers.get("range")
-    if status == 200 and asked is not None and request.method == "GET" and range_applies(request.headers, etag, facts.st_mtime):
+    if (
+        status == 200
+        and asked is not None
+        and request.method == "GET"
+        and range_applies(request.headers, etag, facts.st_mtime)
+    ):
         try:
             spans = parse_range(asked, size)
         except Unsatisfiable as error:

@@ -55,7 +55,18 @@ class ChunkedBody:
     States: the number of data bytes left in the chunk, or one of the three lines between data.
     """
 
-    __slots__ = ("_extensions", "_left", "_limits", "_max_body", "_seen", "_size", "_state", "_trailer", "done", "trailers")
+    __slots__ = (
+        "_extensions",
+        "_left",
+        "_limits",
+        "_max_body",
+        "_seen",
+        "_size",
+        "_state",
+        "_trailer",
+        "done",
+        "trailers",
+    )
 
     _SIZE, _DATA, _DATA_END, _TRAILER = range(4)
 

@@ -1,7 +1,7 @@
 """The grammar of a message head (RFC 9112 sections 2 to 5, RFC 9110 section 5), each rule once, as bytes patterns.
 
-The fast pattern of a whole head and the line-by-line check that explains a refusal are both made of these, so that they
-cannot disagree. `++` and `*+` are possessive: nothing here backtracks, whatever comes.
+The fast patterns for a whole head and the line-by-line check that explains a refusal are made of the same pieces, so that
+they cannot disagree. `++` and `*+` are possessive: nothing here backtracks, whatever comes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"  # field-value with its optional whitespace
 REQUEST_LINE = rb"(" + TOKEN + rb") (" + TARGET + rb") HTTP/1\.([01])\r\n"
 FIELD_LINE = TOKEN + rb":" + VALUE + rb"\r\n"
 
-head = re.compile(REQUEST_LINE + rb"((?:" + FIELD_LINE + rb")*+)\r\n")
-"""A whole, well-formed request head; groups: method, target, minor version, field block."""
-
 request_line = re.compile(REQUEST_LINE)
+"""Groups: method, target, minor version."""
 field_line = re.compile(FIELD_LINE)
+field_block = re.compile(rb"(?:" + FIELD_LINE + rb")*+")
+"""All field lines of a head, without the empty line that ends it."""
 token = re.compile(TOKEN)
 
 # uri-host [ ":" port ]: RFC 9110 section 7.2, RFC 3986 section 3.2.2. The inside of an IP literal is checked no further.

@@ -1,97 +1,98 @@
 """Scans a request head: one pass over well-formed bytes, and a second, slow look only at those that are refused.
 
-Strategy: `grammar.head` matches a whole valid head in one go. What it does not match is either not complete yet or
-wrong; then `check_lines` walks it line by line and either finds nothing against it so far or raises the first offence
-in byte order. So the refusal is the same whether the bytes come at once or one by one.
+Strategy: one pattern matches the request line and one all of the field lines. What they do not match is either not
+complete yet or wrong; then `check_lines` walks it line by line and either finds nothing against it so far or raises the
+first offence in byte order. So the refusal is the same whether the bytes come at once or one by one.
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TypeAlias
 
 from firstbyte.errors import ProtocolError
-from firstbyte.http.headers import Headers
-from firstbyte.http.request import Request
+from firstbyte.http.request import Address, Request
 from firstbyte.wire import grammar
 from firstbyte.wire.limits import Limits
 
 CHUNKED = -1  # stands for a length that only the body itself will tell
 
 
-class Head(NamedTuple):
-    """A scanned head: the request, where its body begins, and how the message is framed (RFC 9112 sections 6 and 9)."""
-
-    request: Request
-    end: int
-    length: int  # of the body in bytes, or CHUNKED
-    keep_alive: bool
-    expects_continue: bool
+Head: TypeAlias = tuple[Request, int, int, bool, bool]
+"""A scanned head: the request, where its body begins, the body's length in bytes or CHUNKED, whether the connection
+persists, and whether the client waits for a 100 (RFC 9112 sections 6 and 9, RFC 9110 section 10.1.1)."""
 
 
-def scan_head(buffer: bytes, start: int, limits: Limits) -> Head | None:
-    """The head that begins at `start`, or None if the bytes there are no whole, well-formed head (see `check_lines`).
+class Ends(NamedTuple):
+    """The two ends of a connection and its scheme, for the requests that come over it."""
 
-    Raises ProtocolError for well-formed fields that break a rule together, with the offset counted from `start`.
+    client: Address | None = None
+    server: Address | None = None
+    scheme: str = "http"
+
+
+class HeadScanner:
+    """Scans heads under one set of limits.
+
+    It remembers the field blocks it has lately found valid and without a body to follow: a client sends the same fields
+    with request after request, and what was checked once need not be checked again. What it remembers is bounded.
     """
-    match = _match_head(buffer, start)
-    if match is None:
-        return None
-    end = match.end()
-    block_at = match.start(4)
-    size = end - start
-    if size > limits.request_line or size > limits.head:
-        _check_sizes(buffer, start, end, limits)
-    method, target, minor = match.group(1, 2, 3)
-    if buffer.count(b"\n", block_at, end) > limits.fields + 1:
-        _refuse_field_count(limits)
 
-    # Who sends a head in a hurry must not win: every rule about the fields together is checked here, once.
-    hosts = 0
-    host = content_length = coding = connection = expect = b""
-    for name, value in _framing_fields(buffer, block_at - 1, end):
-        size = len(name)  # the six names differ in length
-        if size == 4:
-            hosts += 1
-            host = value
-        elif size == 10:
-            connection = connection + b"," + value if connection else value
-        elif size == 14:
-            if content_length:
-                _refuse(400, "content-length-repeated", "Content-Length is given twice")
-            content_length = value or b" "
-        elif size == 17:
-            coding = coding + b"," + value if coding else value or b" "
+    __slots__ = ("_known", "limits")
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._known: dict[bytes, bool] = {}  # field block of an HTTP/1.1 request without body -> keep-alive
+
+    def scan(self, buffer: bytes, start: int, ends: Ends) -> Head | None:
+        """The head that begins at `start`, or None if no whole, well-formed head is there (see `check_lines`).
+
+        Raises ProtocolError for well-formed fields that break a rule together, with the offset counted from `start`.
+        """
+        line = _match_line(buffer, start)
+        if line is None:
+            return None
+        block_at = line.end()
+        stop = buffer.find(b"\r\n\r\n", block_at - 2) + 2
+        if stop < 2:
+            return None
+        limits = self.limits
+        size = stop + 2 - start
+        if size > limits.request_line or size > limits.head:
+            _check_sizes(buffer, start, stop + 2, limits)
+        method, target, minor = line.groups()
+        version = 1 if minor == b"1" else 0
+        block = buffer[block_at:stop]
+        known = self._known.get(block) if version else None
+        if known is None:
+            if _match_block(block) is None:
+                return None
+            if size > 4 * limits.fields and block.count(b"\n") > limits.fields:  # "a:" CR LF is the shortest field
+                _refuse(431, "too-many-fields", f"the head has more than {limits.fields} fields")
+            length, keep_alive, continues = _framing(block, method, version)
+            if version and not length and not continues and len(block) <= _KNOWN_SIZE:
+                if len(self._known) >= _KNOWN_BLOCKS:
+                    self._known.clear()
+                self._known[block] = keep_alive
         else:
-            expect = value
-    version = 1 if minor == b"1" else 0
-    if hosts != 1 or grammar.host.fullmatch(host.rstrip(b" \t")) is None:
-        _check_host(hosts, host.rstrip(b" \t"), version)
+            length, keep_alive, continues = 0, known, False
 
-    length = 0
-    if coding:
-        length = _transfer_coding(coding, content_length, version)
-    elif content_length:
-        length = _content_length(content_length)
-    elif not version and method in _METHODS_WITH_BODY:
-        _refuse(411, "length-required", "an HTTP/1.0 request with a body must give its Content-Length")
-    keep_alive = version == 1
-    if connection:
-        options = connection.lower()
-        if options != b"keep-alive" or not version:
-            keep_alive = _keep_alive(options, version)
-    continues = False
-    if expect:
-        continues = _expectation(expect, version)
-
-    whole = not start and end == len(buffer)
-    head = buffer if whole else buffer[start:end]
-    if target[0] == 0x2F:  # "/": origin-form
-        path, _, query = target.decode("ascii").partition("?")
-        request = Request(_METHODS.get(method) or method.decode("ascii"), path, query, version, head, block_at - start)
-    else:
-        request = _other_form(method, target, version, head, block_at - start)
-    return Head(request, end, length, keep_alive, continues)
+        head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
+        client, server, scheme = ends
+        name = _METHODS.get(method) or method.decode("ascii")
+        if target[0] == 0x2F:  # "/": origin-form
+            path = target.decode("ascii")
+            query = ""
+            if "?" in path:
+                path, _, query = path.partition("?")
+            request = Request(name, path, query, version, head, block_at - start, client, server, scheme)
+        else:
+            path, query, authority = _other_form(method, target)
+            request = Request(name, path, query, version, head, block_at - start, client, server, scheme)
+            if authority is not None:
+                # RFC 9112 section 3.2.2: the authority of an absolute target takes the place of Host.
+                request.headers["Host"] = authority
+        return request, stop + 2, length, keep_alive, continues
 
 
 def check_lines(buffer: bytes, start: int, at: int, limits: Limits) -> int:
@@ -127,7 +128,9 @@ def check_lines(buffer: bytes, start: int, at: int, limits: Limits) -> int:
 def refuse_field_line(line: bytes, offset: int) -> NoReturn:
     """Says what is wrong with a field line that the grammar does not match; `offset` is where the line begins."""
     if line[:1] in (b" ", b"\t"):
-        _refuse(400, "obs-fold", "a field line that begins with whitespace (obsolete line folding) is not taken", offset)
+        _refuse(
+            400, "obs-fold", "a field line that begins with whitespace (obsolete line folding) is not taken", offset
+        )
     _refuse_line_end(line, offset)
     name, colon, _ = line.partition(b":")
     if not colon:
@@ -166,7 +169,9 @@ def _refuse_request_line(line: bytes, limits: Limits) -> NoReturn:
     target, _, version = rest.rpartition(b" ")
     at = len(method) + 1
     if not target and not version.startswith(b"HTTP/"):
-        _refuse(400, "no-version", "the request line ends without a version: HTTP/0.9 is not spoken here", len(line) - 2)
+        _refuse(
+            400, "no-version", "the request line ends without a version: HTTP/0.9 is not spoken here", len(line) - 2
+        )
     bad = _NOT_TARGET.search(target)
     if not target or bad is not None:
         offset = at + (bad.start() if bad else 0)
@@ -180,14 +185,13 @@ def _refuse_request_line(line: bytes, limits: Limits) -> NoReturn:
     _refuse(505, "version-unsupported", f"{_shown(version)} is not spoken here: HTTP/1.1 and HTTP/1.0 are", at)
 
 
-def _other_form(method: bytes, target: bytes, version: int, head: bytes, fields_at: int) -> Request:
-    """Absolute-form and asterisk-form (RFC 9112 section 3.2)."""
+def _other_form(method: bytes, target: bytes) -> tuple[str, str, str | None]:
+    """Path, query and authority of an absolute-form or asterisk-form target (RFC 9112 section 3.2)."""
     at = len(method) + 1
-    name = method.decode("ascii")
     if target == b"*":
         if method != b"OPTIONS":
-            _refuse(400, "target-asterisk", f"the target * belongs to OPTIONS, not to {name}", at)
-        return Request(name, "*", "", version, head, fields_at)
+            _refuse(400, "target-asterisk", f"the target * belongs to OPTIONS, not to {method.decode()}", at)
+        return "*", "", None
     if method == b"CONNECT":
         _refuse(501, "connect", "this server opens no tunnels (CONNECT)", at)
     absolute = grammar.absolute_target.fullmatch(target)
@@ -197,15 +201,42 @@ def _other_form(method: bytes, target: bytes, version: int, head: bytes, fields_
     if not authority or grammar.host.fullmatch(authority) is None:
         _refuse(400, "target-authority", f"{_shown(authority)} is no host", at)
     path_text = path.decode("ascii") or ("*" if method == b"OPTIONS" and not query else "/")
-    request = Request(name, path_text, (query or b"?")[1:].decode("ascii"), version, head, fields_at)
-    # RFC 9112 section 3.2.2: the authority of an absolute target takes the place of Host.
-    headers = Headers.from_block(head[fields_at:])
-    headers["Host"] = authority.decode("ascii")
-    request._headers = headers
-    return request
+    return path_text, (query or b"?")[1:].decode("ascii"), authority.decode("ascii")
 
 
 # -- framing and connection fields
+
+
+def _framing(block: bytes, method: bytes, version: int) -> tuple[int, bool, bool]:
+    """Length of the body, whether the connection persists, whether the client waits for a 100: every rule about the
+    fields together. Raises ProtocolError."""
+    hosts = 0
+    host = content_length = coding = connection = expect = b""
+    for name, value in _framing_fields(b"\n" + block):
+        width = len(name)  # the five names differ in length
+        if width == 4:
+            hosts += 1
+            host = value
+        elif width == 10:
+            connection = connection + b"," + value if connection else value
+        elif width == 14:
+            if content_length:
+                _refuse(400, "content-length-repeated", "Content-Length is given twice")
+            content_length = value or b" "
+        elif width == 17:
+            coding = coding + b"," + value if coding else value or b" "
+        else:
+            expect = value
+    _check_host(hosts, host.rstrip(b" \t"), version)
+    length = 0
+    if coding:
+        length = _transfer_coding(coding, content_length, version)
+    elif content_length:
+        length = _content_length(content_length)
+    elif not version and method in _METHODS_WITH_BODY:
+        _refuse(411, "length-required", "an HTTP/1.0 request with a body must give its Content-Length")
+    continues = _expectation(expect, version) if expect else False
+    return length, _keep_alive(connection, version), continues
 
 
 def _check_host(count: int, host: bytes, version: int) -> None:
@@ -244,7 +275,7 @@ def _transfer_coding(value: bytes, content_length: bytes, version: int) -> int:
 
 def _keep_alive(options: bytes, version: int) -> bool:
     """RFC 9112 section 9.3: persistent unless closed in 1.1, closed unless asked for in 1.0."""
-    names = [option.strip(b" \t") for option in options.split(b",")]
+    names = [option.strip(b" \t") for option in options.lower().split(b",")]
     return b"close" not in names and (version == 1 or b"keep-alive" in names)
 
 
@@ -264,10 +295,6 @@ def _check_sizes(buffer: bytes, start: int, stop: int, limits: Limits) -> None:
         _refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
     if stop - start > limits.head:
         _refuse(431, "head-too-large", f"the head is longer than {limits.head} bytes", limits.head)
-
-
-def _refuse_field_count(limits: Limits) -> NoReturn:
-    _refuse(431, "too-many-fields", f"the head has more than {limits.fields} fields")
 
 
 def _refuse_line_end(line: bytes, offset: int) -> None:
@@ -296,7 +323,10 @@ _NOT_TOKEN = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _NOT_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 _NOT_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
-_match_head = grammar.head.match
+_KNOWN_BLOCKS = 256  # field blocks that a scanner remembers
+_KNOWN_SIZE = 1024  # bytes of the longest one that it remembers
+_match_line = grammar.request_line.match
+_match_block = grammar.field_block.fullmatch
 _framing_fields = re.compile(
     rb"\n(host|connection|content-length|transfer-encoding|expect):[ \t]*+([^\r]*+)", re.IGNORECASE
 ).findall

@@ -19,14 +19,34 @@ class Limits:
     """
 
     request_line: int = _limit(8190, "Apache's LimitRequestLine; beyond it 414.")
-    head: int = _limit(32 * 1024, "Request line and header fields together; nginx's large_client_header_buffers, 4 of 8 KiB; beyond it 431.")
-    fields: int = _limit(100, "Number of header fields; Apache's LimitRequestFields; beyond it 431. Trailers have the same.")
-    body: int = _limit(32 * 1024 * 1024, "A request body, chunked or not; IIS allows 30 MB, nginx 1 MiB; beyond it 413. An endpoint may say otherwise.")
-    body_memory: int = _limit(256 * 1024, "The part of a body that is held in memory; what is longer goes to a temporary file (Werkzeug: 500 KB).")
-    chunk_extensions: int = _limit(16 * 1024, "All chunk extensions of one body together; what Go's net/http allows; beyond it 400.")
-    output: int = _limit(64 * 1024, "Response bytes that wait for a slow reader before a generator is paused; asyncio's high-water mark.")
-    discard: int = _limit(64 * 1024, "A request body that nobody wants is read and thrown away to this length to keep the connection; nginx lingers.")
-    connections: int = _limit(10_000, "Number of open connections; more wait in the kernel's accept queue (nginx: worker_connections).")
+    head: int = _limit(
+        32 * 1024,
+        "Request line and header fields together; nginx's large_client_header_buffers, 4 of 8 KiB; beyond it 431.",
+    )
+    fields: int = _limit(
+        100, "Number of header fields; Apache's LimitRequestFields; beyond it 431. Trailers have the same."
+    )
+    body: int = _limit(
+        32 * 1024 * 1024,
+        "A request body, chunked or not; IIS allows 30 MB, nginx 1 MiB; beyond it 413. An endpoint may say otherwise.",
+    )
+    body_memory: int = _limit(
+        256 * 1024,
+        "The part of a body that is held in memory; what is longer goes to a temporary file (Werkzeug: 500 KB).",
+    )
+    chunk_extensions: int = _limit(
+        16 * 1024, "All chunk extensions of one body together; what Go's net/http allows; beyond it 400."
+    )
+    output: int = _limit(
+        64 * 1024, "Response bytes that wait for a slow reader before a generator is paused; asyncio's high-water mark."
+    )
+    discard: int = _limit(
+        64 * 1024,
+        "A request body that nobody wants is read and thrown away to this length to keep the connection; nginx lingers.",
+    )
+    connections: int = _limit(
+        10_000, "Number of open connections; more wait in the kernel's accept queue (nginx: worker_connections)."
+    )
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -6,8 +6,9 @@ from firstbyte.errors import ProtocolError
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Request
 from firstbyte.wire.body import BodyDecoder, ChunkedBody, LengthBody
-from firstbyte.wire.head import CHUNKED, check_lines, scan_head
-from firstbyte.wire.limits import Limits
+from firstbyte.wire.head import CHUNKED, Ends, HeadScanner, check_lines
+
+_NOWHERE = Ends()
 
 
 class RequestReader:
@@ -15,16 +16,23 @@ class RequestReader:
 
     Call `feed` with what came, then `read_head` until it returns None; while `in_body`, `read_body` for the pieces. The
     facts of the head last read are in `keep_alive`, `expects_continue` and `length` (bytes of the body, or CHUNKED).
+    `pending` is True while bytes that were fed have not been read. The scanner may be shared by many readers.
     """
 
-    __slots__ = ("_at", "_body", "_buffer", "_checked", "_limits", "expects_continue", "keep_alive", "length", "trailers")
+    __slots__ = (
+        "_at", "_body", "_buffer", "_checked", "_ends", "_scanner",
+        "expects_continue", "in_body", "keep_alive", "length", "pending", "trailers",
+    )  # fmt: skip
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, scanner: HeadScanner, ends: Ends = _NOWHERE) -> None:
+        self._scanner = scanner
+        self._ends = ends
         self._buffer = b""
         self._at = 0  # where the next byte to read is
         self._checked = -1  # where the lines of an incomplete head have been checked to, or -1 before the first look
         self._body: BodyDecoder | None = None
+        self.pending = False
+        self.in_body = False  # from a head that announces a body to the last byte of that body
         self.keep_alive = True
         self.expects_continue = False
         self.length = 0
@@ -32,59 +40,61 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Takes the bytes that came next."""
-        if self._at == len(self._buffer):
+        if not self.pending:
             self._buffer = data
             self._at = 0
             self._checked = -1
-        else:
-            self._drop_read()
-            self._buffer += data
-
-    @property
-    def pending(self) -> int:
-        """Number of bytes that were fed and not read yet."""
-        return len(self._buffer) - self._at
-
-    @property
-    def in_body(self) -> bool:
-        """True from a head that announces a body to the last byte of that body."""
-        return self._body is not None
+            self.pending = True
+            return
+        if self._at:
+            self._buffer = self._buffer[self._at :]
+            if self._checked >= 0:
+                self._checked -= self._at
+            self._at = 0
+        self._buffer += data
 
     def read_head(self) -> Request | None:
         """The next request, or None until its head is complete. Raises ProtocolError."""
+        if not self.pending:
+            return None
         buffer = self._buffer
         at = self._at
-        if at == len(buffer):
-            return None
+        limits = self._scanner.limits
         if self._checked >= 0:
             # Not the first look: the lines up to `_checked` are fine, so a head is whole when the empty line is there.
             if buffer.find(b"\r\n\r\n", max(at, self._checked - 2)) < 0:
-                self._checked = check_lines(buffer, at, self._checked, self._limits)
+                self._checked = check_lines(buffer, at, self._checked, limits)
                 return None
         elif buffer[at] == 0x0D:
             # RFC 9112 section 2.2: empty lines before a request line are passed over.
             while buffer.startswith(b"\r\n", at):
                 at += 2
-            self._at = at
+            self._advance(at)
             if buffer[at:] in (b"", b"\r"):
                 return None
-        scanned = scan_head(buffer, at, self._limits)
+        scanned = self._scanner.scan(buffer, at, self._ends)
         if scanned is None:
-            self._checked = check_lines(buffer, at, max(at, self._checked), self._limits)
+            self._checked = check_lines(buffer, at, max(at, self._checked), limits)
             return None
         request, end, length, self.keep_alive, self.expects_continue = scanned
-        self._at = end
         self._checked = -1
+        if end == len(buffer):
+            self._buffer = b""
+            self._at = 0
+            self.pending = False
+        else:
+            self._at = end
         self.length = length
         if length:
             # How long it may be, the endpoint says: `limit_body` follows before the first piece is read.
-            self._body = ChunkedBody(self._limits, self._limits.body) if length == CHUNKED else LengthBody(length)
+            self._body = ChunkedBody(limits, limits.body) if length == CHUNKED else LengthBody(length)
+            self.in_body = True
         return request
 
     def limit_body(self, max_body: int) -> None:
         """Sets what the coming body may hold. Raises ProtocolError 413 if its Content-Length says more."""
         if self.length == CHUNKED:
-            self._body = ChunkedBody(self._limits, max_body)
+            self._body = ChunkedBody(self._scanner.limits, max_body)
         elif self.length > max_body:
             raise ProtocolError(413, "body-too-large", f"the body is longer than {max_body} bytes")
 
@@ -95,15 +105,17 @@ class RequestReader:
         """
         body = self._body
         assert body is not None
-        piece, self._at = body.decode(self._buffer, self._at)
+        piece, at = body.decode(self._buffer, self._at)
+        self._advance(at)
         if body.done:
             self.trailers = body.trailers
             self._body = None
+            self.in_body = False
         return piece
 
-    def _drop_read(self) -> None:
-        if self._at:
-            self._buffer = self._buffer[self._at :]
-            if self._checked >= 0:
-                self._checked -= self._at
+    def _advance(self, at: int) -> None:
+        self._at = at
+        if at == len(self._buffer):
+            self._buffer = b""
             self._at = 0
+            self.pending = False

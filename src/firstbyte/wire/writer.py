@@ -6,7 +6,6 @@ rendered once a second. All others go the long way through `encode_head`.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import NamedTuple
 
 from firstbyte.errors import ResponseError
@@ -18,24 +17,18 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
-class Ending(IntEnum):
-    """How the peer knows where the body ends."""
-
-    NONE = 0
-    """There is no body: HEAD, 204, 304."""
-    LENGTH = 1
-    """Content-Length says."""
-    CHUNKED = 2
-    """The last chunk says."""
-    CLOSE = 3
-    """The connection's end says: a body of unknown length for an HTTP/1.0 client."""
+# How the peer knows where the body ends. Plain integers, since they are compared for every response.
+NONE = 0  # there is no body: HEAD, 204, 304
+LENGTH = 1  # Content-Length says
+CHUNKED = 2  # the last chunk says
+CLOSE = 3  # the connection's end says: a body of unknown length for an HTTP/1.0 client
 
 
 class Head(NamedTuple):
     """An encoded response head and what follows it. `length` is that of the body in bytes where `ending` is LENGTH."""
 
     data: bytes
-    ending: Ending
+    ending: int
     length: int
     keep_alive: bool
 
@@ -66,7 +59,8 @@ def encode_plain(response: Response, body: bytes, tail: bytes) -> bytes | None:
         prefix = _prefix(response.status, response.content_type)
         if prefix is None:
             return None
-    return b"%b%d%b%b" % (prefix, len(body), tail, body)
+    size = len(body)
+    return prefix + (_DIGITS[size] if size < 1024 else b"%d" % size) + tail + body
 
 
 def encode_head(response: Response, method: str, minor: int, keep_alive: bool, tails: Tails) -> Head:
@@ -105,7 +99,7 @@ def encode_head(response: Response, method: str, minor: int, keep_alive: bool, t
     if server:
         lines.insert(1, server)
 
-    ending = Ending.NONE
+    ending = NONE
     if not has_body(status):
         if length and status != 304:
             raise ResponseError(f"a {status} response has no body, but {length} bytes were given")
@@ -113,15 +107,15 @@ def encode_head(response: Response, method: str, minor: int, keep_alive: bool, t
             lines.append(f"Content-Length: {length}")
     elif length is not None:
         lines.append(f"Content-Length: {length}")
-        ending = Ending.LENGTH
+        ending = LENGTH
     elif minor:
         lines.append("Transfer-Encoding: chunked")
-        ending = Ending.CHUNKED
+        ending = CHUNKED
     else:
         keep_alive = False
-        ending = Ending.CLOSE
+        ending = CLOSE
     if method == "HEAD":
-        ending = Ending.NONE
+        ending = NONE
     if date is None:
         data = "\r\n".join(lines).encode("latin-1") + tails.of(keep_alive, minor)
     else:
@@ -134,6 +128,7 @@ def encode_chunk(piece: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 
+_DIGITS = [b"%d" % number for number in range(1024)]
 _prefixes: dict[tuple[int, str | None], bytes] = {}
 
 
