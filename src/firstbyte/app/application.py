@@ -123,7 +123,7 @@ class App:
             check_middleware(around)
         pattern = Pattern(path, annotations_of(function))
         bind(function, pattern)  # to refuse here, where the traceback shows the route, what cannot be called
-        route_name = name or getattr(function, "__name__", "")
+        route_name = name or str(getattr(function, "__name__", ""))
         route = Route(pattern, tuple(methods), function, route_name, tuple(middleware), max_body)
         taken = self._methods.at(pattern, dict)
         for method in methods:
@@ -289,7 +289,7 @@ class App:
             handler = self._on_status.get(error.status)
         for kind in type(error).__mro__:
             if handler is None:
-                handler = self._on_type.get(kind)  # type: ignore[arg-type]  # only exceptions are in it
+                handler = self._on_type.get(kind)
         if handler is None and not isinstance(error, HTTPError):
             return None
         if handler is not None:

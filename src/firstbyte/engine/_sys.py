@@ -58,7 +58,7 @@ class EpollPoller:
 
 
 class SelectorPoller:
-    """Whatever `selectors` finds: kqueue, poll, select. Changes are queued for the thread that polls, which is woken."""
+    """Whatever `selectors` finds: kqueue, poll, select. Changes wait for the polling thread, which is woken."""
 
     fileno = -1
 

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 
 class Collector:
-    """Takes the pieces of one body. Up to `in_memory` bytes stay in memory; `add` raises OSError when the disk is full."""
+    """Takes the pieces of one body. Up to `in_memory` bytes stay in memory; `add` raises OSError on a full disk."""
 
     __slots__ = ("_file", "_in_memory", "_pieces", "size")
 

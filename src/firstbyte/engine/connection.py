@@ -200,7 +200,7 @@ class Connection:
             self.advance()
 
     def _begin_body(self, request: Request, endpoint: Endpoint) -> bool:
-        """Prepares for the body; True when the endpoint can be called: the body is complete, or read by the endpoint."""
+        """Prepares for the body; True when the endpoint can be called: it is complete, or the endpoint reads it."""
         reactor = self._reactor
         max_body = reactor.limits.body if endpoint.max_body is None else endpoint.max_body
         if endpoint.streams_body:
@@ -329,7 +329,7 @@ class Connection:
         if self._reactor.hooks.write_ended is not None:
             self._written.append((request, response.status, self._size))
         if type(request._body) is not bytes:
-            request._body.close()
+            request.close_body()
         # Small answers to pipelined requests go out together, but not without bound, nor past the connection's last.
         if not self._keep_alive or self._size > JOIN or len(self._out) > BATCH:
             self.state = WRITING
@@ -534,8 +534,8 @@ class Connection:
             self._collector.close()
         if self._response is not None:
             self._close_response(self._response)
-        if self._request is not None and type(self._request._body) is not bytes:
-            self._request._body.close()
+        if self._request is not None:
+            self._request.close_body()
         self._collector = self._file = self._stream = self._request = self._response = None
         if self._reactor.hooks.closed is not None:
             self._reactor.hooks.closed(self, reason)

@@ -40,12 +40,11 @@ class IncomingBody:
                     connection.send_now(CONTINUE)
             while reader.in_body:
                 piece = reader.read_body()
-                if not reader.in_body:
-                    self._request.trailers = reader.trailers
                 if piece:
                     return piece
-                if reader.in_body:
+                if not reader.pending:
                     reader.feed(self._receive())
+            self._request.trailers = reader.trailers
         except ProtocolError as error:
             reader.keep_alive = False
             raise HTTPError(error.status, str(error)) from None

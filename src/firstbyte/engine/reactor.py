@@ -1,4 +1,4 @@
-"""The reactor: one poller, its connections, their deadlines. Whoever leads calls `turn` and gives each event its due."""
+"""The reactor: one poller, its connections, their deadlines. Who leads calls `turn` and gives each event its due."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Reactor:
     # -- the leader's part
 
     def turn(self) -> list[tuple[Source, int]]:
-        """Waits until something is ready or due and returns the ready ones, for the caller to give them their events."""
+        """Waits until something is ready or due; returns the ready ones, for the caller to give them their events."""
         poll = self._poller.poll
         # Asking without waiting first saves the kernel a sleep whenever there is work, which under load is always.
         events = poll(0)
@@ -194,7 +194,7 @@ class Reactor:
             self.drained()
 
     def watch(self, connection: Connection, interest: int) -> None:
-        """Waits for `interest` on a connection; one that was busy becomes the leader's, and the caller is done with it."""
+        """Waits for `interest` on a connection; a busy one becomes the leader's, and the caller is done with it."""
         if not connection.busy:
             if connection.interest != interest:
                 connection.interest = interest

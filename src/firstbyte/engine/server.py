@@ -100,7 +100,7 @@ class Server:
             self.bind()
         for sock in self._sockets:
             self.reactor.add_listener(Listener(self.reactor, sock))
-        previous: dict[int, Any] = {}
+        previous: dict[signal.Signals, Any] = {}
         if signals and threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 previous[number] = signal.signal(number, self._on_signal)

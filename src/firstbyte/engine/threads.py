@@ -74,9 +74,11 @@ class ThreadDriver:
         if pace.seconds >= SLOW or (endpoint.streams_body and connection.reader.in_body and not pace.calls):
             if self.detach(connection):
                 return self._run(connection, request, endpoint)
-            return self._wait_for_thread(connection, request, endpoint)
+            self._wait_for_thread(connection, request, endpoint)
+            return None
         if pace.calls < PROVEN and not self._may_follow():
-            return self._wait_for_thread(connection, request, endpoint)
+            self._wait_for_thread(connection, request, endpoint)
+            return None
         leader = self._leader
         assert leader is not None  # only the leader owns a connection that is not busy
         connection.busy = True

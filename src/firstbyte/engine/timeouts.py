@@ -21,7 +21,7 @@ class Timeouts:
 
     head: float = _timeout(
         20.0,
-        "From the first byte of a head to its last, and from accept to the first byte; Apache's RequestReadTimeout. 408.",
+        "From a head's first byte to its last, and from accept to the first byte; Apache's RequestReadTimeout.",
     )
     body: float = _timeout(60.0, "Between two arrivals of body bytes; nginx's client_body_timeout. 408.")
     write: float = _timeout(60.0, "Between two moments when a waiting response gets further; nginx's send_timeout.")

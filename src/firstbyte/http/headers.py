@@ -10,7 +10,7 @@ HeadersInput: TypeAlias = "Headers | Mapping[str, str] | Iterable[tuple[str, str
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 
-# RFC 9110 section 5.5: visible ASCII, space, tab and obs-text, which travels as Latin-1; no CR, LF, NUL or other control.
+# RFC 9110 section 5.5: visible ASCII, space, tab and obs-text, which travels as Latin-1; no control characters.
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 

@@ -1,4 +1,4 @@
-"""One request, from the wire to the handler: its head is kept as it came, everything else is a view made on first use."""
+"""One request, from wire to handler: its head is kept as it came, everything else is a view made on first use."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ class BodyStream(Protocol):
 class Request:
     """One HTTP request.
 
-    `method`, `raw_path` and `raw_query` are str as they were sent (percent-encoded, without the "?"), `root_path` is where
-    the handler is mounted, `head` the bytes of the request line and the header fields, `minor` the 0 or 1 of HTTP/1.x. `client` and `server` are the two ends of
-    the connection, `scheme` is "http" or "https", `path_params` what the router read from the path, `state` a place for
-    middleware to leave things. The wire floor makes it; `Request.build` makes one from parts, for tests and other hosts.
+    `method`, `raw_path` and `raw_query` are str as they were sent (percent-encoded, without the "?"), `root_path` is the
+    prefix where the handler is mounted, `head` the bytes of request line and header fields, `minor` the x of HTTP/1.x.
+    `client` and `server` are the two ends of the connection, `scheme` is "http" or "https", `path_params` what the
+    router read from the path, `state` a place for middleware to leave things, `trailers` the fields behind a chunked
+    body. The wire floor makes it; `Request.build` makes one from parts, for tests and other hosts.
     """
 
     __slots__ = (
@@ -203,7 +204,7 @@ class Request:
 
     @property
     def body(self) -> bytes:
-        """The whole body. It is complete before the handler runs; one that is being streamed is read to its end first."""
+        """The whole body. It is complete before the handler runs; one that still arrives is read to its end first."""
         if self._stream is not None:
             self._body = b"".join(self.stream())
         elif not isinstance(self._body, bytes):
@@ -233,9 +234,14 @@ class Request:
         while piece := source.read():
             yield piece
 
+    def close_body(self) -> None:
+        """Closes the temporary file of a long body; the engine calls it when the answer is sent."""
+        if not isinstance(self._body, bytes):
+            self._body.close()
+
     @property
     def text(self) -> str:
-        """The body as text, by the charset of its media type (UTF-8 if none). Raises HTTPError 400 if it does not fit."""
+        """The body as text, by the charset of its media type (UTF-8 if none). Raises HTTPError 400 if it is not."""
         media_type = self.media_type
         charset = "utf-8" if media_type is None else media_type.parameters.get("charset", "utf-8")
         try:

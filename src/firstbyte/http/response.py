@@ -104,12 +104,12 @@ class Response:
     def json(
         cls, value: Any, status: int = 200, headers: HeadersInput | None = None, media_type: str = JSON
     ) -> Response:
-        """`value` as JSON: what msgspec encodes (dict, list, dataclass, Struct, datetime, UUID, ...). Raises TypeError."""
+        """`value` as JSON: what msgspec encodes (dict, list, dataclass, Struct, datetime, ...). Raises TypeError."""
         return cls(msgspec.json.encode(value), status, headers, media_type)
 
     @classmethod
     def redirect(cls, location: str, status: int = 303) -> Response:
-        """Sends the client to `location`, relative or absolute; 303 See Other makes it a GET (RFC 9110 section 15.4)."""
+        """Sends the client to `location`, relative or absolute; 303 See Other makes it a GET (RFC 9110 15.4)."""
         if status not in (301, 302, 303, 307, 308):
             raise ValueError(f"a redirect's status is 301, 302, 303, 307 or 308, not {status}")
         return cls(b"", status, {"Location": encode_path(location) if not location.isascii() else location})

@@ -127,7 +127,7 @@ class ChunkedBody:
     def _start_chunk(self, line: bytes) -> None:
         match = grammar.chunk_size.fullmatch(line)
         if match is None:
-            self._refuse("chunk-size", f"{ascii(line[:40].decode('latin-1'))} is no chunk size")
+            self._refuse("chunk-size", f"{line[:40].decode('latin-1')!a} is no chunk size")
         size = int(match[1], 16)
         self._extensions += len(line) - len(match[1]) - 2
         if self._extensions > self._limits.chunk_extensions:

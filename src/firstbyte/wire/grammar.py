@@ -1,7 +1,7 @@
 """The grammar of a message head (RFC 9112 sections 2 to 5, RFC 9110 section 5), each rule once, as bytes patterns.
 
-The fast patterns for a whole head and the line-by-line check that explains a refusal are made of the same pieces, so that
-they cannot disagree. `++` and `*+` are possessive: nothing here backtracks, whatever comes.
+The fast patterns for a whole head and the line-by-line check that explains a refusal are made of the same pieces: they
+cannot disagree. `++` and `*+` are possessive: nothing here backtracks, whatever comes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ field_block = re.compile(rb"(?:" + FIELD_LINE + rb")*+")
 """All field lines of a head, without the empty line that ends it."""
 token = re.compile(TOKEN)
 
-# uri-host [ ":" port ]: RFC 9110 section 7.2, RFC 3986 section 3.2.2. The inside of an IP literal is checked no further.
+# uri-host [ ":" port ]: RFC 9110 section 7.2, RFC 3986 section 3.2.2. An IP literal is checked no further.
 host = re.compile(rb"(?:[0-9A-Za-z\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2}|\[[0-9A-Fa-f:.]++\])++(?::[0-9]{0,5})?")
 
 absolute_target = re.compile(rb"(https?)://([^/?#]*)([^?#]*)(\?.*)?", re.IGNORECASE)

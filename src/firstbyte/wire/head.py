@@ -175,7 +175,7 @@ def _refuse_request_line(line: bytes, limits: Limits) -> NoReturn:
     bad = _NOT_TARGET.search(target)
     if not target or bad is not None:
         offset = at + (bad.start() if bad else 0)
-        if not target or bad is not None and bad.group() == b" ":
+        if not target or (bad is not None and bad.group() == b" "):
             _refuse(400, "request-line-space", "the request line must have exactly two spaces", offset)
         assert bad is not None
         _refuse(400, "target", f"{_shown(bad.group())} cannot stand in a request target: percent-encode it", offset)

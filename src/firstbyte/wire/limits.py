@@ -38,11 +38,11 @@ class Limits:
         16 * 1024, "All chunk extensions of one body together; what Go's net/http allows; beyond it 400."
     )
     output: int = _limit(
-        64 * 1024, "Response bytes that wait for a slow reader before a generator is paused; asyncio's high-water mark."
+        64 * 1024, "Response bytes that wait for a slow reader before a generator pauses; asyncio's high-water mark."
     )
     discard: int = _limit(
         64 * 1024,
-        "A request body that nobody wants is read and thrown away to this length to keep the connection; nginx lingers.",
+        "A request body that nobody wants is thrown away up to this length, to keep the connection.",
     )
     connections: int = _limit(
         10_000, "Number of open connections; more wait in the kernel's accept queue (nginx: worker_connections)."
