@@ -21,6 +21,9 @@ def to_response(value: Any, request: Request) -> Response:
     and bool are JSON; a generator or other iterator is streamed; a `Path` is sent as a file; `(value, status)` and
     `(value, status, headers)` add those; a `Response` stays as it is. Raises TypeError for anything else.
     """
+    kind = type(value)
+    if kind is dict or kind is list:
+        return Response(msgspec.json.encode(value), 200, None, JSON)
     if isinstance(value, Response):
         return value
     if isinstance(value, str):

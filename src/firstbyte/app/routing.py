@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -171,6 +171,16 @@ class Pattern:
 _PARAMETER = re.compile(r"([^{}]*)\{([A-Za-z_][A-Za-z0-9_]*)(?::([a-z]+))?\}([^{}]*)")
 
 
+class _Edge(NamedTuple, Generic[T]):
+    """One parameter that a segment may be, and where it leads; in the order in which the walk wants its parts."""
+
+    read: Callable[[str], Any]
+    around: tuple[str, str] | None  # literal text before and behind the parameter in its segment
+    takes_rest: bool
+    node: _Node[T]
+    parameter: Parameter
+
+
 @dataclass(slots=True)
 class _Node(Generic[T]):
     """A place in the tree: what is here, and the segments that lead on."""
@@ -178,7 +188,7 @@ class _Node(Generic[T]):
     value: T | None = None
     names: tuple[str, ...] = ()  # of the parameters on the way here
     literal: dict[str, _Node[T]] = field(default_factory=dict)
-    edges: list[tuple[Parameter, _Node[T]]] = field(default_factory=list)  # the most definite first
+    edges: list[_Edge[T]] = field(default_factory=list)  # the most definite first
 
 
 class Router(Generic[T]):
@@ -223,44 +233,51 @@ class Router(Generic[T]):
         segments = raw_path[1:].split("/")
         if "%" in raw_path:
             segments = [decode_path(segment) for segment in segments]
-        for node, values in self._walk(self._root, segments, 0):
-            assert node.value is not None
-            return node.value, dict(zip(node.names, values, strict=True))
-        return None
+        values: list[Any] = []
+        node = self._walk(self._root, segments, 0, values)
+        if node is None:
+            return None
+        assert node.value is not None
+        return node.value, dict(zip(node.names, values, strict=True))
 
-    def _walk(self, node: _Node[T], segments: list[str], index: int) -> Iterator[tuple[_Node[T], list[Any]]]:
-        """Every place with a value that the segments from `index` lead to, and what they say; the best one first."""
+    def _walk(self, node: _Node[T], segments: list[str], index: int, values: list[Any]) -> _Node[T] | None:
+        """The best place with a value that the segments from `index` lead to; adds what the parameters say to `values`."""
         if index == len(segments):
-            if node.value is not None:
-                yield node, []
-            return
+            return node if node.value is not None else None
         segment = segments[index]
         following = node.literal.get(segment)
         if following is not None:
-            yield from self._walk(following, segments, index + 1)
-        for parameter, following in node.edges:
-            rest = parameter.converter.name == "path"
-            text = "/".join(segments[index:]) if rest else segment
-            if not (text.startswith(parameter.prefix) and text.endswith(parameter.suffix)):
-                continue
-            text = text[len(parameter.prefix) : len(text) - len(parameter.suffix)]
+            found = self._walk(following, segments, index + 1, values)
+            if found is not None:
+                return found
+        for read, around, takes_rest, following, _ in node.edges:
+            text = "/".join(segments[index:]) if takes_rest else segment
+            if around is not None:
+                before, behind = around
+                if len(text) < len(before) + len(behind) or not (text.startswith(before) and text.endswith(behind)):
+                    continue
+                text = text[len(before) : len(text) - len(behind)]
             try:
-                value = parameter.converter.read(text)
+                values.append(read(text))
             except ValueError:
                 continue
-            for place, values in self._walk(following, segments, len(segments) if rest else index + 1):
-                yield place, [value, *values]
+            found = self._walk(following, segments, len(segments) if takes_rest else index + 1, values)
+            if found is not None:
+                return found
+            values.pop()
+        return None
 
     def _step(self, node: _Node[T], segment: str | Parameter) -> _Node[T]:
         if isinstance(segment, str):
             return node.literal.setdefault(segment, _Node())
-        for parameter, following in node.edges:
-            if parameter.edge == segment.edge:
-                return following
-        following = _Node[T]()
-        node.edges.append((segment, following))
-        node.edges.sort(key=lambda edge: edge[0].order)
-        return following
+        for edge in node.edges:
+            if edge.parameter.edge == segment.edge:
+                return edge.node
+        around = (segment.prefix, segment.suffix) if segment.prefix or segment.suffix else None
+        edge = _Edge(segment.converter.read, around, segment.converter.name == "path", _Node[T](), segment)
+        node.edges.append(edge)
+        node.edges.sort(key=lambda each: each.parameter.order)
+        return edge.node
 
 
 def slash_toggled(raw_path: str) -> str:

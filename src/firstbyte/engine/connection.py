@@ -104,12 +104,8 @@ class Connection:
         if not data:
             self._on_eof()
         elif state == HEAD:
-            if self._fresh:
-                reactor = self._reactor
-                self._fresh = False
-                self.deadline = reactor.now + reactor.timeouts.head
-                if reactor.hooks.first_byte is not None:
-                    reactor.hooks.first_byte(self)
+            if self._fresh and self._reactor.hooks.first_byte is not None:
+                self._reactor.hooks.first_byte(self)
             self.reader.feed(data)
             self.advance()
         elif state != LINGER:
@@ -160,7 +156,7 @@ class Connection:
         """Answers the requests that are here, as far as it can without waiting, then waits for what is next."""
         reader = self.reader
         while True:
-            while self.state == HEAD:
+            while reader.pending and self.state == HEAD:
                 try:
                     request = reader.read_head()
                 except ProtocolError as error:
@@ -284,7 +280,8 @@ class Connection:
         tails = reactor.fresh_tails() if self.busy else reactor.tails
         body = response.body
         if type(body) is bytes and response._headers is None and request.method != "HEAD":
-            data = encode_plain(response, body, tails.of(keep_alive, request.minor))
+            tail = tails.keep if keep_alive and request.minor else tails.of(keep_alive, request.minor)
+            data = encode_plain(response, body, tail)
             if data is not None:
                 self._out.append(data)
                 self._size = len(data)

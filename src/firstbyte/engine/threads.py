@@ -14,7 +14,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter
+from time import perf_counter, sleep
 
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.reactor import Reactor
@@ -68,16 +68,15 @@ class ThreadDriver:
 
     def call(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
         """See `Driver.call`."""
-        pace = endpoint.pace
         if connection.busy:
             return self._run(connection, request, endpoint)
-        if pace.seconds >= SLOW or (endpoint.streams_body and connection.reader.in_body and not pace.calls):
+        pace = endpoint.pace
+        if pace.seconds >= SLOW or (pace.calls < PROVEN and self._is_risky(connection, endpoint)):
             if self.detach(connection):
                 return self._run(connection, request, endpoint)
-            self._wait_for_thread(connection, request, endpoint)
-            return None
-        if pace.calls < PROVEN and not self._may_follow():
-            self._wait_for_thread(connection, request, endpoint)
+            if self._reactor.hooks.queued is not None:
+                self._reactor.hooks.queued(connection, request)
+            self.enqueue(connection, connection.answer, request, endpoint)
             return None
         leader = self._leader
         assert leader is not None  # only the leader owns a connection that is not busy
@@ -123,10 +122,12 @@ class ThreadDriver:
         if self._idle:  # a thread came free just now and may not have seen it
             self._idle.pop().baton.release()
 
-    def _wait_for_thread(self, connection: Connection, request: Request, endpoint: Endpoint) -> None:
-        if self._reactor.hooks.queued is not None:
-            self._reactor.hooks.queued(connection, request)
-        self.enqueue(connection, connection.answer, request, endpoint)
+    def _is_risky(self, connection: Connection, endpoint: Endpoint) -> bool:
+        """Whether an endpoint whose pace is hardly known is not to be tried inline: it is going to wait for its body, or
+        no thread is left to take the wheel if it is slow."""
+        if endpoint.streams_body and connection.reader.in_body and not endpoint.pace.calls:
+            return True
+        return not self._idle and len(self._workers) > self._limit
 
     def _run(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response:
         hooks = self._reactor.hooks
@@ -147,9 +148,6 @@ class ThreadDriver:
         return response
 
     # -- threads
-
-    def _may_follow(self) -> bool:
-        return bool(self._idle) or len(self._workers) <= self._limit
 
     def _follower(self) -> Worker | None:
         """A thread that waits for its baton, taken off the idle ones or new; None if every thread is busy."""
@@ -245,13 +243,13 @@ class ThreadDriver:
                 quiet = 0
             seen = self._calls
             if quiet <= DOZE or self.hurry:
-                self._bell.wait(TICK)
+                sleep(TICK)  # cheaper than waiting for the bell, which can wait a tick
             else:
                 self._dozing = True
                 if not leader.token:  # looked at after saying so: a leader that begins now rings the bell
                     self._bell.wait()
                 self._dozing = False
-            self._bell.clear()
+                self._bell.clear()
 
     def wake(self) -> None:
         """Makes the monitor ask `until` again; from any thread or signal handler."""
