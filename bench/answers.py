@@ -50,7 +50,9 @@ def check(scenario: Scenario, port: int, omits: frozenset[str] = frozenset(), ti
                         raise WrongAnswer(f"closed the connection after {len(answers)} of {scenario.pipeline} answers")
                     buffer += data
     except OSError as problem:
-        reason = f"answered {len(answers)} of {scenario.pipeline} requests sent at once" if answers else str(problem)
+        reason = f"no answer: {problem}"
+        if answers:
+            reason = f"answered only {len(answers)} of {scenario.pipeline} requests sent at once"
         raise WrongAnswer(reason) from problem
     for answer in answers:
         verify(answer, scenario, omits)
@@ -74,7 +76,7 @@ def parse_answer(buffer: bytes) -> tuple[Answer, bytes] | None:
     try:
         status, length = int(status_line.split()[1]), int(headers["content-length"])
     except KeyError:
-        raise WrongAnswer("lacks content-length") from None
+        raise WrongAnswer("answered without content-length") from None
     except (IndexError, ValueError):
         raise WrongAnswer(f"no HTTP response: {status_line!r}") from None
     if len(rest) < length:
@@ -84,15 +86,15 @@ def parse_answer(buffer: bytes) -> tuple[Answer, bytes] | None:
 
 def verify(answer: Answer, scenario: Scenario, omits: frozenset[str]) -> None:
     if answer.status != 200:
-        raise WrongAnswer(f"status {answer.status}, body {answer.body[:80]!r}")
+        raise WrongAnswer(f"answered with status {answer.status}, body {answer.body[:80]!r}")
     missing = REQUIRED - omits - answer.headers.keys()
     if missing:
-        raise WrongAnswer(f"lacks {', '.join(sorted(missing))}")
+        raise WrongAnswer(f"answered without {', '.join(sorted(missing))}")
     media_type = answer.headers["content-type"].partition(";")[0].strip().lower()
     if media_type != scenario.media_type:
-        raise WrongAnswer(f"media type {media_type}, not {scenario.media_type}")
+        raise WrongAnswer(f"answered with media type {media_type}, not {scenario.media_type}")
     if not same_body(answer.body, scenario):
-        raise WrongAnswer(f"body {answer.body[:80]!r}, not {scenario.body[:80]!r}")
+        raise WrongAnswer(f"answered with body {answer.body[:80]!r}, not {scenario.body[:80]!r}")
 
 
 def same_body(body: bytes, scenario: Scenario) -> bool:
@@ -106,8 +108,14 @@ def same_body(body: bytes, scenario: Scenario) -> bool:
 
 @contextmanager
 def idle_connections(port: int, count: int) -> Iterator[None]:
-    """Within, `count` further connections are open and send nothing. The limit of open files must allow them."""
+    """Within, `count` further connections are open and send nothing. Raises `WrongAnswer` if the server takes fewer.
+
+    The limit of open files must allow them, here and in the server.
+    """
     with ExitStack() as connections:
-        for _ in range(count):
-            connections.enter_context(socket.create_connection((HOST, port), timeout=10))
+        for opened in range(count):
+            try:
+                connections.enter_context(socket.create_connection((HOST, port), timeout=10))
+            except OSError as problem:
+                raise WrongAnswer(f"took {opened:,} of {count:,} idle connections: {problem}") from problem
         yield

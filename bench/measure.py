@@ -121,7 +121,7 @@ def measure(scenario: Scenario, server: Server, peers: Peers, plan: Plan) -> Sam
                 run_wrk(scenario, port, plan.warm_up, plan.load_core, plan.wrk)
                 return measure_window(scenario, process, port, plan)
         except answers.WrongAnswer as problem:
-            raise NotMeasured(f"wrong answer: {problem}") from problem
+            raise NotMeasured(str(problem)) from problem
         except (LoadFailed, OSError) as problem:
             raise NotMeasured(f"{problem}\n{process.last_words()}") from problem
 

@@ -115,7 +115,7 @@ def test_a_good_answer_passes():
     ("before", "after", "said"),
     [
         (b"200 OK", b"500 Oh", "status 500"),
-        (b"Date", b"Dat", "lacks date"),
+        (b"Date", b"Dat", "answered without date"),
         (b"text/plain", b"text/html", "media type text/html"),
         (b"World", b"Earth", "body"),
     ],
