@@ -78,6 +78,7 @@ class Reactor:
         self.hooks = Hooks(observers, logger.exception)
         self.driver: Driver  # set by the driver that runs this reactor
         self.now = monotonic()
+        self.ready: list[tuple[Source, int]] = []  # what the poller has found and nobody has dealt with yet
         self.draining = False
         self.drained: Callable[[], None] = lambda: None  # called in any thread when the last connection is closed
         self._any_paused = False
@@ -98,20 +99,16 @@ class Reactor:
 
     # -- the leader's part
 
-    def turn(self) -> list[tuple[Source, int]]:
-        """Waits until something is ready or due; returns the ready ones, for the caller to give them their events."""
-        poll = self._poller.poll
-        # Asking without waiting first saves the kernel a sleep whenever there is work, which under load is always.
-        events = poll(0)
-        if not events:
-            events = poll(-1 if self._next_sweep == inf else max(0.0, self._next_sweep - monotonic()))
+    def turn(self) -> None:
+        """Waits until something is ready or due, and adds what is ready to `ready`, to be given its events from there."""
+        events = self._poller.poll(-1 if self._next_sweep == inf else max(0.0, self._next_sweep - monotonic()))
         self.now = now = monotonic()
         if now >= self._tails_until:
             self._renew_tails(now)
         if now >= self._next_sweep:
             self._sweep(now)
         find = self._sources.get
-        return [(source, mask) for fd, mask in events if (source := find(fd)) is not None]
+        self.ready += [(source, mask) for fd, mask in events if (source := find(fd)) is not None]
 
     def on_event(self, events: int) -> None:
         """The waker's event: runs what other threads have submitted."""

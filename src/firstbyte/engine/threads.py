@@ -68,29 +68,41 @@ class ThreadDriver:
 
     def call(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
         """See `Driver.call`."""
-        if connection.busy:
-            return self._run(connection, request, endpoint)
         pace = endpoint.pace
-        if pace.seconds >= SLOW or (pace.calls < PROVEN and self._is_risky(connection, endpoint)):
-            if self.detach(connection):
-                return self._run(connection, request, endpoint)
-            if self._reactor.hooks.queued is not None:
-                self._reactor.hooks.queued(connection, request)
-            self.enqueue(connection, connection.answer, request, endpoint)
-            return None
-        leader = self._leader
-        assert leader is not None  # only the leader owns a connection that is not busy
-        connection.busy = True
-        self._calls += 1
-        leader.token.append(connection)
-        if self._dozing:
-            self._bell.set()
-        response = self._run(connection, request, endpoint)
+        token = None
+        if not connection.busy:  # then this thread leads
+            if pace.seconds < SLOW and (pace.calls >= PROVEN or not self._is_risky(connection, endpoint)):
+                token = self._leader.token  # type: ignore[union-attr]  # there is one, since it is this thread
+                connection.busy = True
+                self._calls += 1
+                token.append(connection)
+                if self._dozing:
+                    self._bell.set()
+            elif not self.detach(connection):
+                if self._reactor.hooks.queued is not None:
+                    self._reactor.hooks.queued(connection, request)
+                self.enqueue(connection, connection.answer, request, endpoint)
+                return None
+        hooks = self._reactor.hooks
+        if hooks.handler_started is not None:
+            hooks.handler_started(connection, request, endpoint)
+        start = perf_counter()
         try:
-            leader.token.pop()
-        except IndexError:
-            return response  # the monitor was faster: another thread leads, and the connection stays this thread's
-        connection.busy = False
+            response: Response = endpoint.call(request)
+        except (Exception, SystemExit):
+            logger.exception("%s failed on %s %s", endpoint.name, request.method, request.target)
+            response = Response("500 Internal Server Error\n", 500)
+        elapsed = perf_counter() - start
+        pace.calls += 1
+        pace.seconds += ((elapsed if elapsed < PACE_CAP else PACE_CAP) - pace.seconds) * 0.125
+        if hooks.handler_ended is not None:
+            hooks.handler_ended(connection, request, response)
+        if token is not None:
+            try:
+                token.pop()
+            except IndexError:
+                return response  # the monitor was faster: another thread leads, and the connection stays this thread's
+            connection.busy = False
         return response
 
     def detach(self, connection: Connection) -> bool:
@@ -128,24 +140,6 @@ class ThreadDriver:
         if endpoint.streams_body and connection.reader.in_body and not endpoint.pace.calls:
             return True
         return not self._idle and len(self._workers) > self._limit
-
-    def _run(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response:
-        hooks = self._reactor.hooks
-        if hooks.handler_started is not None:
-            hooks.handler_started(connection, request, endpoint)
-        start = perf_counter()
-        try:
-            response: Response = endpoint.call(request)
-        except (Exception, SystemExit):
-            logger.exception("%s failed on %s %s", endpoint.name, request.method, request.target)
-            response = Response("500 Internal Server Error\n", 500)
-        elapsed = perf_counter() - start
-        pace = endpoint.pace
-        pace.calls += 1
-        pace.seconds += ((elapsed if elapsed < PACE_CAP else PACE_CAP) - pace.seconds) * 0.125
-        if hooks.handler_ended is not None:
-            hooks.handler_ended(connection, request, response)
-        return response
 
     # -- threads
 
@@ -207,8 +201,12 @@ class ThreadDriver:
 
     def _lead(self, me: Worker) -> None:
         reactor = self._reactor
-        while self._leader is me and not self._stopping:
-            for source, events in reactor.turn():
+        ready = reactor.ready
+        while not self._stopping:
+            if not ready:
+                reactor.turn()
+            while ready:
+                source, events = ready.pop()
                 try:
                     source.on_event(events)
                 except Exception:
@@ -216,7 +214,7 @@ class ThreadDriver:
                     if isinstance(source, Connection):
                         source.close("internal error")  # no other thread has it: it failed in its owner's hands
                 if self._leader is not me:
-                    break  # the rest of the batch is still ready: the new leader is told of it by its own poll
+                    return  # the new leader goes on with what is left in `ready`
 
     # -- the monitor: the thread that called `run`
 

@@ -25,7 +25,7 @@ def send_file(path: str | Path, request: Request, *, media_type: str | None = No
     may not be read, 412 and 416 by the request's conditions.
     """
     try:
-        file: BinaryIO = open(path, "rb", buffering=0)  # type: ignore[assignment]  # noqa: SIM115, PTH123 - the response closes it
+        file: BinaryIO = open(path, "rb", buffering=0)  # noqa: SIM115, PTH123 - the response closes it
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
         raise HTTPError(404) from None
     except PermissionError:

@@ -42,8 +42,6 @@ class RequestReader:
         """Takes the bytes that came next."""
         if not self.pending:
             self._buffer = data
-            self._at = 0
-            self._checked = -1
             self.pending = True
             return
         if self._at:
