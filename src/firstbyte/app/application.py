@@ -5,9 +5,20 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from firstbyte.app.calls import Middleware, annotations_of, bind, check_middleware, place, refuse_async, wrap
+from firstbyte.app.calls import (
+    Failed,
+    Middleware,
+    annotations_of,
+    bind,
+    check_middleware,
+    guard,
+    place,
+    refuse_async,
+    wrap,
+)
 from firstbyte.app.mounts import Mount
 from firstbyte.app.pages import debug_response, error_response
 from firstbyte.app.results import to_response
@@ -122,7 +133,9 @@ class App:
         for around in middleware:
             check_middleware(around)
         pattern = Pattern(path, annotations_of(function))
-        bind(function, pattern)  # to refuse here, where the traceback shows the route, what cannot be called
+        bind(
+            function, pattern, self._unhandled
+        )  # to refuse here, where the traceback shows the route, what cannot be called
         route_name = name or str(getattr(function, "__name__", ""))
         route = Route(pattern, tuple(methods), function, route_name, tuple(middleware), max_body)
         taken = self._methods.at(pattern, dict)
@@ -223,7 +236,7 @@ class App:
         router: Router[dict[str, Endpoint]] = Router()
         for route in self.routes:
             endpoint = Endpoint(
-                self._composed(bind(route.function, route.pattern), route.middleware),
+                self._composed(partial(bind, route.function, route.pattern), route.middleware),
                 name=getattr(route.function, "__qualname__", route.name),
                 max_body=route.max_body,
             )
@@ -237,7 +250,7 @@ class App:
             methods.setdefault("OPTIONS", self._fixed(_options(allowed), "OPTIONS"))
             methods["*"] = self._fixed(_method_not_allowed(allowed), "405")
         for mount in self._mounts:
-            mount.compose = self._composed
+            mount.compose = self._guarded
         self._built = _Built(
             router.static,
             router,
@@ -252,35 +265,27 @@ class App:
 
     def _fixed(self, call: Call, name: str) -> Endpoint:
         """An endpoint for an answer that needs no body."""
-        return Endpoint(self._composed(call, ()), name=name, streams_body=True)
+        return Endpoint(self._guarded(call), name=name, streams_body=True)
 
-    def _composed(self, call: Call, middleware: Sequence[Middleware]) -> Call:
-        """`call` with the app's and the given middleware around it, and error handling inside and outside of that."""
+    def _guarded(self, call: Call) -> Call:
+        """A call that is no route's with the app's middleware and error handling around it."""
+        return self._composed(partial(guard, call), ())
 
+    def _composed(self, inner: Callable[[Failed], Call], middleware: Sequence[Middleware]) -> Call:
+        """What `inner` makes, with the app's and the given middleware around it and error handling in and outside.
+
+        The inner one answers the errors that have an answer, so that middleware sees those as responses.
+        """
         around = [*self._middleware, *middleware]
-        outer = wrap(self._with_errors(call), around) if around else call
+        if not around:
+            return inner(self._unhandled)
+        return guard(wrap(inner(self._handled_or_raised), around), self._unhandled)
 
-        def answer(request: Request) -> Response:
-            try:
-                return outer(request)
-            except Exception as error:
-                return self._unhandled(request, error)
-
-        return answer
-
-    def _with_errors(self, call: Call) -> Call:
-        """`call` that answers the errors which have an answer, so that middleware sees those as responses."""
-
-        def run(request: Request) -> Response:
-            try:
-                return call(request)
-            except Exception as error:
-                response = self._handled(request, error)
-                if response is None:
-                    raise
-                return response
-
-        return run
+    def _handled_or_raised(self, request: Request, error: Exception) -> Response:
+        response = self._handled(request, error)
+        if response is None:
+            raise error
+        return response
 
     def _handled(self, request: Request, error: Exception) -> Response | None:
         """The answer of the error's own handler, or of HTTPError itself; None if it has none."""

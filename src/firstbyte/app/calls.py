@@ -14,6 +14,8 @@ from firstbyte.http.handler import Call
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
+Failed: TypeAlias = Callable[[Request, Exception], Response]
+"""Answers an exception, or raises it again for someone further out."""
 Middleware: TypeAlias = Callable[[Request], Generator[None, Response, Any]]
 
 
@@ -43,10 +45,10 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
         return dict(getattr(function, "__annotations__", {}))
 
 
-def bind(function: Callable[..., Any], pattern: Pattern) -> Call:
+def bind(function: Callable[..., Any], pattern: Pattern, failed: Failed) -> Call:
     """A function of a request that calls the handler with what its signature names and makes a response of its answer.
 
-    Path parameters come by name, the request by the annotation `Request` or the name `request`. Raises RouteError for a
+    An exception of the handler is given to `failed`, which answers it or raises it again. Path parameters come by name, the request by the annotation `Request` or the name `request`. Raises RouteError for a
     parameter that nothing provides, and for a path parameter that the handler does not take.
     """
     refuse_async(function, "handler")
@@ -78,33 +80,45 @@ def bind(function: Callable[..., Any], pattern: Pattern) -> Call:
         raise RouteError(
             f"{place(function)} does not take {', '.join(sorted(missing))}, which the path {pattern.text!r} has"
         )
-    return _call(function, request_name, bool(in_path))
+    return _call(function, request_name, bool(in_path), failed)
 
 
-def _call(function: Callable[..., Any], request_name: str | None, has_parameters: bool) -> Call:
+def _call(function: Callable[..., Any], request_name: str | None, has_parameters: bool, failed: Failed) -> Call:
     """The cheapest function that calls `function` with the request, the path parameters, both or neither."""
-    if has_parameters:
+    if has_parameters or request_name is not None:
 
         def call(request: Request) -> Response:
-            values = request.path_params
-            if request_name is not None:
-                values = {**values, request_name: request}
-            value = function(**values)
-            return value if type(value) is Response else to_response(value, request)
-
-    elif request_name is not None:
-
-        def call(request: Request) -> Response:
-            value = function(**{request_name: request})
-            return value if type(value) is Response else to_response(value, request)
+            try:
+                if request_name is None:
+                    value = function(**request.path_params)
+                else:
+                    value = function(**request.path_params, **{request_name: request})
+                return value if type(value) is Response else to_response(value, request)
+            except Exception as error:
+                return failed(request, error)
 
     else:
 
         def call(request: Request) -> Response:
-            value = function()
-            return value if type(value) is Response else to_response(value, request)
+            try:
+                value = function()
+                return value if type(value) is Response else to_response(value, request)
+            except Exception as error:
+                return failed(request, error)
 
     return call
+
+
+def guard(call: Call, failed: Failed) -> Call:
+    """`call` whose exceptions are given to `failed`."""
+
+    def run(request: Request) -> Response:
+        try:
+            return call(request)
+        except Exception as error:
+            return failed(request, error)
+
+    return run
 
 
 def wrap(call: Call, middleware: Sequence[Middleware]) -> Call:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from firstbyte.app.calls import Middleware
 from firstbyte.errors import RouteError
 from firstbyte.http.handler import Call, Endpoint, Handler
 from firstbyte.http.request import Request
@@ -24,7 +23,7 @@ class Mount:
             raise RouteError(f"what is mounted at {prefix} must be a Handler, with resolve(request), not {handler!r}")
         self.prefix = "" if prefix == "/" else prefix
         self._handler = handler
-        self.compose: Callable[[Call, Sequence[Middleware]], Call]  # set by the app when it is built
+        self.compose: Callable[[Call], Call]  # set by the app when it is built
         self._composed: dict[Endpoint, Endpoint] = {}
 
     def matches(self, raw_path: str) -> bool:
@@ -38,7 +37,7 @@ class Mount:
         endpoint = self._composed.get(inner)
         if endpoint is None:
             endpoint = Endpoint(
-                self.compose(inner.call, ()),
+                self.compose(inner.call),
                 name=inner.name,
                 is_async=inner.is_async,
                 streams_body=inner.streams_body,
