@@ -88,7 +88,7 @@ def _frame(file: str, line: int, function: str, names: dict[str, object]) -> str
 def _short(value: object) -> str:
     try:
         text = repr(value)
-    except Exception as error:  # noqa: BLE001 - a broken __repr__ must not hide the error that is being shown
+    except Exception as error:  # a broken __repr__ must not hide the error that is being shown
         text = f"<repr failed: {error!r}>"
     return text if len(text) <= 300 else text[:300] + "…"
 

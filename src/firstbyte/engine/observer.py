@@ -95,7 +95,7 @@ def _guarded(listeners: list[Callable[..., None]], event: str, failed: Callable[
         for listener in listeners:
             try:
                 listener(*arguments)
-            except Exception:  # noqa: BLE001 - whatever an observer does wrong, it is logged and the server lives on
+            except Exception:  # whatever an observer does wrong, it is logged and the server lives on
                 failed(f"the observer {listener!r} failed on {event}")
 
     return tell
