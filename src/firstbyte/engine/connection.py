@@ -155,6 +155,8 @@ class Connection:
     def advance(self) -> None:
         """Answers the requests that are here, as far as it can without waiting, then waits for what is next."""
         reader = self.reader
+        reactor = self._reactor
+        hooks = reactor.hooks
         while True:
             while reader.pending and self.state == HEAD:
                 try:
@@ -164,30 +166,23 @@ class Connection:
                     break
                 if request is None:
                     break
-                if not self._begin(request):
+                if hooks.head is not None:
+                    hooks.head(self, request)
+                try:
+                    endpoint = reactor.handler.resolve(request)
+                except Exception as error:
+                    endpoint = _failed_endpoint(request, error)
+                if hooks.resolved is not None:
+                    hooks.resolved(self, request, endpoint)
+                if reader.in_body and not self._begin_body(request, endpoint):
+                    if self.state == WRITING:
+                        break  # refused: the answer is to be sent
+                    return
+                response = reactor.driver.call(self, request, endpoint)
+                if response is None or not self._respond(request, response):
                     return
             if not self._settle():
                 return
-
-    def _begin(self, request: Request) -> bool:
-        """Resolves a request, and answers it if nothing is to be waited for. False if this thread has nothing to do."""
-        reactor = self._reactor
-        hooks = reactor.hooks
-        if hooks.head is not None:
-            hooks.head(self, request)
-        try:
-            endpoint = reactor.handler.resolve(request)
-        except HTTPError as error:
-            return self._respond(request, _error_response(error.status, error.detail))
-        except Exception:
-            logger.exception("resolving %s %s failed", request.method, request.target)
-            return self._respond(request, _error_response(500))
-        if hooks.resolved is not None:
-            hooks.resolved(self, request, endpoint)
-        if self.reader.in_body and not self._begin_body(request, endpoint):
-            return self.state == WRITING  # refused: settle sends the answer
-        response = reactor.driver.call(self, request, endpoint)
-        return response is not None and self._respond(request, response)
 
     def answer(self, request: Request, endpoint: Endpoint) -> None:
         """Calls the endpoint in this thread, which may block, writes the answer and goes on. The connection is busy."""
@@ -542,6 +537,17 @@ class Connection:
             response.close()
         except Exception:
             logger.exception("closing an answer that was not sent to its end failed")
+
+
+def _failed_endpoint(request: Request, error: Exception) -> Endpoint:
+    """What answers a request whose handler could not say what does: HTTPError is an answer, all else a fault."""
+    if isinstance(error, HTTPError):
+        response = _error_response(error.status, error.detail)
+        response.headers.update(error.headers)
+    else:
+        logger.error("resolving %s %s failed", request.method, request.target, exc_info=error)
+        response = _error_response(500)
+    return Endpoint(lambda request: response, name=str(response.status), streams_body=True)
 
 
 def _error_response(status: int, detail: str = "") -> Response:

@@ -11,11 +11,11 @@ import re
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # RFC 9110 section 5.6.2
 TARGET = rb"[\x21\x22\x24-\x7e]++"  # visible ASCII but "#": RFC 3986 leaves no fragment in a request-target
 VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"  # field-value with its optional whitespace, RFC 9110 section 5.5
-REQUEST_LINE = rb"(" + TOKEN + rb") (" + TARGET + rb") HTTP/1\.([01])\r\n"
+REQUEST_LINE = rb"(" + TOKEN + rb") (" + TARGET + rb") HTTP/1\.([01])"
 FIELD_LINE = TOKEN + rb":" + VALUE + rb"\r\n"
 
 request_line = re.compile(REQUEST_LINE)
-"""Groups: method, target, minor version."""
+"""Without its line end; groups: method, target, minor version."""
 field_line = re.compile(FIELD_LINE)
 field_block = re.compile(rb"(?:" + FIELD_LINE + rb")*+")
 """All field lines of a head, without the empty line that ends it."""
@@ -24,7 +24,7 @@ token = re.compile(TOKEN)
 # uri-host [ ":" port ]: RFC 9110 section 7.2, RFC 3986 section 3.2.2. An IP literal is checked no further.
 host = re.compile(rb"(?:[0-9A-Za-z\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2}|\[[0-9A-Fa-f:.]++\])++(?::[0-9]{0,5})?")
 
-absolute_target = re.compile(rb"(https?)://([^/?#]*)([^?#]*)(\?.*)?", re.IGNORECASE)
+absolute_target = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?.*)?", re.IGNORECASE)
 """Absolute-form (RFC 9112 section 3.2.2); groups: scheme, authority, path, query with its "?"."""
 
 chunk_size = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")

@@ -8,12 +8,14 @@ first offence in byte order. So the refusal is the same whether the bytes come a
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, NoReturn, TypeAlias
+from typing import NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from firstbyte.errors import ProtocolError
 from firstbyte.http.request import Address, Request
 from firstbyte.wire import grammar
 from firstbyte.wire.limits import Limits
+
+T = TypeVar("T")
 
 CHUNKED = -1  # stands for a length that only the body itself will tell
 
@@ -34,65 +36,80 @@ class Ends(NamedTuple):
 class HeadScanner:
     """Scans heads under one set of limits.
 
-    It remembers the field blocks it has lately found valid and without a body to follow: a client sends the same fields
-    with request after request, and what was checked once need not be checked again. What it remembers is bounded.
+    It remembers the request lines it has lately found valid, and the field blocks that announce no body: clients send
+    the same ones again and again, and what was checked once need not be checked again. What it remembers is bounded.
     """
 
-    __slots__ = ("_known", "limits")
+    __slots__ = ("_blocks", "_lines", "limits")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._known: dict[bytes, bool] = {}  # field block of an HTTP/1.1 request without body -> keep-alive
+        self._lines: dict[bytes, tuple[str, str, int]] = {}  # request line -> method, target, minor version
+        self._blocks: dict[bytes, bool] = {}  # field block of an HTTP/1.1 request without a body -> keep-alive
 
     def scan(self, buffer: bytes, start: int, ends: Ends) -> Head | None:
         """The head that begins at `start`, or None if no whole, well-formed head is there (see `check_lines`).
 
         Raises ProtocolError for well-formed fields that break a rule together, with the offset counted from `start`.
         """
-        line = _match_line(buffer, start)
-        if line is None:
-            return None
-        block_at = line.end()
-        stop = buffer.find(b"\r\n\r\n", block_at - 2) + 2
-        if stop < 2:
+        line_end = buffer.find(b"\r\n", start)
+        stop = buffer.find(b"\r\n\r\n", line_end) + 2  # the end of the last field line
+        if stop < 2 or line_end < 0:
             return None
         limits = self.limits
         size = stop + 2 - start
         if size > limits.request_line or size > limits.head:
             _check_sizes(buffer, start, stop + 2, limits)
-        method, target, minor = line.groups()
-        version = 1 if minor == b"1" else 0
-        block = buffer[block_at:stop]
-        known = self._known.get(block) if version else None
-        if known is None:
+        line = buffer[start:line_end]
+        block = buffer[line_end + 2 : stop]
+        parsed = self._lines.get(line) or self._parse_line(line)
+        if parsed is None:
+            return None
+        method, target, version = parsed
+        length = 0
+        continues = False
+        keep_alive = self._blocks.get(block) if version else None
+        if keep_alive is None:
             if _match_block(block) is None:
                 return None
             if size > 4 * limits.fields and block.count(b"\n") > limits.fields:  # "a:" CR LF is the shortest field
                 _refuse(431, "too-many-fields", f"the head has more than {limits.fields} fields")
             length, keep_alive, continues = _framing(block, method, version)
-            if version and not length and not continues and len(block) <= _KNOWN_SIZE:
-                if len(self._known) >= _KNOWN_BLOCKS:
-                    self._known.clear()
-                self._known[block] = keep_alive
-        else:
-            length, keep_alive, continues = 0, known, False
+            if version and not length and not continues:
+                _remember(self._blocks, block, keep_alive)
 
         head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
+        fields_at = line_end + 2 - start
         client, server, scheme = ends
-        name = _METHODS.get(method) or method.decode("ascii")
-        if target[0] == 0x2F:  # "/": origin-form
-            path = target.decode("ascii")
+        if target[0] == "/":  # origin-form
             query = ""
-            if "?" in path:
-                path, _, query = path.partition("?")
-            request = Request(name, path, query, version, head, block_at - start, client, server, scheme)
+            if "?" in target:
+                target, _, query = target.partition("?")
+            request = Request(method, target, query, version, head, fields_at, client, server, scheme)
         else:
             path, query, authority = _other_form(method, target)
-            request = Request(name, path, query, version, head, block_at - start, client, server, scheme)
+            request = Request(method, path, query, version, head, fields_at, client, server, scheme)
             if authority is not None:
                 # RFC 9112 section 3.2.2: the authority of an absolute target takes the place of Host.
                 request.headers["Host"] = authority
         return request, stop + 2, length, keep_alive, continues
+
+    def _parse_line(self, line: bytes) -> tuple[str, str, int] | None:
+        """Method, target and minor version; None for what is no request line."""
+        match = _match_line(line)
+        if match is None:
+            return None
+        method, target, minor = match.groups()
+        parsed = (method.decode("ascii"), target.decode("ascii"), int(minor))
+        _remember(self._lines, line, parsed)
+        return parsed
+
+
+def _remember(known: dict[bytes, T], key: bytes, value: T) -> None:
+    if len(key) <= _KNOWN_SIZE:
+        if len(known) >= _KNOWN:
+            known.clear()
+        known[key] = value
 
 
 def check_lines(buffer: bytes, start: int, at: int, limits: Limits) -> int:
@@ -114,7 +131,7 @@ def check_lines(buffer: bytes, start: int, at: int, limits: Limits) -> int:
             return at
         line = buffer[at:stop]
         if at == start:
-            if grammar.request_line.fullmatch(line) is None or len(line) > limits.request_line:
+            if len(line) > limits.request_line or line[-2:] != b"\r\n" or _match_line(line[:-2]) is None:
                 _refuse_request_line(line, limits)
         elif line == b"\r\n":
             return stop
@@ -185,29 +202,28 @@ def _refuse_request_line(line: bytes, limits: Limits) -> NoReturn:
     _refuse(505, "version-unsupported", f"{_shown(version)} is not spoken here: HTTP/1.1 and HTTP/1.0 are", at)
 
 
-def _other_form(method: bytes, target: bytes) -> tuple[str, str, str | None]:
+def _other_form(method: str, target: str) -> tuple[str, str, str | None]:
     """Path, query and authority of an absolute-form or asterisk-form target (RFC 9112 section 3.2)."""
     at = len(method) + 1
-    if target == b"*":
-        if method != b"OPTIONS":
-            _refuse(400, "target-asterisk", f"the target * belongs to OPTIONS, not to {method.decode()}", at)
+    if target == "*":
+        if method != "OPTIONS":
+            _refuse(400, "target-asterisk", f"the target * belongs to OPTIONS, not to {method}", at)
         return "*", "", None
-    if method == b"CONNECT":
+    if method == "CONNECT":
         _refuse(501, "connect", "this server opens no tunnels (CONNECT)", at)
     absolute = grammar.absolute_target.fullmatch(target)
     if absolute is None:
-        _refuse(400, "target-form", f"the target {_shown(target)} begins neither with / nor with http://", at)
+        _refuse(400, "target-form", f"the target {target[:40]!a} begins neither with / nor with http://", at)
     _, authority, path, query = absolute.groups()
-    if not authority or grammar.host.fullmatch(authority) is None:
-        _refuse(400, "target-authority", f"{_shown(authority)} is no host", at)
-    path_text = path.decode("ascii") or ("*" if method == b"OPTIONS" and not query else "/")
-    return path_text, (query or b"?")[1:].decode("ascii"), authority.decode("ascii")
+    if not authority or grammar.host.fullmatch(authority.encode()) is None:
+        _refuse(400, "target-authority", f"{authority[:40]!a} is no host", at)
+    return path or ("*" if method == "OPTIONS" and not query else "/"), (query or "?")[1:], authority
 
 
 # -- framing and connection fields
 
 
-def _framing(block: bytes, method: bytes, version: int) -> tuple[int, bool, bool]:
+def _framing(block: bytes, method: str, version: int) -> tuple[int, bool, bool]:
     """Length of the body, whether the connection persists, whether the client waits for a 100: every rule about the
     fields together. Raises ProtocolError."""
     hosts = 0
@@ -317,15 +333,14 @@ def _refuse(status: int, rule: str, message: str, offset: int = 0) -> NoReturn:
 
 
 _TOO_LONG = "the request line is longer than {} bytes"
-_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
-_METHODS_WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
+_METHODS_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 _NOT_TOKEN = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _NOT_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 _NOT_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
-_KNOWN_BLOCKS = 256  # field blocks that a scanner remembers
+_KNOWN = 256  # request lines, and field blocks, that a scanner remembers
 _KNOWN_SIZE = 1024  # bytes of the longest one that it remembers
-_match_line = grammar.request_line.match
+_match_line = grammar.request_line.fullmatch
 _match_block = grammar.field_block.fullmatch
 _framing_fields = re.compile(
     rb"\n(host|connection|content-length|transfer-encoding|expect):[ \t]*+([^\r]*+)", re.IGNORECASE
