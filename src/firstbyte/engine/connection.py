@@ -440,7 +440,11 @@ class Connection:
         while out:
             try:
                 if len(out) == 1:
-                    sent = self.sock.send(out[0])
+                    data = out[0]
+                    sent = self.sock.send(data)
+                    if sent == len(data):
+                        out.clear()
+                        return True
                 elif sum(map(len, out)) <= JOIN:
                     out[:] = [b"".join(out)]
                     continue

@@ -78,11 +78,11 @@ class Reactor:
         self.hooks = Hooks(observers, logger.exception)
         self.driver: Driver  # set by the driver that runs this reactor
         self.now = monotonic()
-        self.ready: list[tuple[Source, int]] = []  # what the poller has found and nobody has dealt with yet
+        self.ready: list[tuple[int, int]] = []  # descriptors and events that nobody has dealt with yet
         self.draining = False
         self.drained: Callable[[], None] = lambda: None  # called in any thread when the last connection is closed
         self._any_paused = False
-        self._sources: dict[int, Source] = {}
+        self.sources: dict[int, Source] = {}  # by descriptor
         self._connections: dict[int, Connection] = {}
         self._listeners: list[Listener] = []
         self._poller = poller()
@@ -94,21 +94,20 @@ class Reactor:
         self._next_sweep = inf
         self._submitted: deque[Callable[[], None]] = deque()
         self._waker = Waker()
-        self._sources[self._waker.fileno] = self
+        self.sources[self._waker.fileno] = self
         self._poller.register(self._waker.fileno, READ)
 
     # -- the leader's part
 
     def turn(self) -> None:
-        """Waits until something is ready or due, and adds what is ready to `ready`, to be given its events from there."""
+        """Waits until something is ready or due; adds what is ready to `ready`, to be given its events from there."""
         events = self._poller.poll(-1 if self._next_sweep == inf else max(0.0, self._next_sweep - monotonic()))
         self.now = now = monotonic()
         if now >= self._tails_until:
             self._renew_tails(now)
         if now >= self._next_sweep:
             self._sweep(now)
-        find = self._sources.get
-        self.ready += [(source, mask) for fd, mask in events if (source := find(fd)) is not None]
+        self.ready += events
 
     def on_event(self, events: int) -> None:
         """The waker's event: runs what other threads have submitted."""
@@ -160,19 +159,19 @@ class Reactor:
 
     def watch_source(self, fd: int, source: Source) -> None:
         """Watches a descriptor for reading."""
-        self._sources[fd] = source
+        self.sources[fd] = source
         self._poller.register(fd, READ)
 
     def ignore_source(self, fd: int) -> None:
         """Stops watching a descriptor."""
-        if self._sources.pop(fd, None) is not None:
+        if self.sources.pop(fd, None) is not None:
             self._poller.unregister(fd)
 
     def adopt(self, sock: socket.socket, client: Address, server: Address) -> None:
         """Takes a connection that a listener has accepted, non-blocking."""
         connection = Connection(self, sock, client, server)
         self._connections[connection.fd] = connection
-        self._sources[connection.fd] = connection
+        self.sources[connection.fd] = connection
         self._poller.register(connection.fd, READ)
         self.sweep_soon()
         if self.hooks.accepted is not None:
@@ -182,7 +181,7 @@ class Reactor:
         """Lets go of a connection that is being closed, in whichever thread. Its socket is closed after this."""
         with self._hand_back:  # so that `look_away` never changes a descriptor that has become another's
             del self._connections[connection.fd]
-            del self._sources[connection.fd]
+            del self.sources[connection.fd]
             if not connection.lost:
                 self._poller.unregister(connection.fd)
         if self._any_paused:

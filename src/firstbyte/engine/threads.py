@@ -202,11 +202,15 @@ class ThreadDriver:
     def _lead(self, me: Worker) -> None:
         reactor = self._reactor
         ready = reactor.ready
+        find = reactor.sources.get
         while not self._stopping:
             if not ready:
                 reactor.turn()
             while ready:
-                source, events = ready.pop()
+                fd, events = ready.pop()
+                source = find(fd)
+                if source is None:
+                    continue  # closed since the poll
                 try:
                     source.on_event(events)
                 except Exception:

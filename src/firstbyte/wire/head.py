@@ -20,9 +20,12 @@ T = TypeVar("T")
 CHUNKED = -1  # stands for a length that only the body itself will tell
 
 
-Head: TypeAlias = tuple[Request, int, int, bool, bool]
-"""A scanned head: the request, where its body begins, the body's length in bytes or CHUNKED, whether the connection
-persists, and whether the client waits for a 100 (RFC 9112 sections 6 and 9, RFC 9110 section 10.1.1)."""
+Framing: TypeAlias = tuple[int, bool, bool]
+"""What a head says of the message and the connection: the length of the body in bytes or CHUNKED, whether the connection
+persists, whether the client waits for a 100 (RFC 9112 sections 6 and 9, RFC 9110 section 10.1.1)."""
+
+Head: TypeAlias = tuple[Request, int, Framing]
+"""A scanned head: the request, where its body begins, and the framing."""
 
 
 class Ends(NamedTuple):
@@ -45,7 +48,7 @@ class HeadScanner:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._lines: dict[bytes, tuple[str, str, int]] = {}  # request line -> method, target, minor version
-        self._blocks: dict[bytes, bool] = {}  # field block of an HTTP/1.1 request without a body -> keep-alive
+        self._blocks: dict[bytes, Framing] = {}  # field block of an HTTP/1.1 request without a body
 
     def scan(self, buffer: bytes, start: int, ends: Ends) -> Head | None:
         """The head that begins at `start`, or None if no whole, well-formed head is there (see `check_lines`).
@@ -66,17 +69,15 @@ class HeadScanner:
         if parsed is None:
             return None
         method, target, version = parsed
-        length = 0
-        continues = False
-        keep_alive = self._blocks.get(block) if version else None
-        if keep_alive is None:
+        framing = self._blocks.get(block) if version else None
+        if framing is None:
             if _match_block(block) is None:
                 return None
             if size > 4 * limits.fields and block.count(b"\n") > limits.fields:  # "a:" CR LF is the shortest field
                 _refuse(431, "too-many-fields", f"the head has more than {limits.fields} fields")
-            length, keep_alive, continues = _framing(block, method, version)
-            if version and not length and not continues:
-                _remember(self._blocks, block, keep_alive)
+            framing = _framing(block, method, version)
+            if version and not framing[0]:
+                _remember(self._blocks, block, framing)
 
         head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
         fields_at = line_end + 2 - start
@@ -92,7 +93,7 @@ class HeadScanner:
             if authority is not None:
                 # RFC 9112 section 3.2.2: the authority of an absolute target takes the place of Host.
                 request.headers["Host"] = authority
-        return request, stop + 2, length, keep_alive, continues
+        return request, stop + 2, framing
 
     def _parse_line(self, line: bytes) -> tuple[str, str, int] | None:
         """Method, target and minor version; None for what is no request line."""
@@ -223,9 +224,8 @@ def _other_form(method: str, target: str) -> tuple[str, str, str | None]:
 # -- framing and connection fields
 
 
-def _framing(block: bytes, method: str, version: int) -> tuple[int, bool, bool]:
-    """Length of the body, whether the connection persists, whether the client waits for a 100: every rule about the
-    fields together. Raises ProtocolError."""
+def _framing(block: bytes, method: str, version: int) -> Framing:
+    """The framing, by every rule about the fields together. Raises ProtocolError."""
     hosts = 0
     host = content_length = coding = connection = expect = b""
     for name, value in _framing_fields(b"\n" + block):

@@ -6,7 +6,7 @@ from firstbyte.errors import ProtocolError
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Request
 from firstbyte.wire.body import BodyDecoder, ChunkedBody, LengthBody
-from firstbyte.wire.head import CHUNKED, Ends, HeadScanner, check_lines
+from firstbyte.wire.head import CHUNKED, Ends, Framing, HeadScanner, check_lines
 
 _NOWHERE = Ends()
 
@@ -20,7 +20,7 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_at", "_body", "_buffer", "_checked", "_ends", "_scanner",
+        "_at", "_body", "_buffer", "_checked", "_ends", "_framing", "_scanner",
         "expects_continue", "in_body", "keep_alive", "length", "pending", "trailers",
     )  # fmt: skip
 
@@ -33,9 +33,8 @@ class RequestReader:
         self._body: BodyDecoder | None = None
         self.pending = False
         self.in_body = False  # from a head that announces a body to the last byte of that body
-        self.keep_alive = True
-        self.expects_continue = False
-        self.length = 0
+        self._framing: Framing = (0, True, False)
+        self.length, self.keep_alive, self.expects_continue = self._framing
         self.trailers: Headers | None = None  # of the chunked body last read to its end
 
     def feed(self, data: bytes) -> None:
@@ -74,7 +73,7 @@ class RequestReader:
         if scanned is None:
             self._checked = check_lines(buffer, at, max(at, self._checked), limits)
             return None
-        request, end, length, self.keep_alive, self.expects_continue = scanned
+        request, end, framing = scanned
         self._checked = -1
         if end == len(buffer):
             self._buffer = b""
@@ -82,8 +81,11 @@ class RequestReader:
             self.pending = False
         else:
             self._at = end
-        self.length = length
-        if length:
+        if framing is not self._framing:
+            self._framing = framing
+            self.length, self.keep_alive, self.expects_continue = framing
+        if framing[0]:
+            length = framing[0]
             # How long it may be, the endpoint says: `limit_body` follows before the first piece is read.
             self._body = ChunkedBody(limits, limits.body) if length == CHUNKED else LengthBody(length)
             self.in_body = True
