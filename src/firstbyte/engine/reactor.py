@@ -107,6 +107,7 @@ class Reactor:
             self._renew_tails(now)
         if now >= self._next_sweep:
             self._sweep(now)
+        events.reverse()  # `ready` is taken from its end: who was ready first is served first
         self.ready += events
 
     def on_event(self, events: int) -> None:

@@ -26,6 +26,8 @@ logger = logging.getLogger("firstbyte.engine")
 
 SLOW = 0.001  # seconds of wall time from which an endpoint is not run inline: about twenty times the cost of a hand-off
 TICK = 0.002  # seconds between two looks of the monitor: a handler that is caught has held the wheel for up to two
+ALERT_TICK = 0.0005  # the same while surprises are frequent: then it pays to look more often
+ALERT = 2000  # looks that the monitor stays alert for after it has caught a handler: about a second
 DOZE = 25  # ticks without a request after which the monitor sleeps until the next one
 PACE_CAP = 0.004  # seconds that one call counts for at most: a rare slow call must not make a fast endpoint slow
 PROVEN = 8  # calls after which an endpoint's pace is trusted even when no thread is left to take the wheel
@@ -232,7 +234,7 @@ class ThreadDriver:
     def watch(self, until: Callable[[], bool]) -> None:
         """Watches the leader until `until` says so; it is asked each time something wakes the monitor."""
         seen = -1
-        quiet = 0
+        quiet = alert = 0
         while not until():
             leader = self._leader
             assert leader is not None
@@ -242,9 +244,13 @@ class ThreadDriver:
                     follower = self._follower()
                     if follower is not None:
                         self._take_wheel(leader, follower)
+                        alert = ALERT
                 quiet = 0
             seen = self._calls
-            if quiet <= DOZE or self.hurry:
+            if alert:
+                alert -= 1
+                sleep(ALERT_TICK)
+            elif quiet <= DOZE or self.hurry:
                 sleep(TICK)  # cheaper than waiting for the bell, which can wait a tick
             else:
                 self._dozing = True
