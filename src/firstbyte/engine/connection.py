@@ -322,8 +322,9 @@ class Connection:
             self._written.append((request, response.status, self._size))
         if type(request._body) is not bytes:
             request.close_body()
-        # Small answers to pipelined requests go out together, but not without bound, nor past the connection's last.
-        if not self._keep_alive or self._size > JOIN or len(self._out) > BATCH:
+        # Small answers to pipelined requests go out together, but not without bound, nor past the connection's last,
+        # nor before what is left of an unread body has been taken for what it is.
+        if not self._keep_alive or self._size > JOIN or len(self._out) > BATCH or self.reader.in_body:
             self.state = WRITING
         return True
 

@@ -1,0 +1,1 @@
+"""The demo: a small site and its tasks API, and a client that walks through both."""
