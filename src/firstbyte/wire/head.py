@@ -75,7 +75,11 @@ class HeadScanner:
                 return None
             if size > 4 * limits.fields and block.count(b"\n") > limits.fields:  # "a:" CR LF is the shortest field
                 _refuse(431, "too-many-fields", f"the head has more than {limits.fields} fields")
-            framing = _framing(block, method, version)
+            try:
+                framing = _framing(block, method, version)
+            except ProtocolError as error:
+                error.offset += line_end + 2 - start
+                raise
             if version and not framing[0]:
                 _remember(self._blocks, block, framing)
 
@@ -225,81 +229,81 @@ def _other_form(method: str, target: str) -> tuple[str, str, str | None]:
 
 
 def _framing(block: bytes, method: str, version: int) -> Framing:
-    """The framing, by every rule about the fields together. Raises ProtocolError."""
+    """The framing, by every rule about the fields together. Raises ProtocolError with its offset in the block."""
     hosts = 0
     host = content_length = coding = connection = expect = b""
     for name, value in _framing_fields(b"\n" + block):
         width = len(name)  # the five names differ in length
         if width == 4:
             hosts += 1
-            host = value
+            host = value.rstrip(b" \t")
         elif width == 10:
             connection = connection + b"," + value if connection else value
         elif width == 14:
             if content_length:
-                _refuse(400, "content-length-repeated", "Content-Length is given twice")
+                _refuse_field(block, name, 400, "content-length-repeated", "Content-Length is given twice")
             content_length = value or b" "
         elif width == 17:
             coding = coding + b"," + value if coding else value or b" "
         else:
             expect = value
-    _check_host(hosts, host.rstrip(b" \t"), version)
+    if hosts > 1:
+        _refuse_field(block, b"host", 400, "host-repeated", "Host is given more than once")
+    if version and not hosts:  # RFC 9112 section 3.2
+        _refuse(400, "host-missing", "an HTTP/1.1 request must have a Host")
+    if host and grammar.host.fullmatch(host) is None:  # an empty one is valid
+        _refuse_field(block, b"host", 400, "host-invalid", f"the Host {_shown(host)} is no host and port")
     length = 0
     if coding:
-        length = _transfer_coding(coding, content_length, version)
+        if content_length:
+            message = "Content-Length and Transfer-Encoding exclude each other"
+            _refuse_field(block, b"transfer-encoding", 400, "length-and-coding", message)
+        length = _transfer_coding(block, coding, version)
     elif content_length:
-        length = _content_length(content_length)
+        length = _content_length(block, content_length)
     elif not version and method in _METHODS_WITH_BODY:
         _refuse(411, "length-required", "an HTTP/1.0 request with a body must give its Content-Length")
-    continues = _expectation(expect, version) if expect else False
-    return length, _keep_alive(connection, version), continues
+    continues = False
+    if expect:
+        # RFC 9110 section 10.1.1: 100-continue is the only expectation; an HTTP/1.0 client's is ignored.
+        if expect.rstrip(b" \t").lower() != b"100-continue":
+            message = f"the expectation {_shown(expect)} cannot be met: 100-continue can"
+            _refuse_field(block, b"expect", 417, "expectation", message)
+        continues = version == 1
+    # RFC 9112 section 9.3: persistent unless closed in 1.1, closed unless asked for in 1.0.
+    options = [option.strip(b" \t") for option in connection.lower().split(b",")]
+    keep_alive = b"close" not in options and (version == 1 or b"keep-alive" in options)
+    return length, keep_alive, continues
 
 
-def _check_host(count: int, host: bytes, version: int) -> None:
-    """RFC 9112 section 3.2: one Host in HTTP/1.1, at most one in HTTP/1.0, and a valid one (it may be empty)."""
-    if count > 1:
-        _refuse(400, "host-repeated", "Host is given more than once")
-    if count == 0:
-        if version:
-            _refuse(400, "host-missing", "an HTTP/1.1 request must have a Host")
-    elif host and grammar.host.fullmatch(host) is None:
-        _refuse(400, "host-invalid", f"the Host {_shown(host)} is no host and port")
-
-
-def _content_length(value: bytes) -> int:
+def _content_length(block: bytes, value: bytes) -> int:
     digits = value.rstrip(b" \t")
     if not digits.isdigit() or len(digits) > 18:  # bytes.isdigit is ASCII only; 18 digits fit any machine's integer
-        _refuse(400, "content-length-invalid", f"Content-Length {_shown(digits)} is not a plain decimal number")
+        message = f"Content-Length {_shown(digits)} is not a plain decimal number"
+        _refuse_field(block, b"content-length", 400, "content-length-invalid", message)
     return int(digits)
 
 
-def _transfer_coding(value: bytes, content_length: bytes, version: int) -> int:
-    """RFC 9112 section 6.1: only chunked, once, in HTTP/1.1, and never beside a Content-Length."""
-    if content_length:
-        _refuse(400, "length-and-coding", "Content-Length and Transfer-Encoding exclude each other")
-    if not version:
-        _refuse(400, "coding-in-1.0", "HTTP/1.0 has no Transfer-Encoding")
+def _transfer_coding(block: bytes, value: bytes, version: int) -> int:
+    """RFC 9112 section 6.1: only chunked, once, and in HTTP/1.1."""
     codings = [coding.strip(b" \t").lower() for coding in value.split(b",")]
-    if codings == [b"chunked"]:
+    if not version:
+        status, rule, message = 400, "coding-in-1.0", "HTTP/1.0 has no Transfer-Encoding"
+    elif codings == [b"chunked"]:
         return CHUNKED
-    if codings.count(b"chunked") > 1:
-        _refuse(400, "coding-repeated", "Transfer-Encoding names chunked more than once")
-    if b"chunked" in codings and codings[-1] != b"chunked":
-        _refuse(400, "coding-order", "chunked is not the last of the transfer codings")
-    _refuse(501, "coding-unknown", f"Transfer-Encoding {_shown(value)} is not implemented: chunked is")
+    elif codings.count(b"chunked") > 1:
+        status, rule, message = 400, "coding-repeated", "Transfer-Encoding names chunked more than once"
+    elif b"chunked" in codings and codings[-1] != b"chunked":
+        status, rule, message = 400, "coding-order", "chunked is not the last of the transfer codings"
+    else:
+        status, rule = 501, "coding-unknown"
+        message = f"Transfer-Encoding {_shown(value.strip())} is not implemented: chunked is"
+    _refuse_field(block, b"transfer-encoding", status, rule, message)
 
 
-def _keep_alive(options: bytes, version: int) -> bool:
-    """RFC 9112 section 9.3: persistent unless closed in 1.1, closed unless asked for in 1.0."""
-    names = [option.strip(b" \t") for option in options.lower().split(b",")]
-    return b"close" not in names and (version == 1 or b"keep-alive" in names)
-
-
-def _expectation(value: bytes, version: int) -> bool:
-    """RFC 9110 section 10.1.1: 100-continue is the only expectation; an HTTP/1.0 client's is ignored."""
-    if value.rstrip(b" \t").lower() != b"100-continue":
-        _refuse(417, "expectation", f"the expectation {_shown(value)} cannot be met: 100-continue can")
-    return version == 1
+def _refuse_field(block: bytes, name: bytes, status: int, rule: str, message: str) -> NoReturn:
+    """Refuses the last field of that name, with its place in the block."""
+    _refuse(status, rule, message, (b"\n" + block).lower().rindex(b"\n" + name.lower() + b":"))
 
 
 # -- sizes and words
