@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from wire.documents import Case, cases, run, tell
 
 CASES = list(cases())
@@ -20,7 +21,9 @@ def test_byte_by_byte(case: Case) -> None:
     assert tell(run(pieces), case.expected) == case.expected
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "incomplete" not in case.expected], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "incomplete" not in case.expected], ids=lambda case: case.name
+)
 def test_with_trailing_data(case: Case) -> None:
     if case.refused:
         assert tell(run([case.data + b"\x00\xff garbage\r\n\r\n"]), case.expected) == case.expected

@@ -38,7 +38,7 @@ class RequestReader:
         self.trailers: Headers | None = None  # of the chunked body last read to its end
 
     def feed(self, data: bytes) -> None:
-        """Takes the bytes that came next."""
+        """Takes the bytes that came next; at least one, since none is the end of a connection."""
         if not self.pending:
             self._buffer = data
             self.pending = True
