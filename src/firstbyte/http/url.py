@@ -5,36 +5,37 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, TypeAlias
+from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 from firstbyte.http.multidict import MultiDict
 
-_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_PATH_SAFE = "/!$&'()*+,;=:@-._~"  # pchar and "/", RFC 3986 section 3.3
+QueryInput: TypeAlias = "Mapping[str, Any] | MultiDict[Any] | Iterable[tuple[str, Any]]"
+
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_USERINFO_SAFE = "!$&'()*+,;=-._~"  # unreserved and sub-delims, RFC 3986 section 3.2.1
+_PATH_SAFE = _USERINFO_SAFE + "/:@"  # pchar and "/", section 3.3
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class InvalidURL(ValueError):
-    """A URL, a path or a query that RFC 3986 does not allow; the message says what and where."""
+    """A URL, a path or a query that RFC 3986 does not allow; the message says what and where, and shows no password."""
 
 
 def decode_path(raw: str) -> str:
-    """A path, percent-decoded. Raises InvalidURL for a broken escape, what is no UTF-8, and NUL."""
-    broken = _BROKEN_ESCAPE.search(raw)
-    if broken is not None:
-        raise InvalidURL(f"the path has a % at {broken.start()} that begins no escape")
-    try:
-        path = unquote_to_bytes(raw).decode("utf-8")
-    except UnicodeDecodeError:
-        raise InvalidURL("the path is no UTF-8 when it is percent-decoded") from None
-    if "\0" in path:
-        raise InvalidURL("the path has a NUL in it")
-    return path
+    """A path, percent-decoded. Raises InvalidURL for a broken escape, what is no UTF-8, and NUL.
+
+    An encoded slash becomes one like any other: where that matters, split the path first.
+    """
+    return _decoded(raw, "path")
 
 
 def encode_path(path: str) -> str:
-    """A path as it is written in a URL; slashes stay, everything that has another meaning there is escaped."""
+    """A path as it is written in a URL, percent-encoded; slashes stay (RFC 3986 section 3.3).
+
+    Raises ValueError for lone surrogates, which have no UTF-8.
+    """
     return quote(path, safe=_PATH_SAFE)
 
 
@@ -55,35 +56,32 @@ def parse_query(raw: str, max_fields: int = 1000) -> MultiDict[str]:
     return MultiDict(pairs)
 
 
-def encode_query(fields: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> str:
-    """A query of these fields. A list gives the field once for each item, True and False become true and false.
+def encode_query(fields: QueryInput) -> str:
+    """The query that says these fields: a mapping, or pairs (the URL Standard's urlencoded serializer).
 
-    Fields whose value is None are left out.
+    A list or tuple gives its field once for each item; True and False become true and false, bytes stay bytes, other
+    values are written as str. None is left out.
     """
-    parts = []
-    for name, value in fields.items() if isinstance(fields, Mapping) else fields:
-        for item in value if isinstance(value, list | tuple) else (value,):
-            if item is not None:
-                text = str(item).lower() if isinstance(item, bool) else item
-                parts.append(f"{_encode_field(name)}={_encode_field(text)}")
-    return "&".join(parts)
+    return "&".join(
+        f"{_encode_field(name)}={_encode_field(item)}"
+        for name, value in (fields.items() if isinstance(fields, Mapping | MultiDict) else fields)
+        for item in (value if isinstance(value, list | tuple) else (value,))
+        if item is not None
+    )
 
 
-def _decode_field(text: str) -> str:
-    if "%" not in text and "+" not in text:
-        return text
-    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
-
-
-def _encode_field(value: Any) -> str:
-    return quote_from_bytes(value if isinstance(value, bytes) else str(value).encode(), safe="*-._ ").replace(" ", "+")
+def encode_escaped(text: str) -> str:
+    """A path, query or whole reference with what RFC 3986 does not allow in it percent-encoded; escapes stay."""
+    return quote(text, safe=_PATH_SAFE + "?#[]%")  # brackets are not allowed either, but everyone sends a[]=1
 
 
 @dataclass(frozen=True, repr=False)
 class URL:
-    """An absolute URL in its parts; `path` and `query` stay percent-encoded, `host` has no brackets.
+    """An absolute URL in its parts (RFC 3986 section 3); `str(url)` puts it together, its repr hides the password.
 
-    Parse one with `URL.parse`; `str(url)` puts it together again. The password is not shown in its repr.
+    `host` is in lower case, without brackets and, for the schemes of HTTP and WebSocket, in ASCII; `port` is None where
+    it is the scheme's own. `path`, `query` and `fragment` stay percent-encoded, `username` and `password` are decoded.
+    Make one with `URL.parse`: the parts are not checked by themselves.
     """
 
     scheme: str
@@ -97,23 +95,39 @@ class URL:
 
     @classmethod
     def parse(cls, text: str) -> URL:
-        """The URL that `text` is. Raises InvalidURL that says what is wrong with it."""
-        bad = _FORBIDDEN.search(text)
-        if bad is not None:
-            raise InvalidURL(f"the URL {text!r} has {bad.group()!r} at {bad.start()}: percent-encode it")
-        match = _URL.fullmatch(text)
-        if match is None:
-            raise InvalidURL(f"{text!r} is no absolute URL: it must begin as http://host does")
-        scheme, authority, path, query, fragment = match.groups()
-        userinfo, at, hostport = authority.rpartition("@")
-        username, _, password = userinfo.partition(":")
+        """The URL that `text` is. Raises InvalidURL that says what is wrong with it.
+
+        Spaces, backslashes and controls are refused, since parsers differ about them. Other characters that must be
+        percent-encoded are; a broken escape stays as it is, for the server to judge. Hosts of http, https, ws and wss
+        are domain names, encoded by IDNA 2003 if they are not ASCII, or IP addresses in their one usual form; the hosts
+        of other schemes are what RFC 3986 allows, and stay as they are: http+unix://%2Frun%2Fapp.sock/.
+        """
+        scheme, authority, path, query, fragment = _split(text)
+        if scheme is None or authority is None:
+            shown = "" if "@" in text else f" {text!r}"  # there may be a password in it
+            raise InvalidURL(
+                f"the URL{shown} is not absolute: it must begin with a scheme and a host, as http://host does"
+            )
+        scheme = scheme.lower()
+        userinfo, _, host_and_port = authority.rpartition("@")
         if "@" in userinfo:
-            raise InvalidURL(f"the URL {text!r} has two @ before its path: percent-encode the first")
-        host, port = _host_and_port(hostport, text)
+            raise InvalidURL("the URL has two @ before its path: percent-encode the first as %40")
+        username, _, password = userinfo.partition(":")
+        match = _HOST_AND_PORT.fullmatch(host_and_port)
+        if match is None:
+            raise InvalidURL("the URL must have a host before its path, or host:port; an IPv6 address goes in brackets")
+        host, digits = match.groups()
+        port = _port(digits) if digits else None
         return cls(
-            scheme.lower(), host, port, encode_escaped(path) or "/", encode_escaped(query or ""),
-            encode_escaped(fragment or ""), username, password,
-        )  # fmt: skip
+            scheme=scheme,
+            host=_host(host, scheme),
+            port=None if port == _DEFAULT_PORTS.get(scheme) else port,
+            path=path or "/",
+            query=query or "",
+            fragment=fragment or "",
+            username=_decoded(username, "username"),
+            password=_decoded(password, "password"),
+        )
 
     @property
     def authority(self) -> str:
@@ -136,81 +150,134 @@ class URL:
 
     @property
     def target(self) -> str:
-        """Path and query: the origin-form of a request target."""
+        """Path and query: the origin-form of a request target (RFC 9112 section 3.2.1)."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
-    def with_query(self, fields: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> URL:
-        """This URL with fields added to its query."""
+    def with_query(self, fields: QueryInput) -> URL:
+        """This URL with fields added to its query, as `encode_query` writes them."""
         added = encode_query(fields)
         return replace(self, query="&".join(filter(None, (self.query, added))))
 
     def join(self, reference: str) -> URL:
-        """The URL that `reference`, relative or absolute, means in a document at this one (RFC 3986 section 5.2)."""
-        match = _REFERENCE.fullmatch(reference)
-        assert match is not None  # every string matches
-        scheme, authority, path, query, fragment = match.groups()
-        if scheme is not None:
-            return URL.parse(reference)
-        if authority is not None:
-            return URL.parse(f"{self.scheme}:{reference}")
-        path = encode_escaped(path)
-        fragment = encode_escaped(fragment or "")
+        """The URL that `reference`, relative or absolute, means in a document at this one (RFC 3986 section 5.2).
+
+        Raises InvalidURL for a reference that `parse` would refuse, and for one with a scheme but no host.
+        """
+        scheme, authority, path, query, fragment = _split(reference)
+        if scheme is not None or authority is not None:
+            url = URL.parse(reference if scheme is not None else f"{self.scheme}:{reference}")
+            return replace(url, path=_without_dot_segments(url.path))
         if not path:
-            return replace(self, query=self.query if query is None else encode_escaped(query), fragment=fragment)
+            return replace(self, query=self.query if query is None else query, fragment=fragment or "")
         if not path.startswith("/"):
             path = self.path[: self.path.rfind("/") + 1] + path
-        return replace(self, path=_without_dots(path), query=encode_escaped(query or ""), fragment=fragment)
+        return replace(self, path=_without_dot_segments(path), query=query or "", fragment=fragment or "")
 
     def __str__(self) -> str:
-        return self._text(self.password)
+        return self._text(quote(self.password, safe=_USERINFO_SAFE))
 
     def __repr__(self) -> str:
         return f"URL({self._text('***' if self.password else '')!r})"
 
     def _text(self, password: str) -> str:
-        user = f"{self.username}:{password}@" if password else f"{self.username}@" if self.username else ""
+        userinfo = quote(self.username, safe=_USERINFO_SAFE) + (f":{password}" if password else "")
         fragment = f"#{self.fragment}" if self.fragment else ""
-        return f"{self.scheme}://{user}{self.authority}{self.target}{fragment}"
+        return f"{self.scheme}://{userinfo}{'@' if userinfo else ''}{self.authority}{self.target}{fragment}"
 
 
-def encode_escaped(text: str) -> str:
-    """`text` with what is not ASCII percent-encoded; escapes that it has already stay."""
-    return text if text.isascii() else quote(text, safe=_PATH_SAFE + "?#[]%")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
+# RFC 3986 appendix B; takes every string without a line end.
+_REFERENCE = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?")
+_HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+)(?::(.*))?")
+_PORT = re.compile(r"0*([0-9]{1,5})")
+_DOMAIN_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # a last label that resolvers read as part of an IPv4 address
+_REG_NAME = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")  # RFC 3986 section 3.2.2
 
 
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?")
-_REFERENCE = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
-_HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]*))?")
+def _split(reference: str) -> tuple[str | None, str | None, str, str | None, str | None]:
+    """Scheme, authority, path, query and fragment, the last three with their escapes complete. Raises InvalidURL."""
+    bad = _FORBIDDEN.search(reference)
+    if bad is not None:
+        raise InvalidURL(f"the URL has {bad.group()!r} at {bad.start()}: percent-encode it")
+    match = _REFERENCE.fullmatch(reference)
+    assert match is not None  # line ends are forbidden
+    scheme, authority, path, query, fragment = match.groups()
+    return (
+        scheme,
+        authority,
+        encode_escaped(path),
+        None if query is None else encode_escaped(query),
+        None if fragment is None else encode_escaped(fragment),
+    )
 
 
-def _host_and_port(text: str, url: str) -> tuple[str, int | None]:
-    match = _HOST_PORT.fullmatch(text)
-    if match is None:
-        raise InvalidURL(f"the URL {url!r} has no valid host: {text!r}")
-    host, digits = match.groups()
-    port = int(digits) if digits else None
-    if port is not None and not 0 < port < 65536:
-        raise InvalidURL(f"the URL {url!r} has the port {digits}: it must be from 1 to 65535")
-    if host.startswith("["):
-        return host[1:-1].lower(), port
+def _port(digits: str) -> int:
+    match = _PORT.fullmatch(digits)
+    port = int(match[1]) if match else 0
+    if not 0 < port < 65536:
+        raise InvalidURL("the URL has a port that is no number from 1 to 65535")
+    return port
+
+
+def _host(host: str, scheme: str) -> str:
+    """A host as `URL.host` has it. Raises InvalidURL."""
     try:
-        return (host if host.isascii() else host.encode("idna").decode("ascii")).lower(), port
-    except UnicodeError as error:
-        raise InvalidURL(f"the URL {url!r} has a host that is no valid domain name: {error}") from None
+        if host.startswith("["):
+            if "%" in host:
+                raise ValueError("zone identifiers are not supported")
+            IPv6Address(host[1:-1])
+            return host[1:-1].lower()
+        if scheme not in _DEFAULT_PORTS:
+            if _REG_NAME.fullmatch(host) is None:
+                raise ValueError("it has a character that must be percent-encoded")
+            return host
+        # The codec maps some characters to slashes, dots and spaces: what comes out is what must be checked.
+        name = (host if host.isascii() else host.encode("idna").decode("ascii")).lower()
+        if _DOMAIN_NAME.fullmatch(name) is None:
+            raise ValueError("it is no domain name")
+        if _NUMBER.fullmatch(name.rstrip(".").rpartition(".")[2]):
+            IPv4Address(name)
+        return name
+    except ValueError as error:
+        raise InvalidURL(f"the URL's host {host!r} is not valid: {error}") from None
 
 
-def _without_dots(path: str) -> str:
-    """RFC 3986 section 5.2.4."""
+def _without_dot_segments(path: str) -> str:
+    """An absolute path without "." and ".." (RFC 3986 section 5.2.4)."""
     kept: list[str] = []
     segments = path.split("/")[1:]
-    for index, segment in enumerate(segments):
-        last = index == len(segments) - 1
-        if segment in (".", ".."):
-            if segment == ".." and kept:
-                kept.pop()
-            if last:
-                kept.append("")
-        else:
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
             kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
     return "/" + "/".join(kept)
+
+
+def _decoded(raw: str, what: str) -> str:
+    """`raw`, percent-decoded. Raises InvalidURL that calls it `what`."""
+    broken = _BROKEN_ESCAPE.search(raw)
+    if broken is not None:
+        raise InvalidURL(f"the {what} has a % at {broken.start()} that begins no escape")
+    try:
+        text = unquote_to_bytes(raw).decode("utf-8")
+    except UnicodeError:
+        raise InvalidURL(f"the {what} is no UTF-8 when it is percent-decoded") from None
+    if "\0" in text:
+        raise InvalidURL(f"the {what} has a NUL in it")
+    return text
+
+
+def _decode_field(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
+
+
+def _encode_field(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return quote_plus(value if isinstance(value, bytes) else str(value), safe="*")
