@@ -12,7 +12,9 @@ D = TypeVar("D")
 class MultiDict(Generic[T]):
     """An immutable mapping from str to one or more values, built from pairs and kept in their order.
 
-    `d[key]` is the first value of the key; `get_all` gives every one. `len` and iteration count each key once.
+    `d[key]` is the first value of the key (KeyError names a key that is not there); `get_all` gives every one. `len`
+    and iteration count each key once, in the order in which they first came; `items` gives every pair. Two are equal
+    when their pairs are, order included.
     """
 
     __slots__ = ("_pairs", "_values")
@@ -39,8 +41,12 @@ class MultiDict(Generic[T]):
         """Every value of the key, in order; empty if it has none."""
         return list(self._values.get(key, ()))
 
+    def keys(self) -> list[str]:
+        """Each distinct key, in order of first appearance; with it `dict(d)` holds the first values."""
+        return list(self._values)
+
     def items(self) -> list[tuple[str, T]]:
-        """Every pair, in order, repeated keys repeated."""
+        """Every pair, in order, repeated keys repeated: unlike a dict's, there can be more of them than `len` says."""
         return list(self._pairs)
 
     def to_dict(self) -> dict[str, list[T]]:
