@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from calendar import timegm
 from datetime import UTC, datetime
 from time import gmtime
 
@@ -11,39 +10,49 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-_MONTH = f"({'|'.join(_MONTHS)})"
-_TIME = "([0-9]{2}):([0-9]{2}):([0-9]{2})"
-_IMF_FIXDATE = re.compile(f"(?:{'|'.join(_DAYS)}), ([0-9]{{2}}) {_MONTH} ([0-9]{{4}}) {_TIME} GMT")
-_RFC850 = re.compile(f"(?:{'|'.join(_LONG_DAYS)}), ([0-9]{{2}})-{_MONTH}-([0-9]{{2}}) {_TIME} GMT")
-_ASCTIME = re.compile(f"(?:{'|'.join(_DAYS)}) {_MONTH} ([0-9 ][0-9]) {_TIME} ([0-9]{{4}})")
+_DAY = f"(?:{'|'.join(_DAYS)})"
+_LONG_DAY = f"(?:{'|'.join(_LONG_DAYS)})"
+_MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
+_TIME = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+_IMF_FIXDATE = re.compile(f"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT")
+_RFC850 = re.compile(f"{_LONG_DAY}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT")
+_ASCTIME = re.compile(f"{_DAY} {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} (?P<year>[0-9]{{4}})")
+
+_FIRST = datetime(1, 1, 1, tzinfo=UTC).timestamp()
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+_NO_CLOCK = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
 def format_date(timestamp: float) -> str:
-    """The IMF-fixdate of a time in seconds since the epoch: "Sun, 06 Nov 1994 08:49:37 GMT"."""
-    year, month, day, hour, minute, second, weekday, _, _ = gmtime(timestamp)
+    """The IMF-fixdate of a time in seconds since the epoch: "Sun, 06 Nov 1994 08:49:37 GMT".
+
+    The form has four digits for the year: what lies outside of 0001 to 9999 becomes the nearest time that it can say.
+    """
+    year, month, day, hour, minute, second, weekday, _, _ = gmtime(min(max(timestamp, _FIRST), _LAST))
     return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {hour:02}:{minute:02}:{second:02} GMT"
 
 
-def parse_date(text: str, now: float = 0.0) -> float | None:
+def parse_date(text: str, now: float = _NO_CLOCK) -> float | None:
     """The time of an HTTP date in seconds since the epoch, or None for text that is none.
 
-    The two-digit year of the obsolete RFC 850 form is taken as the last one that is not over 50 years after `now`.
+    Takes the three forms of section 5.6.7 as they are written there, without surrounding spaces; the weekday is not
+    held against the date. The two-digit year of the obsolete RFC 850 form is the last that puts the date no more than
+    50 years after `now`; the default of `now` suits callers without a clock: it reads 77 as 1977 and 75 as 2075.
     """
-    if match := _IMF_FIXDATE.fullmatch(text):
-        day, month, year, hour, minute, second = match.groups()
-    elif match := _ASCTIME.fullmatch(text):
-        month, day, hour, minute, second, year = match.groups()
-    elif match := _RFC850.fullmatch(text):
-        day, month, short_year, hour, minute, second = match.groups()
-        latest = gmtime(now).tm_year + 50
-        year = str(latest - (latest - int(short_year)) % 100)
-    else:
+    match = _IMF_FIXDATE.fullmatch(text) or _RFC850.fullmatch(text) or _ASCTIME.fullmatch(text)
+    if match is None:
         return None
+    year, day, hour, minute, second = (int(match[part]) for part in ("year", "day", "hour", "minute", "second"))
+    month = _MONTHS.index(match["month"]) + 1
+    if len(match["year"]) == 2:
+        this_year, *rest_of_now = gmtime(now)[:6]
+        latest = this_year + 50
+        year = latest - (latest - year) % 100
+        if year == latest and [month, day, hour, minute, second] > rest_of_now:
+            year -= 100
+    if second == 60:
+        second = 59  # a leap second is a valid HTTP date and no valid datetime
     try:
-        # A leap second, :60, is a valid HTTP date and no valid datetime: it is the second before.
-        moment = datetime(
-            int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=UTC
-        )
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
     except ValueError:
         return None
-    return None if int(second) > 60 else float(timegm(moment.utctimetuple()))
