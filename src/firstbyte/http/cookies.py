@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from firstbyte.http.dates import format_date
 from firstbyte.http.headers import TOKEN
 
+SameSite: TypeAlias = Literal["Strict", "Lax", "None"] | None
+
 MAX_COOKIES = 200  # of one request; browsers send at most 180 to a site
 MAX_SIZE = 4096  # bytes of name and value together, beyond which browsers drop a cookie (RFC 6265bis section 5.6)
 
-_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")  # cookie-octet, RFC 6265bis section 4.1.1
-_ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
+_NO_COOKIE_OCTET = re.compile(r"[^\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]")  # RFC 6265bis section 4.1.1
+_PATH = re.compile(r"(?:/[\x20-\x3a\x3c-\x7e]*)?")
+_DOMAIN = re.compile(r"[A-Za-z0-9.-]*")
+_PREFIXES = ("__secure-", "__host-")
 
 
 def parse_cookies(header: str) -> dict[str, str]:
-    """The cookies of a Cookie field by name; what is no cookie is left out.
+    """The cookies of a Cookie field by name, without the quotes around a value; what is no cookie is left out.
 
-    Of a name that comes twice the first counts: browsers send the one with the longer path first (section 5.8.3).
+    Of a name that comes twice the first counts: browsers send the one with the longer path first (RFC 6265bis section
+    5.8.3). What follows the first `MAX_COOKIES` is not read.
     """
     cookies: dict[str, str] = {}
     for pair in header.split(";", MAX_COOKIES)[:MAX_COOKIES]:
@@ -43,24 +48,30 @@ def format_set_cookie(
     domain: str | None = None,
     secure: bool = False,
     httponly: bool = True,
-    samesite: Literal["Strict", "Lax", "None"] | None = "Lax",
+    samesite: SameSite = "Lax",
     partitioned: bool = False,
 ) -> str:
     """The value of a Set-Cookie field; `max_age` in seconds, `expires` in seconds since the epoch.
 
-    Raises ValueError for what browsers would refuse or read otherwise: a name that is no token, a value with spaces,
-    quotes, commas, semicolons or controls, SameSite=None or a __Secure- name without Secure, a __Host- name with a
-    domain or another path than /, and name and value of more than 4096 bytes together.
+    An empty `path` leaves the attribute out: the browser then takes the folder of the request. Raises ValueError for
+    what browsers would refuse or read otherwise (RFC 6265bis sections 4.1 and 5.7): a name that is no token; a value
+    with spaces, quotes, commas, semicolons, backslashes, controls or anything outside ASCII; a `max_age` that is not
+    whole; a path that does not begin with /; SameSite=None, Partitioned or a __Secure- name without `secure`; a __Host-
+    name with a domain or another path than /; and name and value of more than 4096 bytes together.
     """
     if TOKEN.fullmatch(name) is None:
         raise ValueError(f"the cookie name {name!r} is not a token")
-    if _VALUE.fullmatch(value) is None:
-        raise ValueError(f"the cookie {name} has a character in its value that needs encoding: {value!r}")
+    bad = _NO_COOKIE_OCTET.search(value)
+    if bad is not None:  # the value itself may be a secret
+        raise ValueError(f"the value of the cookie {name} has {bad.group()!r} at {bad.start()}: encode it")
     if len(name) + len(value) > MAX_SIZE:
         raise ValueError(f"the cookie {name} has {len(name) + len(value)} bytes; browsers take {MAX_SIZE}")
-    for attribute, text in (("path", path), ("domain", domain or "")):
-        if _ATTRIBUTE.fullmatch(text) is None:
-            raise ValueError(f"the {attribute} of the cookie {name} has a semicolon or control character: {text!r}")
+    if max_age is not None and not isinstance(max_age, int):
+        raise ValueError(f"the max_age of the cookie {name} must be a whole number of seconds, not {max_age!r}")
+    if _PATH.fullmatch(path) is None:
+        raise ValueError(f"the path of the cookie {name} must begin with / and have no semicolon or control: {path!r}")
+    if domain is not None and _DOMAIN.fullmatch(domain) is None:
+        raise ValueError(f"the domain of the cookie {name} is no domain name: {domain!r}")
     _check_promises(name, path, domain, secure, samesite, partitioned)
     parts = [f"{name}={value}"]
     if max_age is not None:
@@ -82,25 +93,48 @@ def format_set_cookie(
     return "; ".join(parts)
 
 
-def expire_cookie(name: str, *, path: str = "/", domain: str | None = None) -> str:
-    """The value of a Set-Cookie field that makes the client forget a cookie. Raises ValueError."""
-    secure = name.startswith(("__Host-", "__Secure-"))
-    return format_set_cookie(name, "", max_age=0, expires=0.0, path=path, domain=domain, secure=secure)
+def expire_cookie(
+    name: str,
+    *,
+    path: str = "/",
+    domain: str | None = None,
+    secure: bool = False,
+    samesite: SameSite = "Lax",
+    partitioned: bool = False,
+) -> str:
+    """The value of a Set-Cookie field that makes the client forget a cookie.
+
+    A cookie is known by name, path and domain, and by `partitioned`; `secure` and `samesite` matter to browsers that
+    are told from another site's page, and are best given as they were set. Raises ValueError as `format_set_cookie`
+    does.
+    """
+    return format_set_cookie(
+        name,
+        "",
+        max_age=0,
+        expires=0.0,
+        path=path,
+        domain=domain,
+        secure=secure or name.lower().startswith(_PREFIXES),
+        samesite=samesite,
+        partitioned=partitioned,
+    )
 
 
 def _check_promises(
     name: str, path: str, domain: str | None, secure: bool, samesite: str | None, partitioned: bool
 ) -> None:
-    """What a name or an attribute promises of the others (RFC 6265bis section 4.1.3)."""
+    """What a name or an attribute promises of the others (RFC 6265bis section 4.1.3). Raises ValueError."""
     if samesite not in (None, "Strict", "Lax", "None"):
         raise ValueError(f"samesite is Strict, Lax, None (as text) or None, not {samesite!r}")
+    prefixed = name.lower()  # browsers hold a name to its prefix in any case
     if not secure:
         for needs, what in (
             (samesite == "None", "SameSite=None"),
             (partitioned, "Partitioned"),
-            (name.startswith(("__Secure-", "__Host-")), "its prefix"),
+            (prefixed.startswith(_PREFIXES), "its prefix"),
         ):
             if needs:
                 raise ValueError(f"the cookie {name} must be secure because of {what}")
-    if name.startswith("__Host-") and (domain or path != "/"):
+    if prefixed.startswith("__host-") and (domain or path != "/"):
         raise ValueError(f"the cookie {name} must have the path / and no domain because of its prefix")
