@@ -122,13 +122,23 @@ class Waker:
         self.fileno, self._write_end = os.pipe()
         os.set_blocking(self.fileno, False)
         os.set_blocking(self._write_end, False)
+        self._closed = False
 
     def wake(self) -> None:
-        """Makes `fileno` readable; safe in a signal handler."""
+        """Makes `fileno` readable; safe in a signal handler, and without effect after `close`."""
+        if self._closed:
+            return
         try:
             os.write(self._write_end, b"w")
         except BlockingIOError:
             pass  # the pipe is full of wake-ups that have not been seen yet
+
+    def wait(self) -> None:
+        """Waits until someone calls `wake`, and clears."""
+        poll = select.poll()
+        poll.register(self.fileno, select.POLLIN)
+        poll.poll()
+        self.clear()
 
     def clear(self) -> None:
         """Takes the wake-ups that have come."""
@@ -140,6 +150,7 @@ class Waker:
 
     def close(self) -> None:
         """Closes both ends."""
+        self._closed = True
         os.close(self.fileno)
         os.close(self._write_end)
 

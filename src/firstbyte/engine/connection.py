@@ -16,13 +16,13 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from firstbyte.engine._sys import READ, WRITE
+from firstbyte.engine.answers import error_response, failed_endpoint
 from firstbyte.engine.collector import Collector
 from firstbyte.engine.incoming import IncomingBody
-from firstbyte.errors import HTTPError, ProtocolError, ResponseError
+from firstbyte.errors import ProtocolError, ResponseError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Address, Request
 from firstbyte.http.response import FileBody, Response
-from firstbyte.http.status import phrase
 from firstbyte.wire import writer
 from firstbyte.wire.head import CHUNKED, Ends
 from firstbyte.wire.reader import RequestReader
@@ -171,7 +171,7 @@ class Connection:
                 try:
                     endpoint = reactor.handler.resolve(request)
                 except Exception as error:
-                    endpoint = _failed_endpoint(request, error)
+                    endpoint = failed_endpoint(request, error)
                 if hooks.resolved is not None:
                     hooks.resolved(self, request, endpoint)
                 if reader.in_body and not self._begin_body(request, endpoint):
@@ -287,7 +287,7 @@ class Connection:
         except ResponseError as error:
             logger.error("the answer to %s %s cannot be sent: %s", request.method, request.target, error)
             self._close_response(response)
-            response = _error_response(500)
+            response = error_response(500)
             body = response.body
             head = encode_head(response, request.method, request.minor, keep_alive, tails)
         self._keep_alive = head.keep_alive
@@ -380,7 +380,7 @@ class Connection:
         """Puts the answer to an invalid request on its way; it is the connection's last."""
         if self._reactor.hooks.rejected is not None:
             self._reactor.hooks.rejected(self, error)
-        response = _error_response(error.status, str(error))
+        response = error_response(error.status, str(error))
         head = encode_head(response, "GET", 1, False, self._reactor.fresh_tails())
         assert isinstance(response.body, bytes)
         self._out += (head.data, response.body)
@@ -537,25 +537,14 @@ class Connection:
         if self._reactor.hooks.closed is not None:
             self._reactor.hooks.closed(self, reason)
 
+    def abandon(self) -> None:
+        """The server has ended before the connection's handler: lets go of the socket, and leaves its thread the rest."""
+        self.state = CLOSED
+        self._reactor.forget(self)
+        self.sock.close()
+
     def _close_response(self, response: Response) -> None:
         try:
             response.close()
         except Exception:
             logger.exception("closing an answer that was not sent to its end failed")
-
-
-def _failed_endpoint(request: Request, error: Exception) -> Endpoint:
-    """What answers a request whose handler could not say what does: HTTPError is an answer, all else a fault."""
-    if isinstance(error, HTTPError):
-        response = _error_response(error.status, error.detail)
-        response.headers.update(error.headers)
-    else:
-        logger.error("resolving %s %s failed", request.method, request.target, exc_info=error)
-        response = _error_response(500)
-    return Endpoint(lambda request: response, name=str(response.status), streams_body=True)
-
-
-def _error_response(status: int, detail: str = "") -> Response:
-    """The engine's own answer where no app has had a say: plain text."""
-    text = f"{status} {phrase(status)}\n"
-    return Response(f"{text}{detail}\n" if detail else text, status)

@@ -24,12 +24,12 @@ def listen(host: str, port: int, backlog: int = 1024) -> list[socket.socket]:
 
     Raises ListenError with what to do about it.
     """
+    if not 0 <= port <= 65535:
+        raise ListenError(f"{port} is no port: choose one from 0 to 65535")
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise ListenError(f"{host!r} is no address of a host: {error.strerror}") from None
-    except OverflowError:
-        raise ListenError(f"{port} is no port: choose one from 0 to 65535") from None
     sockets: list[socket.socket] = []
     failure: OSError | None = None
     for family, _, _, _, address in dict.fromkeys(found):

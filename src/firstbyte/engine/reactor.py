@@ -265,7 +265,10 @@ class Reactor:
     def close(self) -> None:
         """Closes everything at once. No thread runs the reactor any more."""
         for connection in self.connections:
-            connection.close("server stopped")
+            if connection.busy:
+                connection.abandon()
+            else:
+                connection.close("server stopped")
         for listener in self._listeners:
             listener.close()
         self._poller.close()

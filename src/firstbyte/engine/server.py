@@ -119,7 +119,8 @@ class Server:
 
         From any thread or signal handler; returns at once. 0 stops without waiting for anything.
         """
-        self._stop_by = monotonic() + (self.timeouts.drain if timeout is None else timeout)
+        by = monotonic() + (self.timeouts.drain if timeout is None else timeout)
+        self._stop_by = min(by, self._stop_by or by)  # a stop that is already under way is never put off
         self._driver.hurry = True
         self.reactor.submit(self._begin_drain)
         self._driver.wake()

@@ -14,9 +14,10 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter, sleep
+from time import monotonic, perf_counter, sleep
 
-from firstbyte.engine.connection import Connection
+from firstbyte.engine._sys import Waker
+from firstbyte.engine.connection import CLOSED, Connection
 from firstbyte.engine.reactor import Reactor
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Request
@@ -30,6 +31,7 @@ ALERT_TICK = 0.0005  # the same while surprises are frequent: then it pays to lo
 ALERT = 2000  # looks that the monitor stays alert for after it has caught a handler: about a second
 DOZE = 25  # ticks without a request after which the monitor sleeps until the next one
 PACE_CAP = 0.004  # seconds that one call counts for at most: a rare slow call must not make a fast endpoint slow
+STOP = 0.5  # seconds that threads which run no handler have to end when the server stops
 PROVEN = 8  # calls after which an endpoint's pace is trusted even when no thread is left to take the wheel
 
 Work = tuple[Callable[..., None], tuple[object, ...]]
@@ -63,7 +65,7 @@ class ThreadDriver:
         self._calls = 0  # inline handlers begun; tells the monitor one call from the next
         self._stopping = False
         self._dozing = False
-        self._bell = threading.Event()  # wakes the monitor
+        self._bell = Waker()  # wakes the monitor; no Event, since a signal handler that sets one can deadlock
         self.hurry = False  # the monitor is to ask `until` at every tick, since time may answer it
 
     # -- what connections ask for (see reactor.Driver)
@@ -79,7 +81,7 @@ class ThreadDriver:
                 self._calls += 1
                 token.append(connection)
                 if self._dozing:
-                    self._bell.set()
+                    self._bell.wake()
             elif not self.detach(connection):
                 if self._reactor.hooks.queued is not None:
                     self._reactor.hooks.queued(connection, request)
@@ -91,6 +93,8 @@ class ThreadDriver:
         start = perf_counter()
         try:
             response: Response = endpoint.call(request)
+            if not isinstance(response, Response):
+                raise TypeError(f"an endpoint must answer with a Response, not {response!r}")
         except (Exception, SystemExit):
             logger.exception("%s failed on %s %s", endpoint.name, request.method, request.target)
             response = Response("500 Internal Server Error\n", 500)
@@ -103,8 +107,13 @@ class ThreadDriver:
             try:
                 token.pop()
             except IndexError:
-                return response  # the monitor was faster: another thread leads, and the connection stays this thread's
-            connection.busy = False
+                pass  # the monitor was faster: another thread leads, and the connection stays this thread's
+            else:
+                connection.busy = False
+                return response
+        if connection.state == CLOSED:  # the server has stopped and did not wait for this handler
+            response.close()
+            return None
         return response
 
     def detach(self, connection: Connection) -> bool:
@@ -257,11 +266,10 @@ class ThreadDriver:
                 if not leader.token:  # looked at after saying so: a leader that begins now rings the bell
                     self._bell.wait()
                 self._dozing = False
-                self._bell.clear()
 
     def wake(self) -> None:
         """Makes the monitor ask `until` again; from any thread or signal handler."""
-        self._bell.set()
+        self._bell.wake()
 
     def stop(self) -> None:
         """Ends every thread that is not in a handler; those are left to end with the process."""
@@ -272,8 +280,10 @@ class ThreadDriver:
                 worker.baton.release()
             except RuntimeError:
                 pass  # it holds no wait: it runs
+        until = monotonic() + STOP
         for worker in self._workers:
-            worker.thread.join(0.5 if worker is self._leader else 0.05)
+            worker.thread.join(max(0.0, until - monotonic()))
+        self._bell.close()
 
     @property
     def busy(self) -> int:

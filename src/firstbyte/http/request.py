@@ -161,9 +161,12 @@ class Request:
 
     @property
     def url(self) -> URL:
-        """The whole address as the client sees it: scheme, Host, path and query."""
-        host = self.headers.get("host") or (str(self.server) if self.server else "localhost")
-        return URL.parse(f"{self.scheme}://{host}{self.target if self.raw_path != '*' else ''}")
+        """The whole address as the client sees it: scheme, Host, path and query. Raises HTTPError 400 for a bad Host."""
+        host = self.headers.get("host") or (str(self.server) if self.server and self.server.port else "localhost")
+        try:
+            return URL.parse(f"{self.scheme}://{host}{self.target if self.raw_path != '*' else ''}")
+        except ValueError as error:
+            raise HTTPError(400, str(error)) from None
 
     # -- the header fields
 

@@ -10,7 +10,7 @@ import msgspec
 
 from firstbyte.http.cookies import expire_cookie, format_set_cookie
 from firstbyte.http.headers import Headers, HeadersInput, check_field
-from firstbyte.http.url import encode_path
+from firstbyte.http.url import encode_escaped
 
 HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
@@ -112,7 +112,7 @@ class Response:
         """Sends the client to `location`, relative or absolute; 303 See Other makes it a GET (RFC 9110 15.4)."""
         if status not in (301, 302, 303, 307, 308):
             raise ValueError(f"a redirect's status is 301, 302, 303, 307 or 308, not {status}")
-        return cls(b"", status, {"Location": encode_path(location) if not location.isascii() else location})
+        return cls(b"", status, {"Location": encode_escaped(location)})
 
     def set_cookie(
         self,
@@ -177,16 +177,27 @@ def _body_of(body: object) -> Body:
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body)
     if isinstance(body, Iterable):
-        return _encoded(iter(body))
+        return _Encoded(iter(body))
     raise TypeError(f"a response body is str, bytes, an iterable of them or a FileBody, not {type(body).__name__}")
 
 
-def _encoded(pieces: Iterator[bytes | str]) -> Iterator[bytes]:
-    """The pieces as bytes; closes `pieces` when it is itself closed, as a for loop alone would not."""
-    try:
-        for piece in pieces:
-            yield piece.encode() if isinstance(piece, str) else piece
-    finally:
-        close = getattr(pieces, "close", None)
+class _Encoded:
+    """The pieces of a streamed body as bytes. `close` closes what they come from, even if none was taken: a generator
+    around them would not."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, pieces: Iterator[bytes | str]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = next(self._pieces)
+        return piece.encode() if isinstance(piece, str) else piece
+
+    def close(self) -> None:
+        close = getattr(self._pieces, "close", None)
         if close is not None:
             close()
