@@ -1,4 +1,4 @@
-"""`python -m firstbyte [PORT]`: serves a folder, as `python -m http.server` does; every command of `firstbyte` works too."""
+"""`python -m firstbyte [PORT]`: serves a folder, as `python -m http.server` does; other commands work too."""
 
 import sys
 

@@ -48,8 +48,9 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
 def bind(function: Callable[..., Any], pattern: Pattern, failed: Failed) -> Call:
     """A function of a request that calls the handler with what its signature names and makes a response of its answer.
 
-    An exception of the handler is given to `failed`, which answers it or raises it again. Path parameters come by name, the request by the annotation `Request` or the name `request`. Raises RouteError for a
-    parameter that nothing provides, and for a path parameter that the handler does not take.
+    An exception of the handler is given to `failed`, which answers it or raises it again. Path parameters come by name,
+    the request by the annotation `Request` or the name `request`. Raises RouteError for a parameter that nothing
+    provides, and for a path parameter that the handler does not take.
     """
     refuse_async(function, "handler")
     hints = annotations_of(function)
@@ -134,8 +135,8 @@ def check_middleware(middleware: Middleware) -> None:
     called = middleware if isinstance(middleware, FunctionType) else getattr(middleware, "__call__", middleware)  # noqa: B004
     if not inspect.isgeneratorfunction(called):
         raise ConfigurationError(
-            f"the middleware {place(middleware)} is no generator: it must have one yield, before which it sees the request "
-            "and from which it gets the response"
+            f"the middleware {place(middleware)} is no generator: it must have one yield, before which it sees the "
+            "request and from which it gets the response"
         )
 
 

@@ -53,7 +53,7 @@ def debug_response(request: Request, error: BaseException, identifier: str) -> R
         f"<h1>{html.escape(name)}</h1><p class=message>{html.escape(str(error))}</p>{cause}"
         f"<p><code>{html.escape(request.method)} {html.escape(request.target)}</code> · id {identifier}</p>"
         f"{frames}<h2>Request</h2><table>{fields}</table>"
-        "<p class=note>This page is shown because the app runs in debug mode; without it the client sees only the id.</p>"
+        "<p class=note>This page is shown because the app runs in debug mode; otherwise clients see only the id.</p>"
     )
     return Response.html(_PAGE.format(title=html.escape(f"{name}: {error}"), style=_STYLE, body=body), 500)
 

@@ -215,7 +215,7 @@ class Router(Generic[T]):
             self._values.append(node.value)
         elif node.names != names:
             raise RouteError(
-                f"the path {pattern.text!r} is that of another route with other parameter names: {', '.join(node.names)}"
+                f"the path {pattern.text!r} is another route's with other parameter names: {', '.join(node.names)}"
             )
         if pattern.is_static:
             self.static[encode_path(pattern.text)] = node.value
@@ -241,7 +241,7 @@ class Router(Generic[T]):
         return node.value, dict(zip(node.names, values, strict=True))
 
     def _walk(self, node: _Node[T], segments: list[str], index: int, values: list[Any]) -> _Node[T] | None:
-        """The best place with a value that the segments from `index` lead to; adds what the parameters say to `values`."""
+        """The best place that the segments from `index` lead to; adds what the parameters say to `values`."""
         if index == len(segments):
             return node if node.value is not None else None
         segment = segments[index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def demo(client: bool, url: str | None, database: str | None, **options: Any) ->
     if client:
         from firstbyte.demo.client import run_client
 
-        return run_client(url or f"http://{options['host']}:{options['port']}", click.get_text_stream("stdout"))
+        return run_client(url or f"http://{options['host']}:{options['port']}", sys.stdout)
     if url is not None:
         raise click.UsageError("a URL goes with --client")
     from firstbyte.demo.tasks import create_app

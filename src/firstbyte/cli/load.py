@@ -34,8 +34,8 @@ def load_app(name: str) -> Handler:
         found = getattr(found, part)
     if not callable(getattr(found, "resolve", None)):
         raise AppLoadError(
-            f"{place}:{attribute or _DEFAULT} is {type(found).__name__}, which firstbyte cannot serve: it must be an App "
-            "or another Handler, an object with resolve(request)"
+            f"{place}:{attribute or _DEFAULT} is {type(found).__name__}, which firstbyte cannot serve: it must be an "
+            "App or another Handler, an object with resolve(request)"
         )
     handler: Handler = found
     return handler

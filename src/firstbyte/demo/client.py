@@ -76,7 +76,7 @@ STEPS = (
     Step(
         "do it", "PATCH", "/tasks/{id}", 200, lambda a: a.json["done"] is True, "the task, done", _body({"done": True})
     ),
-    Step("its head alone", "HEAD", "/tasks/{id}", 200, lambda a: not a.body and "Content-Length" in a.headers, "no body"),
+    Step("its head alone", "HEAD", "/tasks/{id}", 200, lambda a: not a.body and "Date" in a.headers, "no body"),
     Step("what it allows", "OPTIONS", "/tasks/{id}", 204, lambda a: "PATCH" in (a.headers["Allow"] or ""), "Allow"),
     Step(
         "a method it has not",

@@ -538,7 +538,7 @@ class Connection:
             self._reactor.hooks.closed(self, reason)
 
     def abandon(self) -> None:
-        """The server has ended before the connection's handler: lets go of the socket, and leaves its thread the rest."""
+        """The server has ended before the handler: lets go of the socket and leaves the rest to its thread."""
         self.state = CLOSED
         self._reactor.forget(self)
         self.sock.close()

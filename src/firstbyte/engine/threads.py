@@ -146,8 +146,8 @@ class ThreadDriver:
             self._idle.pop().baton.release()
 
     def _is_risky(self, connection: Connection, endpoint: Endpoint) -> bool:
-        """Whether an endpoint whose pace is hardly known is not to be tried inline: it is going to wait for its body, or
-        no thread is left to take the wheel if it is slow."""
+        """Whether an endpoint of unknown pace is not to be tried inline: it is going to wait for its body, or no thread
+        is left to take the wheel if it is slow."""
         if endpoint.streams_body and connection.reader.in_body and not endpoint.pace.calls:
             return True
         return not self._idle and len(self._workers) > self._limit

@@ -42,7 +42,7 @@ class BodyStream(Protocol):
 class Request:
     """One HTTP request.
 
-    `method`, `raw_path` and `raw_query` are str as they were sent (percent-encoded, without the "?"), `root_path` is the
+    `method`, `raw_path` and `raw_query` are str as they were sent (percent-encoded, without the "?"), `root_path` the
     prefix where the handler is mounted, `head` the bytes of request line and header fields, `minor` the x of HTTP/1.x.
     `client` and `server` are the two ends of the connection, `scheme` is "http" or "https", `path_params` what the
     router read from the path, `state` a place for middleware to leave things, `trailers` the fields behind a chunked
@@ -161,7 +161,7 @@ class Request:
 
     @property
     def url(self) -> URL:
-        """The whole address as the client sees it: scheme, Host, path and query. Raises HTTPError 400 for a bad Host."""
+        """The whole address as the client sees it: scheme, Host, path, query. Raises HTTPError 400 for a bad Host."""
         host = self.headers.get("host") or (str(self.server) if self.server and self.server.port else "localhost")
         try:
             return URL.parse(f"{self.scheme}://{host}{self.target if self.raw_path != '*' else ''}")

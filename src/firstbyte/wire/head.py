@@ -21,7 +21,7 @@ CHUNKED = -1  # stands for a length that only the body itself will tell
 
 
 Framing: TypeAlias = tuple[int, bool, bool]
-"""What a head says of the message and the connection: the length of the body in bytes or CHUNKED, whether the connection
+"""What a head says of message and connection: the length of the body in bytes or CHUNKED, whether the connection
 persists, whether the client waits for a 100 (RFC 9112 sections 6 and 9, RFC 9110 section 10.1.1)."""
 
 Head: TypeAlias = tuple[Request, int, Framing]
