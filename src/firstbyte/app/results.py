@@ -17,8 +17,8 @@ from firstbyte.http.send_file import send_file
 def to_response(value: Any, request: Request) -> Response:
     """The response that a handler's return value stands for.
 
-    str is a page (text/html), bytes are application/octet-stream, None is 204; dict, list, dataclass, Struct, number are
-    JSON; a generator or other iterator is streamed; a `Path` is sent as a file; `(value, status)` and
+    str is a page (text/html), bytes are application/octet-stream, None is 204; dict, list, dataclass, Struct, numbers
+    are JSON; a generator or other iterator is streamed; a `Path` is sent as a file; `(value, status)` and
     `(value, status, headers)` add those; a `Response` stays as it is. Raises TypeError for anything else.
     """
     kind = type(value)
