@@ -212,6 +212,8 @@ class App:
 
     def _resolve_path(self, built: _Built, request: Request) -> Endpoint:
         path = request.raw_path
+        if path == "*":
+            return built.asterisk
         try:
             found = built.router.find(path)
         except ValueError:
@@ -219,8 +221,6 @@ class App:
         if found is not None:
             methods, request.path_params = found
             return methods.get(request.method) or methods["*"]
-        if path == "*":
-            return built.asterisk
         if self.trailing_slash != "strict" and path != "/" and (found := built.router.find(slash_toggled(path))):
             if self.trailing_slash == "redirect":
                 return built.redirect

@@ -42,6 +42,8 @@ def load_app(name: str) -> Handler:
 
 
 def _load_module(name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise AppLoadError(f"{name!r} is no module name: write module:app or file.py:app")
     sys.path.insert(0, str(Path.cwd()))
     try:
         return importlib.import_module(name)
@@ -51,8 +53,6 @@ def _load_module(name: str) -> ModuleType:
                 f"there is no module {error.name!r} in {Path.cwd()} nor installed: is the name right, and the folder?"
             ) from None
         raise _failed(name, error) from None
-    except (ValueError, TypeError):
-        raise AppLoadError(f"{name!r} is no module name: write module:app or file.py:app") from None
     except (Exception, SystemExit) as error:
         raise _failed(name, error) from None
 

@@ -1,0 +1,223 @@
+"""The command line, as its users meet it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from firstbyte import __version__
+
+WAIT = 20
+APP = """
+from firstbyte import App
+app = App()
+app.add_route("/", lambda: "hello")
+app.add_route("/boom", lambda: 1 / 0)
+other = App()
+number = 5
+"""
+
+
+def firstbyte(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "firstbyte", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT, cwd=cwd, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "hello.py").write_text(APP)
+    (tmp_path / "index.html").write_text("the folder")
+    return tmp_path
+
+
+@contextmanager
+def running(
+    folder: Path, *arguments: str, stderr: int = subprocess.PIPE
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The command in a process of its own, with its port; stopped by Ctrl+C."""
+    command = [sys.executable, "-m", "firstbyte", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        match = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+        assert match, line + process.stderr.read()
+        try:
+            yield process, int(match[1])
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            assert process.wait(WAIT) == 0
+
+
+def fetch(port: int, path: str = "/") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    return response.status, body
+
+
+@pytest.mark.parametrize("name", ["hello:app", "hello", "hello.py:app", "hello.py", "./hello.py:other"])
+def test_an_app_is_found(folder: Path, name: str) -> None:
+    with running(folder, "run", name, "--port", "0") as (_, port):
+        assert fetch(port)[0] == (404 if "other" in name else 200)
+
+
+def test_the_start_line_and_the_access_log(folder: Path) -> None:
+    with running(folder, "run", "hello:app", "--port", "0") as (process, port):
+        fetch(port, "/?a=b")
+        assert process.stderr is not None
+        assert re.fullmatch(r"127\.0\.0\.1:\d+ GET /\?a=b 200 \d+ \d+\.\d ms\n", process.stderr.readline())
+        fetch(port, "/boom")
+        text = ""
+        while "ZeroDivisionError: " not in text:
+            text += process.stderr.readline()
+        assert "500 id" in text
+        assert " /boom 500 " in process.stderr.readline()
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(b"GET / HTTP/1.1\nHost: x\n\n")
+            sock.recv(1000)
+        assert re.search(r"warning: .* refused with 400: .*LF.* \(bare-lf at byte 14\)", process.stderr.readline())
+
+
+def test_the_log_as_json(folder: Path) -> None:
+    with running(folder, "run", "hello:app", "--port", "0", "--log-format", "json") as (process, port):
+        fetch(port)
+        fetch(port, "/boom")
+        assert process.stderr is not None
+        first, failure, second = (json.loads(process.stderr.readline()) for _ in range(3))
+        assert (first["method"], first["target"], first["status"], first["client"]) == ("GET", "/", 200, "127.0.0.1")
+        assert (failure["level"], second["status"]) == ("error", 500)
+        assert "ZeroDivisionError" in failure["traceback"]
+
+
+def test_no_access_log(folder: Path) -> None:
+    with running(folder, "run", "hello:app", "--port", "0", "--no-access-log") as (process, port):
+        fetch(port)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert process.stderr.read().splitlines() == [
+            "stopping: finishing what runs, at most 30 s; again to stop at once",
+            "stopped",
+        ]
+
+
+def test_colours_on_a_terminal_alone(folder: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "firstbyte", "run", "hello:app", "--port", "0"]
+    with subprocess.Popen(command, stderr=theirs, cwd=folder) as process:
+        os.close(theirs)
+        text = b""
+        while b"Ctrl+C" not in text:
+            text += os.read(ours, 1000)
+        port = int(re.search(rb"127\.0\.0\.1:(\d+)", text)[1])  # type: ignore[index]
+        fetch(port)
+        while b" ms" not in text:
+            text += os.read(ours, 1000)
+        process.send_signal(signal.SIGINT)
+    os.close(ours)
+    assert b"\x1b[32m200\x1b[0m" in text
+
+
+def test_a_folder(folder: Path) -> None:
+    with running(folder, "0", "--bind", "127.0.0.1", "--directory", str(folder)) as (_, port):
+        assert fetch(port) == (200, b"the folder")
+        assert fetch(port, "/none")[0] == 404
+
+
+def test_the_demo_and_its_client(folder: Path) -> None:
+    with running(folder, "demo", "--port", "0", "--no-access-log") as (_, port):
+        walk = firstbyte("demo", "--client", f"http://127.0.0.1:{port}")
+        assert walk.returncode == 0, walk.stdout
+        assert "21 of 21" in walk.stdout
+
+
+def test_limits_and_timeouts_reach_the_server(folder: Path) -> None:
+    with running(folder, "run", "hello:app", "--port", "0", "--limit-request-line", "1k") as (_, port):
+        assert fetch(port, "/" + "a" * 2000)[0] == 414
+    with (
+        running(folder, "run", "hello:app", "--port", "0", "--timeout-head", "0.1") as (_, port),
+        socket.create_connection(("127.0.0.1", port), timeout=WAIT) as sock,
+    ):
+        sock.sendall(b"GET / ")
+        assert b"408" in sock.recv(1000)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nowhere:app"], "there is no module 'nowhere' in "),
+        (["run", "nowhere.py"], "there is no file nowhere.py"),
+        (["run", "hello:missing"], "hello has no 'missing': did you mean hello:app or hello:other?"),
+        (["run", "hello:number"], "hello:number is int, which firstbyte cannot serve"),
+        (["run", "broken:app"], "broken cannot be imported: ValueError: at import"),
+        (["run", "lacking:app"], "lacking cannot be imported: ModuleNotFoundError: No module named 'not_installed'"),
+        (["run", "twice:app"], "GET / is the route of both"),
+        (["run", ":app"], "is no module name"),
+        (["run", "hello:app", "--host", "192.0.2.1"], "192.0.2.1 is not an address of this machine"),
+        (["8000", "--directory", "nowhere"], "there is no folder nowhere"),
+    ],
+)
+def test_what_cannot_work_is_told_in_a_line(folder: Path, arguments: list[str], message: str) -> None:
+    (folder / "broken.py").write_text("raise ValueError('at import')\n")
+    (folder / "lacking.py").write_text("import not_installed\n")
+    (folder / "twice.py").write_text(APP + "app.add_route('/', lambda: '')\n")
+    result = firstbyte(*arguments, cwd=folder)
+    assert result.returncode == 1
+    assert message in result.stderr.splitlines()[-1]
+    if "broken" in message:
+        assert "raise ValueError('at import')" in result.stderr
+    elif "lacking" not in message:
+        assert len(result.stderr.splitlines()) == 1
+    assert "firstbyte/cli" not in result.stderr
+
+
+def test_a_taken_port(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+        result = firstbyte("run", "hello:app", "--port", str(port), cwd=folder)
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"firstbyte: port {port} is taken: another program listens on 127.0.0.1:{port}; choose another with --port\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "Missing argument 'APP'"),
+        (["run", "x", "--port", "70000"], "70000"),
+        (["run", "x", "--limit-body", "much"], "is no size"),
+        (["run", "x", "--timeout-head", "0"], "must be above zero"),
+        (["run", "x", "--threads", "0"], "0"),
+        (["runn"], "No such command 'runn'"),
+        (["demo", "http://x"], "a URL goes with --client"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], message: str) -> None:
+    result = firstbyte(*arguments) if arguments != ["runn"] else subprocess.run(
+        [sys.executable, "-c", "import sys; from firstbyte.cli import main; sys.exit(main())", "runn"],
+        capture_output=True, text=True, timeout=WAIT, check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+def test_version_and_help() -> None:
+    assert firstbyte("--version").stdout.startswith(f"firstbyte {__version__}, plain Python")
+    text = firstbyte("run", "--help").stdout
+    for option in ("--host", "--threads", "--limit-body", "--timeout-keep-alive", "--log-format"):
+        assert option in text

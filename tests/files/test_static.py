@@ -1,0 +1,100 @@
+"""A folder as a site."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from app.support import ask, get
+from firstbyte import App
+from firstbyte.errors import ConfigurationError
+from firstbyte.files.static import StaticFiles
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "site"
+    (root / "sub").mkdir(parents=True)
+    (root / "empty").mkdir()
+    (root / "index.html").write_text("home")
+    (root / "a.txt").write_text("text")
+    (root / "sub" / "index.html").write_text("sub")
+    (root / "café ☃.txt").write_text("unicode")
+    (root / "empty" / "<b>.txt").write_text("odd")
+    (root / ".hidden").write_text("hidden")
+    (tmp_path / "secret.txt").write_text("SECRET")
+    (root / "out").symlink_to(tmp_path / "secret.txt")
+    (root / "in").symlink_to(root / "a.txt")
+    return root
+
+
+@pytest.fixture
+def app(root: Path) -> App:
+    app = App()
+    app.mount("/", StaticFiles(root, listing=True))
+    return app
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/", b"home"),
+        ("/index.html", b"home"),
+        ("/a.txt", b"text"),
+        ("/sub/", b"sub"),
+        ("/caf%C3%A9%20%E2%98%83.txt", b"unicode"),
+        ("/in", b"text"),
+        ("/sub/../a.txt", None),
+        ("/.hidden", None),
+        ("/out", None),
+        ("/missing", None),
+        ("/a.txt/", None),
+        ("/a.txt/x", None),
+        ("/" + "a" * 5000, None),
+    ],
+)
+def test_what_is_served(app: App, path: str, body: bytes | None) -> None:
+    status, came = get(app, path)
+    assert (status, came if body else None) == (200 if body else 404, body)
+
+
+def test_a_folder_without_its_slash_is_redirected(app: App) -> None:
+    response = ask(app, "GET", "/sub?a=b")
+    assert (response.status, response.headers["location"]) == (308, "sub/?a=b")
+
+
+def test_a_listing(app: App, root: Path) -> None:
+    page = ask(app, "GET", "/empty/")
+    assert b'href="./%3Cb%3E.txt">&lt;b&gt;.txt' in page.body  # type: ignore[operator]
+    closed = App()
+    closed.mount("/", StaticFiles(root))
+    assert get(closed, "/empty/")[0] == 404
+
+
+def test_methods(app: App) -> None:
+    refused = ask(app, "POST", "/a.txt")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+    assert ask(app, "HEAD", "/a.txt").status == 200
+
+
+DOTS = ["..", "%2e%2e", ".%2e", "%2E.", "..%00", "%252e%252e", "..;", "...", "%c0%ae%c0%ae", "%uff0e%uff0e", "．．"]
+SLASHES = ["/", "%2f", "%5c", "\\", "//", "/./", "%252f", "%c0%af", "/%00/"]
+
+
+def test_no_trick_leaves_the_root(app: App) -> None:
+    tried = 0
+    for dots, slash, depth in itertools.product(DOTS, SLASHES, (1, 2, 3)):
+        for prefix in ("/", "/sub/", "//", "/sub/x/"):
+            path = prefix + slash.join([dots] * depth) + slash + "secret.txt"
+            status, body = get(app, path)
+            assert status in (400, 404, 405), path
+            assert b"SECRET" not in body
+            tried += 1
+    assert tried > 1000
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no folder"):
+        StaticFiles(tmp_path / "none")
