@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from firstbyte.app.application import App
 from firstbyte.app.pages import error_response
-from firstbyte.demo.store import TITLE_MAX, Task, TaskStore
+from firstbyte.demo.store import InvalidTask, Task, TaskStore, checked_title, now
 from firstbyte.errors import HTTPError
 from firstbyte.files.static import StaticFiles
 from firstbyte.http.request import Request
 from firstbyte.http.response import HTML, Response
+from firstbyte.http.status import phrase
 
 SITE = Path(__file__).parent / "site"
 _API = ("/tasks", "/health")
 
 
 def create_app(database: str | Path, *, debug: bool = False) -> App:
-    """The demo's app, with its tasks in the SQLite file `database`."""
+    """The demo's app, with its tasks in the SQLite file `database`. Raises ConfigurationError if that is none."""
     app = App(debug=debug)
     store = TaskStore(database)
 
     @app.get("/health")
     def health() -> dict[str, Any]:
-        return {"status": "ok", "time": datetime.now(UTC).isoformat(timespec="seconds"), "tasks": store.count()}
+        return {"status": "ok", "time": now(), "tasks": store.count()}
 
     @app.get("/tasks")
     def tasks() -> list[Task]:
@@ -33,9 +33,9 @@ def create_app(database: str | Path, *, debug: bool = False) -> App:
 
     @app.post("/tasks")
     def create(request: Request) -> tuple[Task, int, dict[str, str]]:
-        fields = _fields(request, required="title")
-        if "done" in fields:
-            raise HTTPError(400, "a new task takes a title and nothing else")
+        fields = _fields(request, {"title"})
+        if "title" not in fields:
+            raise InvalidTask("title is missing")
         task = store.add(fields["title"])
         return task, 201, {"Location": app.url_for("task", id=task.id)}
 
@@ -45,19 +45,24 @@ def create_app(database: str | Path, *, debug: bool = False) -> App:
 
     @app.patch("/tasks/{id:int}")
     def change(id: int, request: Request) -> Task:  # noqa: A002
-        fields = _fields(request)
-        return _found(store.change(id, fields.get("title"), fields.get("done")), id)
+        fields = _fields(request, {"title", "done"})
+        if not fields:
+            raise InvalidTask("nothing is to be changed: send title, done or both")
+        return _found(store.change(id, **fields), id)
 
     @app.delete("/tasks/{id:int}")
     def remove(id: int) -> None:  # noqa: A002
         if not store.remove(id):
-            raise HTTPError(404, f"there is no task {id}")
+            raise _missing(id)
+
+    @app.error(InvalidTask)
+    def invalid(request: Request, error: InvalidTask) -> Response:
+        return _problem(400, str(error))
 
     @app.error(HTTPError)
-    def answer(request: Request, error: HTTPError) -> Response:
-        path = request.root_path + request.raw_path
-        if any(path == prefix or path.startswith(prefix + "/") for prefix in _API):
-            return _problem(request, error)
+    def failed(request: Request, error: HTTPError) -> Response:
+        if any(request.raw_path == path or request.raw_path.startswith(f"{path}/") for path in _API):
+            return _problem(error.status, error.detail)  # whatever the client would rather have, an API speaks JSON
         if error.status == 404:
             return Response((SITE / "404.html").read_bytes(), 404, media_type=HTML)
         return error_response(request, error.status, error.detail)
@@ -66,33 +71,32 @@ def create_app(database: str | Path, *, debug: bool = False) -> App:
     return app
 
 
-def _fields(request: Request, required: str | None = None) -> dict[str, Any]:
-    """The task's members in the body, checked. Raises HTTPError 400 that says what is wrong."""
+def _fields(request: Request, members: set[str]) -> dict[str, Any]:
+    """The members of a task that the body has, checked. Raises HTTPError 400 or InvalidTask, which say what is wrong."""
     fields = request.json()
     if not isinstance(fields, dict):
         raise HTTPError(400, "the body must be a JSON object")
-    unknown = sorted(fields.keys() - {"title", "done"})
+    unknown = fields.keys() - members
     if unknown:
-        raise HTTPError(400, f"a task has no member {unknown[0]!r}: it has title and done")
-    if required is not None and required not in fields:
-        raise HTTPError(400, f"the member {required!r} is missing")
+        raise InvalidTask(f"there is no member {min(unknown)!r} here: send {' or '.join(sorted(members))}")
     if "title" in fields:
-        title = fields["title"].strip() if isinstance(fields["title"], str) else ""
-        if not 0 < len(title) <= TITLE_MAX:
-            raise HTTPError(400, f"title must be a text of 1 to {TITLE_MAX} characters")
-        fields["title"] = title
+        fields["title"] = checked_title(fields["title"])
     if "done" in fields and not isinstance(fields["done"], bool):
-        raise HTTPError(400, "done must be true or false")
+        raise InvalidTask("done must be true or false")
     return fields
 
 
 def _found(task: Task | None, id: int) -> Task:  # noqa: A002
     if task is None:
-        raise HTTPError(404, f"there is no task {id}")
+        raise _missing(id)
     return task
 
 
-def _problem(request: Request, error: HTTPError) -> Response:
-    """The API's errors are JSON for every client, a browser too."""
-    plain = Request.build(request.method, request.target, {"Accept": "application/json"})
-    return error_response(plain, error.status, error.detail)
+def _missing(id: int) -> HTTPError:  # noqa: A002
+    return HTTPError(404, f"there is no task {id}")
+
+
+def _problem(status: int, detail: str) -> Response:
+    """An error as the API tells it: a JSON problem (RFC 9457)."""
+    problem = {"type": "about:blank", "title": phrase(status), "status": status, "detail": detail}
+    return Response.json(problem, status, media_type="application/problem+json")

@@ -39,15 +39,15 @@ class Ends(NamedTuple):
 class HeadScanner:
     """Scans heads under one set of limits.
 
-    It remembers the request lines it has lately found valid, and the field blocks that announce no body: clients send
+    It remembers the heads and the field blocks that it has lately found valid and that announce no body: clients send
     the same ones again and again, and what was checked once need not be checked again. What it remembers is bounded.
     """
 
-    __slots__ = ("_blocks", "_lines", "limits")
+    __slots__ = ("_blocks", "_heads", "limits")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._lines: dict[bytes, tuple[str, str, int]] = {}  # request line -> method, target, minor version
+        self._heads: dict[bytes, tuple[str, str, str, int, int, Framing]] = {}  # what `_scan` has made of a whole head
         self._blocks: dict[bytes, Framing] = {}  # field block of an HTTP/1.1 request without a body
 
     def scan(self, buffer: bytes, start: int, ends: Ends) -> Head | None:
@@ -55,6 +55,10 @@ class HeadScanner:
 
         Raises ProtocolError for well-formed fields that break a rule together, with the offset counted from `start`.
         """
+        known = self._heads.get(buffer) if len(buffer) <= _KNOWN_SIZE and not start else None
+        if known is not None:
+            method, path, query, version, fields_at, framing = known
+            return Request(method, path, query, version, buffer, fields_at, *ends), len(buffer), framing
         line_end = buffer.find(b"\r\n", start)
         stop = buffer.find(b"\r\n\r\n", line_end) + 2  # the end of the last field line
         if stop < 2 or line_end < 0:
@@ -63,51 +67,41 @@ class HeadScanner:
         size = stop + 2 - start
         if size > limits.request_line or size > limits.head:
             _check_sizes(buffer, start, stop + 2, limits)
-        line = buffer[start:line_end]
-        block = buffer[line_end + 2 : stop]
-        parsed = self._lines.get(line) or self._parse_line(line)
-        if parsed is None:
+        line = _match_line(buffer, start, line_end)
+        if line is None:
             return None
-        method, target, version = parsed
-        framing = self._blocks.get(block) if version else None
-        if framing is None:
+        method_bytes, target_bytes, minor = line.groups()
+        method, target = method_bytes.decode("ascii"), target_bytes.decode("ascii")
+        version = 1 if minor == b"1" else 0
+        block = buffer[line_end + 2 : stop]
+        block_framing = self._blocks.get(block) if version else None
+        if block_framing is None:
             if _match_block(block) is None:
                 return None
             if size > 4 * limits.fields and block.count(b"\n") > limits.fields:  # "a:" CR LF is the shortest field
                 _refuse(431, "too-many-fields", f"the head has more than {limits.fields} fields")
             try:
-                framing = _framing(block, method, version)
+                block_framing = _framing(block, method, version)
             except ProtocolError as error:
                 error.offset += line_end + 2 - start
                 raise
-            if version and not framing[0]:
-                _remember(self._blocks, block, framing)
+            if version and not block_framing[0]:
+                _remember(self._blocks, block, block_framing)
 
         head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
         fields_at = line_end + 2 - start
-        client, server, scheme = ends
+        authority = None
         if target[0] == "/":  # origin-form
-            query = ""
-            if "?" in target:
-                target, _, query = target.partition("?")
-            request = Request(method, target, query, version, head, fields_at, client, server, scheme)
+            path, _, query = target.partition("?")
+            if not block_framing[0]:
+                _remember(self._heads, head, (method, path, query, version, fields_at, block_framing))
         else:
             path, query, authority = _other_form(method, target)
-            request = Request(method, path, query, version, head, fields_at, client, server, scheme)
-            if authority is not None:
-                # RFC 9112 section 3.2.2: the authority of an absolute target takes the place of Host.
-                request.headers["Host"] = authority
-        return request, stop + 2, framing
-
-    def _parse_line(self, line: bytes) -> tuple[str, str, int] | None:
-        """Method, target and minor version; None for what is no request line."""
-        match = _match_line(line)
-        if match is None:
-            return None
-        method, target, minor = match.groups()
-        parsed = (method.decode("ascii"), target.decode("ascii"), int(minor))
-        _remember(self._lines, line, parsed)
-        return parsed
+        request = Request(method, path, query, version, head, fields_at, *ends)
+        if authority is not None:
+            # RFC 9112 section 3.2.2: the authority of an absolute target takes the place of Host.
+            request.headers["Host"] = authority
+        return request, stop + 2, block_framing
 
 
 def _remember(known: dict[bytes, T], key: bytes, value: T) -> None:
@@ -136,7 +130,7 @@ def check_lines(buffer: bytes, start: int, at: int, limits: Limits) -> int:
             return at
         line = buffer[at:stop]
         if at == start:
-            if len(line) > limits.request_line or line[-2:] != b"\r\n" or _match_line(line[:-2]) is None:
+            if len(line) > limits.request_line or line[-2:] != b"\r\n" or _match_line(line, 0, len(line) - 2) is None:
                 _refuse_request_line(line, limits)
         elif line == b"\r\n":
             return stop
@@ -342,7 +336,7 @@ _NOT_TOKEN = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _NOT_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 _NOT_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
-_KNOWN = 256  # request lines, and field blocks, that a scanner remembers
+_KNOWN = 256  # heads, and field blocks, that a scanner remembers
 _KNOWN_SIZE = 1024  # bytes of the longest one that it remembers
 _match_line = grammar.request_line.fullmatch
 _match_block = grammar.field_block.fullmatch
