@@ -261,9 +261,9 @@ class Request:
         """
         try:
             return msgspec.json.decode(self.body, type=type)
-        except msgspec.ValidationError as error:
-            raise HTTPError(422, str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if isinstance(error, msgspec.ValidationError) and type is not Any:
+                raise HTTPError(422, str(error)) from None
             raise HTTPError(400, f"the body is not valid JSON: {error}") from None
 
     def move_to_mount(self, prefix: str) -> None:
