@@ -72,7 +72,7 @@ def create_app(database: str | Path, *, debug: bool = False) -> App:
 
 
 def _fields(request: Request, members: set[str]) -> dict[str, Any]:
-    """The members of a task that the body has, checked. Raises HTTPError 400 or InvalidTask, which say what is wrong."""
+    """The members of a task that the body has, checked. Raises HTTPError 400 or InvalidTask that says what is wrong."""
     fields = request.json()
     if not isinstance(fields, dict):
         raise HTTPError(400, "the body must be a JSON object")
