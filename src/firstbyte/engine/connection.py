@@ -268,8 +268,9 @@ class Connection:
         if reactor.hooks.write_started is not None:
             reactor.hooks.write_started(self, request, response)
         self._fresh = True
-        keep_alive = self.reader.keep_alive and not reactor.draining
-        if self.reader.in_body:
+        reader = self.reader
+        keep_alive = reader.keep_alive and not reactor.draining
+        if reader.in_body:
             keep_alive = keep_alive and self._can_discard()
             self._linger = True
         tails = reactor.fresh_tails() if self.busy else reactor.tails
@@ -410,8 +411,9 @@ class Connection:
             return False
         busy = self.busy
         now = monotonic() if busy else reactor.now  # the reactor's own clock stands while it waits
-        pending = self.reader.pending
-        if self.reader.in_body:
+        reader = self.reader
+        pending = reader.pending
+        if reader.in_body:
             self.state = DISCARD
             self.deadline = now + reactor.timeouts.body
             if self._discard():

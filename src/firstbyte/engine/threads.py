@@ -27,8 +27,8 @@ logger = logging.getLogger("firstbyte.engine")
 
 SLOW = 0.001  # seconds of wall time from which an endpoint is not run inline: about twenty times the cost of a hand-off
 TICK = 0.002  # seconds between two looks of the monitor: a handler that is caught has held the wheel for up to two
-ALERT_TICK = 0.0005  # the same while surprises are frequent: then it pays to look more often
-ALERT = 2000  # looks that the monitor stays alert for after it has caught a handler: about a second
+ALERT_TICK = 0.0003  # the same while surprises are frequent: then it pays to look more often
+ALERT = 3000  # looks that the monitor stays alert for after it has caught a handler: about a second
 DOZE = 25  # ticks without a request after which the monitor sleeps until the next one
 PACE_CAP = 0.004  # seconds that one call counts for at most: a rare slow call must not make a fast endpoint slow
 STOP = 0.5  # seconds that threads which run no handler have to end when the server stops
@@ -93,7 +93,7 @@ class ThreadDriver:
         start = perf_counter()
         try:
             response: Response = endpoint.call(request)
-            if not isinstance(response, Response):
+            if type(response) is not Response and not isinstance(response, Response):
                 raise TypeError(f"an endpoint must answer with a Response, not {response!r}")
         except (Exception, SystemExit):
             logger.exception("%s failed on %s %s", endpoint.name, request.method, request.target)

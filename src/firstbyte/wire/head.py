@@ -58,7 +58,9 @@ class HeadScanner:
         known = self._heads.get(buffer) if len(buffer) <= _KNOWN_SIZE and not start else None
         if known is not None:
             method, path, query, version, fields_at, framing = known
-            return Request(method, path, query, version, buffer, fields_at, *ends), len(buffer), framing
+            client, server, scheme = ends
+            request = Request(method, path, query, version, buffer, fields_at, client, server, scheme)
+            return request, len(buffer), framing
         line_end = buffer.find(b"\r\n", start)
         stop = buffer.find(b"\r\n\r\n", line_end) + 2  # the end of the last field line
         if stop < 2 or line_end < 0:
