@@ -1,4 +1,4 @@
-"""A client that walks through the demo and compares every answer with what it should be."""
+"""A client that walks through the demo over one connection and compares every answer with what it should be."""
 
 from __future__ import annotations
 
@@ -11,18 +11,8 @@ from urllib.parse import urlsplit
 
 import click
 
-
-class Step(NamedTuple):
-    """One request and what must come of it. `{id}` in a path is the task that the walk has made."""
-
-    what: str
-    method: str
-    path: str
-    status: int
-    check: Callable[[Answer], bool]
-    expected: str
-    body: bytes | None = None
-    headers: dict[str, str] = {}
+_TIMEOUT = 10.0  # seconds to wait for an answer
+_SHOWN = 160  # bytes of a wrong answer's body that are shown
 
 
 class Answer(NamedTuple):
@@ -34,117 +24,170 @@ class Answer(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """The body as JSON, or None."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
+        """The body as JSON. Raises ValueError."""
+        return json.loads(self.body)
 
-    def is_problem(self) -> bool:
-        """True for a JSON problem (RFC 9457) of the answer's own status."""
-        return isinstance(self.json, dict) and self.json.get("status") == self.status
-
-    def is_page(self, text: bytes) -> bool:
-        """True for an HTML page with that text in it."""
-        return self.headers.get_content_type() == "text/html" and text in self.body
+    @property
+    def kind(self) -> str:
+        """What it carries, in a word or two."""
+        return self.headers.get_content_type().removeprefix("application/") if "Content-Type" in self.headers else ""
 
 
-def _body(value: object) -> bytes:
+class Expected(NamedTuple):
+    """What must be true of an answer besides its status, in words and as a check of it."""
+
+    words: str
+    holds: Callable[[Answer], bool]
+
+
+class Step(NamedTuple):
+    """One request and what must come of it; `{id}` in a path is the task that the walk has made."""
+
+    what: str
+    method: str
+    path: str
+    status: int
+    expected: Expected
+    body: bytes | None = None
+    headers: dict[str, str] = {}
+
+
+def _page(text: str) -> Expected:
+    return Expected(
+        "a page", lambda answer: answer.headers.get_content_type() == "text/html" and text.encode() in answer.body
+    )
+
+
+def _task(title: str, done: bool) -> Expected:
+    words = "the task, done" if done else "the task, not done"
+    return Expected(words, lambda answer: (answer.json["title"], answer.json["done"]) == (title, done))
+
+
+def _problem(word: str) -> Expected:
+    """A JSON problem (RFC 9457) of the answer's own status whose detail has the word."""
+    return Expected(
+        f"a problem about {word}",
+        lambda answer: answer.json["status"] == answer.status and word in answer.json["detail"],
+    )
+
+
+def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-_HTML = {"Accept": "text/html"}
+_BARE = Expected("no body", lambda answer: not answer.body)
+_STYLE = Expected("a style sheet", lambda answer: answer.headers.get_content_type() == "text/css")
+_WELL = Expected("status ok", lambda answer: answer.json["status"] == "ok" and answer.json["tasks"] >= 0)
+_LISTED = Expected("the task among them", lambda answer: any(task["title"] == "walk" for task in answer.json))
+_MADE = Expected("its Location", lambda answer: answer.headers["Location"] == f"/tasks/{answer.json['id']}")
+_ALLOWED = Expected("Allow", lambda answer: {"GET", "PATCH", "DELETE"} <= set(answer.headers["Allow"].split(", ")))
+_PART = Expected("its first 9 bytes", lambda answer: answer.body == b"<!doctype" and "Content-Range" in answer.headers)
+_BROWSER = {"Accept": "text/html"}
+
 STEPS = (
-    Step("the site", "GET", "/", 200, lambda a: a.is_page(b"firstbyte"), "a page", None, _HTML),
-    Step("its about page", "GET", "/about.html", 200, lambda a: a.is_page(b"About"), "a page", None, _HTML),
-    Step("its style", "GET", "/style.css", 200, lambda a: a.headers.get_content_type() == "text/css", "CSS"),
-    Step("a page that is not there", "GET", "/nothing", 404, lambda a: a.is_page(b"404"), "the 404 page", None, _HTML),
-    Step("health", "GET", "/health", 200, lambda a: a.json["status"] == "ok", "status ok"),
-    Step(
-        "make a task",
-        "POST",
-        "/tasks",
-        201,
-        lambda a: a.json["title"] == "walk",
-        "the task",
-        _body({"title": " walk "}),
-    ),
-    Step("read it", "GET", "/tasks/{id}", 200, lambda a: a.json["done"] is False, "the task, not done"),
-    Step(
-        "find it in the list", "GET", "/tasks", 200, lambda a: any(t["title"] == "walk" for t in a.json), "it is there"
-    ),
-    Step(
-        "do it", "PATCH", "/tasks/{id}", 200, lambda a: a.json["done"] is True, "the task, done", _body({"done": True})
-    ),
-    Step("its head alone", "HEAD", "/tasks/{id}", 200, lambda a: not a.body and "Date" in a.headers, "no body"),
-    Step("what it allows", "OPTIONS", "/tasks/{id}", 204, lambda a: "PATCH" in (a.headers["Allow"] or ""), "Allow"),
-    Step(
-        "a method it has not",
-        "PUT",
-        "/tasks/{id}",
-        405,
-        lambda a: "PATCH" in (a.headers["Allow"] or ""),
-        "Allow",
-        b"{}",
-    ),
-    Step("no JSON", "POST", "/tasks", 400, Answer.is_problem, "a problem", b"title=walk"),
-    Step("no title", "POST", "/tasks", 400, Answer.is_problem, "a problem", b"{}"),
-    Step("a blank title", "POST", "/tasks", 400, Answer.is_problem, "a problem", _body({"title": "  "})),
-    Step("not an object", "POST", "/tasks", 400, Answer.is_problem, "a problem", b"[]"),
-    Step("an unknown member", "PATCH", "/tasks/{id}", 400, Answer.is_problem, "a problem", _body({"colour": "red"})),
-    Step("throw it away", "DELETE", "/tasks/{id}", 204, lambda a: not a.body, "no body"),
-    Step("it is gone", "GET", "/tasks/{id}", 404, Answer.is_problem, "a problem", None, _HTML),
-    Step("so it cannot go again", "DELETE", "/tasks/{id}", 404, Answer.is_problem, "a problem"),
-    Step("no part of the API", "GET", "/tasks/a/b", 404, Answer.is_problem, "a problem"),
-)
+    Step("the site", "GET", "/", 200, _page("firstbyte"), headers=_BROWSER),
+    Step("its other page", "GET", "/about.html", 200, _page("About"), headers=_BROWSER),
+    Step("its style", "GET", "/style.css", 200, _STYLE),
+    Step("the style, if it changed", "GET", "/style.css", 304, _BARE, headers={"If-None-Match": "*"}),
+    Step("a part of a page", "GET", "/", 206, _PART, headers={"Range": "bytes=0-8"}),
+    Step("a page that is not there", "GET", "/nothing", 404, _page("404"), headers=_BROWSER),
+    Step("health", "GET", "/health", 200, _WELL),
+    Step("make a task", "POST", "/tasks", 201, _MADE, _json({"title": "  walk "})),
+    Step("find it in the list", "GET", "/tasks", 200, _LISTED),
+    Step("read it", "GET", "/tasks/{id}", 200, _task("walk", done=False)),
+    Step("its head alone", "HEAD", "/tasks/{id}", 200, _BARE),
+    Step("do it", "PATCH", "/tasks/{id}", 200, _task("walk", done=True), _json({"done": True})),
+    Step("rename it", "PATCH", "/tasks/{id}", 200, _task("run", done=True), _json({"title": "run"})),
+    Step("no JSON", "POST", "/tasks", 400, _problem("JSON"), b"title=walk"),
+    Step("no object", "POST", "/tasks", 400, _problem("object"), b"[]"),
+    Step("no title", "POST", "/tasks", 400, _problem("missing"), b"{}"),
+    Step("a title of no letters", "POST", "/tasks", 400, _problem("blank"), _json({"title": "  "})),
+    Step("a title too long", "POST", "/tasks", 400, _problem("200"), _json({"title": "x" * 201})),
+    Step("a title that is a number", "POST", "/tasks", 400, _problem("text"), _json({"title": 7})),
+    Step("done that is a text", "PATCH", "/tasks/{id}", 400, _problem("done"), _json({"done": "yes"})),
+    Step("an unknown member", "PATCH", "/tasks/{id}", 400, _problem("colour"), _json({"colour": "red"})),
+    Step("a method it has not", "PUT", "/tasks/{id}", 405, _ALLOWED, b"{}"),
+    Step("the methods it has", "OPTIONS", "/tasks/{id}", 204, _ALLOWED),
+    Step("throw it away", "DELETE", "/tasks/{id}", 204, _BARE),
+    Step("it is gone", "GET", "/tasks/{id}", 404, _problem("no task"), headers=_BROWSER),
+    Step("it cannot go again", "DELETE", "/tasks/{id}", 404, _problem("no task")),
+    Step("no part of the API", "GET", "/tasks/a/b", 404, _problem("/tasks/a/b"), headers=_BROWSER),
+)  # fmt: skip
 
 
 def run_client(base_url: str, out: TextIO) -> int:
-    """Walks through the demo at `base_url` over one connection and prints a table; 0 if every answer is as expected."""
-    parts = urlsplit(base_url if "://" in base_url else f"http://{base_url}")
-    if parts.scheme != "http" or not parts.hostname:
-        click.echo(f"{base_url!r} is no address: write http://host:port", file=out)
+    """Walks through the demo at `base_url` and prints a table; 0 if every answer is as it should be, else 1."""
+    address = _address(base_url)
+    if address is None:
+        click.echo(f"{base_url!r} is no address of a demo: write http://host:port", file=out)
         return 1
-    connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=10)
-    good = 0
-    made = 0
+    connection = http.client.HTTPConnection(*address, timeout=_TIMEOUT)
     try:
-        click.echo(f"{'':2} {'step':26} {'request':22} {'status':10} {'ms':>6}  expected", file=out)
-        for step in STEPS:
-            path = step.path.replace("{id}", str(made))
-            start = perf_counter()
-            answer = _ask(connection, step, path)
-            milliseconds = (perf_counter() - start) * 1000
-            ok = answer.status == step.status and _holds(step, answer)
-            good += ok
-            if step.status == 201 and isinstance(answer.json, dict):
-                made = answer.json.get("id", 0)
-            mark = click.style("ok", fg="green") if ok else click.style("no", fg="red", bold=True)
-            status = str(answer.status) if answer.status == step.status else f"{answer.status} ≠ {step.status}"
-            request = f"{step.method} {path}"
-            click.echo(f"{mark} {step.what:26} {request:22} {status:10} {milliseconds:6.1f}  {step.expected}", file=out)
-            if not ok:
-                click.echo(f"   came: {answer.body[:200]!r}", file=out)
-    except (OSError, http.client.HTTPException) as error:
-        click.echo(
-            f"no answer from {base_url}: {error or type(error).__name__}; is `firstbyte demo` running there?", file=out
-        )
+        connection.connect()
+    except (OSError, UnicodeError) as error:  # the second for a name that no resolver takes
+        click.echo(f"no server answers at {base_url} ({error}): start one with `firstbyte demo`", file=out)
         return 1
+    try:
+        return _walk(connection, out)
     finally:
         connection.close()
-    click.echo(f"{good} of {len(STEPS)} answers are as they should be", file=out)
+
+
+def _address(url: str) -> tuple[str, int] | None:
+    """Host and port of an http URL, or of host:port; None for what is neither."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = 80 if parts.port is None else parts.port
+    except ValueError:  # a port that is none, brackets that do not close
+        return None
+    host = parts.hostname or ""
+    good = parts.scheme == "http" and host.isprintable() and " " not in host and parts.path in ("", "/")
+    return (host, port) if host and port and good else None
+
+
+def _walk(connection: http.client.HTTPConnection, out: TextIO) -> int:
+    click.echo(click.style(_row("step", "request", "expected", "got", "ms", "ok"), bold=True), file=out)
+    good = 0
+    made = 0
+    connections = 1
+    for step in STEPS:
+        path = step.path.replace("{id}", str(made))
+        connections += connection.sock is None  # closed by the answer before: the request opens it anew
+        start = perf_counter()
+        try:
+            connection.request(step.method, path, step.body, step.headers)
+            response = connection.getresponse()
+            answer = Answer(response.status, response.headers, response.read())
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            ok, got, shown = False, "no answer", f"{type(error).__name__}: {error}"
+            over = isinstance(error, TimeoutError | ConnectionRefusedError)  # the other steps would go the same way
+        else:
+            ok, got, shown = _is_right(step, answer), f"{answer.status} {answer.kind}", repr(answer.body[:_SHOWN])[1:]
+            over = False
+            if ok and step.status == 201:
+                made = answer.json["id"]
+        milliseconds = f"{(perf_counter() - start) * 1000:.1f}"
+        expected = f"{step.status} {step.expected.words}"
+        mark = click.style("ok", fg="green") if ok else click.style("no", fg="red", bold=True)
+        click.echo(_row(step.what, f"{step.method} {path}", expected, got, milliseconds, mark), file=out)
+        if not ok:
+            click.echo(click.style(f"    {shown}", fg="red"), file=out)
+        good += ok
+        if over:
+            break
+    over_connections = "one connection" if connections == 1 else f"{connections} connections"
+    click.echo(f"{good} of {len(STEPS)} answers are as they should be, over {over_connections}", file=out)
     return 0 if good == len(STEPS) else 1
 
 
-def _ask(connection: http.client.HTTPConnection, step: Step, path: str) -> Answer:
-    connection.request(step.method, path, step.body, step.headers)
-    response = connection.getresponse()
-    return Answer(response.status, response.headers, response.read())
-
-
-def _holds(step: Step, answer: Answer) -> bool:
-    """The step's check; an answer of quite another shape fails it as one of wrong values does."""
+def _is_right(step: Step, answer: Answer) -> bool:
+    """An answer of quite another shape is as wrong as one of other values."""
     try:
-        return bool(step.check(answer))
-    except (TypeError, KeyError, AttributeError):
+        return answer.status == step.status and step.expected.holds(answer)
+    except (ValueError, TypeError, LookupError, AttributeError):
         return False
+
+
+def _row(what: str, request: str, expected: str, got: str, milliseconds: str, mark: str) -> str:
+    return f"{what:25} {request:17} {expected:32} {got:17} {milliseconds:>5}  {mark}"
