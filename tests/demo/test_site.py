@@ -1,0 +1,245 @@
+"""The demo's pages: what they consist of, and what a browser makes of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from demo.browser import Browser, offline
+from demo.test_tasks import ask, read
+from firstbyte import App, Server
+from firstbyte.demo.tasks import SITE
+
+PAGES = ["/", "/about.html", "/404.html"]
+
+# -- without a browser
+
+
+def test_every_link_leads_somewhere_and_none_to_another_host(app: App) -> None:
+    for page in SITE.glob("*.html"):
+        links = re.findall(r'(?:href|src)="([^"]*)"', page.read_text())
+        assert len(links) >= 5
+        for link in links:
+            if link != "/nothing-here" and not link.startswith("#"):
+                assert link.startswith("/")
+                assert ask(app, "GET", link).status == 200, f"{page.name}: {link}"
+            elif link.startswith("#"):
+                assert f'id="{link[1:]}"' in page.read_text()
+    for file in SITE.iterdir():
+        hosts = set(re.findall(r"https?://[^/\"' <]+", file.read_text()))
+        assert hosts <= {"http://127.0.0.1:8000", "http://www.w3.org"}, file.name
+        assert file.stat().st_size < 16 * 1024, file.name
+
+
+def test_every_text_has_contrast_in_light_and_dark() -> None:
+    """At least 4.5 to 1, WCAG 2.2 success criterion 1.4.3; 3 to 1 for edges, 1.4.11."""
+    colours = dict(re.findall(r"--([a-z-]+): light-dark\(([^)]+)\)", (SITE / "style.css").read_text()))
+
+    def luminance(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+        parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    grounds = {"paper", "card", "sunk"}
+    pairs = [(text, ground, 4.5) for text in ("ink", "soft", "accent", "good", "bad") for ground in grounds]
+    for text, ground, least in [*pairs, ("on-accent", "accent", 4.5), ("edge", "card", 3.0), ("edge", "paper", 3.0)]:
+        for scheme in (0, 1):
+            light, dark = sorted(luminance(colours[name].split(", ")[scheme]) for name in (text, ground))[::-1]
+            contrast = (light + 0.05) / (dark + 0.05)
+            assert contrast >= least, f"{text} on {ground} in {('light', 'dark')[scheme]}: {contrast:.2f}"
+
+
+# -- in Chromium
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    chromium.look(1280, 800)
+    chromium.complaints.clear()
+    yield chromium
+    chromium.call("Page.navigate", url="about:blank")
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    return f"http://127.0.0.1:{server.port}"
+
+
+def tasks(app: App) -> list[tuple[str, bool]]:
+    """What the API says there is."""
+    return [(task["title"], task["done"]) for task in read(ask(app, "GET", "/tasks"))]
+
+
+SHOWN = (
+    "[...document.querySelectorAll('#tasks li')].map(row => [row.innerText.trim(), row.querySelector('input').checked])"
+)
+ERROR = "document.querySelector('#error').innerText"
+FOCUS = "document.activeElement.ariaLabel ?? document.activeElement.id"
+
+
+def rows(browser: Browser) -> list[tuple[str, bool]]:
+    """What the page shows, without the sign on its buttons."""
+    return [(text.removesuffix("×").strip(), done) for text, done in browser.evaluate(SHOWN)]
+
+
+@pytest.mark.needs("chromium")
+def test_it_shows_the_tasks_and_nothing_in_them_is_html(app: App, browser: Browser, url: str) -> None:
+    titles = ["first", "<b>bold</b> <img src=x onerror=alert(1)>", "\"quotes\" & 'such'", "🐍 änd ünïcode"]
+    for title in titles:
+        ask(app, "POST", "/tasks", {"title": title})
+    ask(app, "PATCH", "/tasks/1", {"done": True})
+    browser.open(url)
+    browser.wait_for("document.querySelectorAll('#tasks li').length == 4")
+    assert rows(browser) == [(title, title == "first") for title in reversed(titles)]
+    assert browser.evaluate("document.querySelector('#count').innerText") == "3 of 4 to do"
+    assert browser.evaluate("document.querySelectorAll('#tasks b, #tasks img').length") == 0
+    assert browser.evaluate("document.querySelector('.shell').innerText").count(url) == 3
+    assert browser.complaints == []
+
+
+@pytest.mark.needs("chromium")
+def test_all_of_it_by_keyboard(app: App, browser: Browser, url: str) -> None:
+    browser.open(url)
+    browser.wait_for("!document.querySelector('#empty').hidden")
+    browser.evaluate("document.querySelector('#title').focus()")
+    for title in ("one", "two", "three"):
+        browser.type(title)
+        browser.press("Enter")  # the next one can be typed at once: nothing waits for the answer
+    browser.wait_for("document.querySelectorAll('#tasks li').length == 3")
+    assert tasks(app) == [("one", False), ("two", False), ("three", False)]
+    assert rows(browser) == [("three", False), ("two", False), ("one", False)]
+
+    browser.press("Tab")  # to the button Add,
+    browser.press("Tab")  # to the newest task
+    browser.press("Space")
+    browser.wait_for("document.querySelector('#count').innerText == '2 of 3 to do'")
+    assert tasks(app)[-1] == ("three", True)
+    browser.press("Space")
+    browser.wait_for("document.querySelector('#count').innerText == '3 of 3 to do'")
+    assert tasks(app)[-1] == ("three", False)
+
+    browser.press("Tab")
+    assert browser.evaluate(FOCUS) == "Remove three"
+    for left in (2, 1, 0):
+        browser.press("Enter")
+        browser.wait_for(f"document.querySelectorAll('#tasks li').length == {left}")
+        assert len(tasks(app)) == left
+        assert browser.evaluate(FOCUS) == {2: "Remove two", 1: "Remove one", 0: "title"}[left]
+    assert browser.evaluate("document.querySelector('#said').innerText") == "Removed one"
+    assert browser.evaluate("document.querySelector('#empty').checkVisibility()")
+    assert browser.complaints == []
+
+
+@pytest.mark.needs("chromium")
+def test_errors_are_told_and_nothing_typed_is_lost(app: App, browser: Browser, url: str) -> None:
+    ask(app, "POST", "/tasks", {"title": "here"})
+    browser.open(url)
+    browser.wait_for("document.querySelectorAll('#tasks li').length == 1")
+    browser.evaluate("document.querySelector('#title').focus()")
+    for typed, says in (
+        ("   ", "Title must not be blank."),
+        ("x" * 201, "Title must have at most 200 characters; this one has 201."),
+    ):
+        browser.type(typed)
+        browser.press("Enter")
+        browser.wait_for(f"{ERROR} == '{says}'")
+        assert browser.evaluate("document.querySelector('#title').value") == typed
+        assert browser.evaluate(FOCUS) == "title"
+        browser.evaluate("document.querySelector('#title').value = ''")
+
+    with offline(browser):
+        browser.evaluate("document.querySelector('#tasks input').click()")
+        browser.wait_for(f"{ERROR} == 'The server does not answer. Is it still running?'")
+        assert rows(browser) == [("here", False)]  # as the server last said
+    browser.evaluate("document.querySelector('#tasks input').click()")
+    browser.wait_for(f"{ERROR} == ''")
+    assert tasks(app) == [("here", True)]
+
+    ask(app, "DELETE", "/tasks/1")  # behind its back
+    browser.evaluate("document.querySelector('#tasks input').click()")
+    browser.wait_for(f"{ERROR} == 'There is no task 1.'")
+    browser.evaluate("document.querySelector('#tasks button').click()")
+    browser.wait_for("document.querySelectorAll('#tasks li').length == 0")
+    assert browser.evaluate(ERROR) == ""
+
+
+@pytest.mark.needs("chromium")
+def test_back_from_a_terminal_the_list_is_the_one_of_now(app: App, browser: Browser, url: str) -> None:
+    for title in ("stays", "goes"):
+        ask(app, "POST", "/tasks", {"title": title})
+    browser.open(url)
+    browser.wait_for("document.querySelectorAll('#tasks li').length == 2")
+    ask(app, "DELETE", "/tasks/2")
+    ask(app, "PATCH", "/tasks/1", {"title": "renamed", "done": True})
+    ask(app, "POST", "/tasks", {"title": "new"})
+    browser.evaluate("dispatchEvent(new Event('focus'))")
+    browser.wait_for("document.querySelector('#tasks').innerText.includes('new')")
+    assert rows(browser) == [("new", False), ("renamed", True)]
+
+
+@pytest.mark.needs("chromium")
+def test_the_wire_shows_what_was_asked_and_answered(browser: Browser, url: str) -> None:
+    browser.open(url)
+    browser.wait_for("!document.querySelector('#empty').hidden")
+    browser.evaluate("document.querySelector('#title').focus()")
+    browser.type("seen")
+    browser.press("Enter")
+    browser.wait_for("document.querySelectorAll('#tasks li').length == 1")
+    assert re.fullmatch(
+        r"POST\s+/tasks\s+201 Created\s+\d+\.\d ms",
+        browser.evaluate("document.querySelector('#wire summary').innerText"),
+    )
+    browser.evaluate("document.querySelector('#wire summary').click()")
+    exchange = browser.evaluate("document.querySelector('#wire pre').innerText")
+    for part in (
+        "> POST /tasks HTTP/1.1\n",
+        '\n{"title":"seen"}\n',
+        "< HTTP/1.1 201 Created\n",
+        "\n< location: /tasks/1\n",
+    ):
+        assert part in exchange
+    for number in range(8):
+        browser.type(str(number))
+        browser.press("Enter")
+    browser.wait_for("document.querySelectorAll('#tasks li').length == 9")
+    assert browser.evaluate("document.querySelectorAll('#wire li').length") == 6
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_fits_its_window_and_names_what_acts(app: App, browser: Browser, url: str, path: str) -> None:
+    ask(app, "POST", "/tasks", {"title": "w" * 200})
+    browser.open(url + path)
+    if path == "/":
+        browser.wait_for("document.querySelectorAll('#tasks li').length == 1")
+        browser.evaluate("document.querySelector('#wire summary').click()")
+    for width in (320, 390, 820, 1280, 1920):
+        for dark in (False, True):
+            browser.look(width, 800, dark=dark)
+            assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+            ground = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert (ground == "rgb(250, 248, 245)") is not dark
+    nodes: list[dict[str, Any]] = browser.call("Accessibility.getFullAXTree")["nodes"]
+    acting = [node for node in nodes if node.get("role", {}).get("value") in {"link", "button", "textbox", "checkbox"}]
+    assert len(acting) >= 4
+    assert all(node["name"]["value"].strip() for node in acting)
+    assert browser.complaints == []
+
+
+@pytest.mark.needs("chromium")
+def test_a_missing_page_is_a_page(browser: Browser, url: str) -> None:
+    browser.open(url + "/nowhere")
+    assert browser.evaluate("document.querySelector('h1').innerText") == "Nothing is at this address."
+    browser.evaluate("document.querySelector('.button').click()")
+    browser.wait_for("document.querySelector('#wire summary')")
+    assert browser.evaluate("location.pathname") == "/"
