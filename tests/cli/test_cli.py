@@ -142,7 +142,7 @@ def test_the_demo_and_its_client(folder: Path) -> None:
     with running(folder, "demo", "--port", "0", "--no-access-log") as (_, port):
         walk = firstbyte("demo", "--client", f"http://127.0.0.1:{port}")
         assert walk.returncode == 0, walk.stdout
-        assert "21 of 21" in walk.stdout
+        assert re.search(r"(\d+) of \1 answers are as they should be", walk.stdout)
 
 
 def test_limits_and_timeouts_reach_the_server(folder: Path) -> None:

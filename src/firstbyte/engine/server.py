@@ -59,7 +59,7 @@ class Server:
         self.reactor.drained = self._driver.wake
         self._thread: threading.Thread | None = None
         self._stop_by = 0.0  # monotonic time by which a stop must be done; 0 before one is asked for
-        self._stopped = False
+        self._signals = 0  # that asked it to stop
 
     @property
     def addresses(self) -> list[Address]:
@@ -112,7 +112,6 @@ class Server:
                 signal.signal(number, handler)
             self._driver.stop()
             self.reactor.close()
-            self._stopped = True
 
     def stop(self, timeout: float | None = None) -> None:
         """Stops accepting and ends when what runs has ended, or after `timeout` seconds (default: Timeouts.drain).
@@ -148,8 +147,9 @@ class Server:
         self._driver.wake()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if not self._stop_by:
-            logger.info("stopping: finishing what runs, at most %.0f s; again to stop at once", self.timeouts.drain)
+        self._signals += 1  # before anything else: the second may come while the first is being handled
+        if self._signals == 1:
             self.stop()
+            logger.info("stopping: finishing what runs, at most %.0f s; again to stop at once", self.timeouts.drain)
         else:
             self.stop(0)
