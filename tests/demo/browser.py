@@ -96,7 +96,7 @@ class Browser:
                 pass
         raise AssertionError(f"never true: {condition}\n{self.evaluate('document.body.innerText')}\n{self.complaints}")
 
-    def type(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Types a text into what has the focus."""
         self.call("Input.insertText", text=text)
 
