@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,14 @@ def test_it_is_coloured_on_a_terminal(server: Server) -> None:
 
     _, lines = walk(server.port, Terminal())
     assert lines[1].endswith("\x1b[32mok\x1b[0m")
+
+
+def test_the_page_about_the_demo_shows_it_as_it_is(server: Server) -> None:
+    page = Path(__file__).parent.parent.parent.joinpath("docs", "demo.md").read_text()
+    shown = page.split("$ firstbyte demo --client http://127.0.0.1:8000\n")[1].split("\n```")[0].splitlines()
+    timeless = {re.sub(r" +\d+\.\d  ok$", "", line) for line in walk(server.port)[1]}
+    for line in shown:
+        assert line == "…" or re.sub(r" +\d+\.\d  ok$", "", line) in timeless
 
 
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "http://localhost:{}", "http://127.0.0.1:{}/"])
