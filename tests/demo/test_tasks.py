@@ -132,8 +132,8 @@ def test_errors_are_json_in_the_api_and_pages_in_the_site(app: App, accept: str)
         ("PUT", "/tasks", "GET, HEAD, OPTIONS, POST"),
         ("POST", "/tasks/1", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("DELETE", "/health", "GET, HEAD, OPTIONS"),
-        ("POST", "/", "GET, HEAD"),
-        ("PUT", "/about.html", "GET, HEAD"),
+        ("POST", "/", "GET, HEAD, OPTIONS"),
+        ("PUT", "/about.html", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_methods_that_are_not_there(app: App, method: str, path: str, allow: str) -> None:

@@ -52,6 +52,9 @@ def app(root: Path) -> App:
         ("/missing", None),
         ("/a.txt/", None),
         ("/a.txt/x", None),
+        ("//", None),
+        ("//a.txt", None),
+        ("/sub//index.html", None),
         ("/" + "a" * 5000, None),
     ],
 )
@@ -75,7 +78,9 @@ def test_a_listing(app: App, root: Path) -> None:
 
 def test_methods(app: App) -> None:
     refused = ask(app, "POST", "/a.txt")
-    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    options = ask(app, "OPTIONS", "/a.txt")
+    assert (options.status, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
     assert ask(app, "HEAD", "/a.txt").status == 200
 
 

@@ -15,6 +15,7 @@ from firstbyte.cli.load import load_app
 from firstbyte.cli.options import server_options
 from firstbyte.cli.serving import serve
 from firstbyte.errors import ConfigurationError
+from firstbyte.http.request import Address
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -45,7 +46,7 @@ def demo(client: bool, url: str | None, database: str | None, **options: Any) ->
     if client:
         from firstbyte.demo.client import run_client
 
-        return run_client(url or f"http://{options['host']}:{options['port']}", sys.stdout)
+        return run_client(url or f"http://{Address(options['host'], options['port'])}", sys.stdout)
     if url is not None:
         raise click.UsageError("a URL goes with --client")
     from firstbyte.demo.tasks import create_app

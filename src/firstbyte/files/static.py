@@ -27,11 +27,11 @@ class StaticFiles:
             raise ConfigurationError(f"there is no folder {folder} to serve")
         self._listing = listing
         self._endpoint = Endpoint(self.answer, name=f"files of {folder}", streams_body=True)
-        self._not_allowed = Endpoint(self._refuse_method, name="405", streams_body=True)
+        self._other_method = Endpoint(self._answer_method, name="files' methods", streams_body=True)
 
     def resolve(self, request: Request) -> Endpoint:
         """See `Handler.resolve`."""
-        return self._endpoint if request.method in ("GET", "HEAD") else self._not_allowed
+        return self._endpoint if request.method in ("GET", "HEAD") else self._other_method
 
     def answer(self, request: Request) -> Response:
         """The file or folder at the request's path. Raises HTTPError."""
@@ -52,8 +52,9 @@ class StaticFiles:
 
     def _locate(self, url_path: str) -> Path:
         """The existing file or folder that a decoded path names. Raises HTTPError 404."""
-        parts = [part for part in url_path.split("/") if part]
-        if "\\" in url_path or any(part.startswith(".") for part in parts):
+        parts = url_path.strip("/").split("/")
+        # An empty part would be a second address for the same file.
+        if "\\" in url_path or "//" in url_path or any(part.startswith(".") for part in parts):
             raise HTTPError(404, f"nothing is at {url_path}")
         try:
             path = self._root.joinpath(*parts).resolve(strict=True)
@@ -63,8 +64,11 @@ class StaticFiles:
             raise HTTPError(404, f"nothing is at {url_path}")
         return path
 
-    def _refuse_method(self, request: Request) -> Response:
-        raise HTTPError(405, f"{request.method} is not allowed here: GET and HEAD are", {"Allow": "GET, HEAD"})
+    def _answer_method(self, request: Request) -> Response:
+        allow = {"Allow": "GET, HEAD, OPTIONS"}
+        if request.method == "OPTIONS":
+            return Response(b"", 204, allow)
+        raise HTTPError(405, f"{request.method} is not allowed here: GET and HEAD are", allow)
 
 
 def _listing(folder: Path, url_path: str) -> str:
