@@ -251,7 +251,7 @@ class Connection:
     def _discard(self) -> bool:
         """Throws away what has come of a body that nobody wants; True when that was the last of it."""
         try:
-            self._left -= len(self.reader.read_body())
+            self.reader.read_body()
         except ProtocolError as error:
             self.close(f"discarded body: {error}")
             return False

@@ -142,8 +142,7 @@ class ThreadDriver:
         """See `Driver.enqueue`."""
         connection.busy = True
         self._backlog.append((work, arguments))
-        if self._idle:  # a thread came free just now and may not have seen it
-            self._idle.pop().baton.release()
+        self._rouse()  # a thread may have come free just now and not have seen it
 
     def _is_risky(self, connection: Connection, endpoint: Endpoint) -> bool:
         """Whether an endpoint of unknown pace is not to be tried inline: it is going to wait for its body, or no thread
@@ -183,8 +182,18 @@ class ThreadDriver:
             leader.token.pop()
         except IndexError:
             self._idle.append(follower)
+            if self._backlog:  # left while this thread was set aside
+                self._rouse()
         else:
             self._give_wheel(follower)
+
+    def _rouse(self) -> None:
+        """Has an idle thread, if there is one, look at the backlog."""
+        try:
+            worker = self._idle.pop()
+        except IndexError:
+            return
+        worker.baton.release()
 
     def _work(self, me: Worker) -> None:
         me.baton.acquire()

@@ -6,14 +6,13 @@ app, a folder, a proxy or a hosted WSGI app is a `Handler`. Neither side knows m
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
 Call: TypeAlias = Callable[[Request], Response]
-AsyncCall: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 class Pace:

@@ -90,11 +90,6 @@ class Response:
                 self._headers.add("Content-Type", self.content_type)
         return self._headers
 
-    @property
-    def plain_headers(self) -> bool:
-        """True while nothing has asked for `headers`: Content-Type is the only field."""
-        return self._headers is None
-
     @classmethod
     def html(cls, text: str, status: int = 200, headers: HeadersInput | None = None) -> Response:
         """A page."""
