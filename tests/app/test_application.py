@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,14 +113,6 @@ def test_duplicates_name_both_places(app: App) -> None:
         app.add_route("/other", other, name="item")
 
 
-async def coroutine() -> str:
-    return ""
-
-
-async def async_generator(request: Request) -> AsyncIterator[None]:
-    yield
-
-
 def takes_more(id: int, colour: str) -> str:
     return ""
 
@@ -132,7 +124,6 @@ def positional(id: int, /) -> str:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (coroutine, r"handler coroutine \(.*test_application.py:\d+\) is async def"),
         (takes_more, r"takes_more .*nothing provides its parameter 'colour'"),
         (positional, "cannot be positional-only"),
         (lambda: "", "does not take id"),
@@ -155,8 +146,6 @@ def test_methods_that_are_none(app: App, methods: Any, message: str) -> None:
 def test_middleware_that_is_none(app: App) -> None:
     with pytest.raises(ConfigurationError, match="is no generator"):
         app.middleware(lambda request: None)  # type: ignore[arg-type, return-value]
-    with pytest.raises(ConfigurationError, match="is async def"):
-        app.middleware(async_generator)  # type: ignore[arg-type]
 
 
 def test_error_handlers_that_cannot_be(app: App) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from engine.support import WAIT, Client, Serve
 from firstbyte import App
-from firstbyte.engine.threads import PROVEN
+from firstbyte.http.handler import PROVEN
 
 
 class Gate:

@@ -8,17 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from firstbyte.app.calls import (
-    Failed,
-    Middleware,
-    annotations_of,
-    bind,
-    check_middleware,
-    guard,
-    place,
-    refuse_async,
-    wrap,
-)
+from firstbyte.app.calls import annotations_of, bind, is_coroutine
+from firstbyte.app.middleware import Failed, Middleware, check_middleware, guard, place, wrap
 from firstbyte.app.mounts import Mount
 from firstbyte.app.pages import debug_response, error_response
 from firstbyte.app.results import to_response
@@ -44,6 +35,8 @@ class Route(NamedTuple):
     name: str
     middleware: tuple[Middleware, ...]
     max_body: int | None
+    streams_body: bool
+    cancel_on_disconnect: bool | None
 
 
 class App:
@@ -80,11 +73,16 @@ class App:
         name: str | None = None,
         middleware: Sequence[Middleware] = (),
         max_body: int | None = None,
+        streams_body: bool = False,
+        cancel_on_disconnect: bool | None = None,
     ) -> Callable[[Function], Function]:
         """Decorator: the function answers requests of these methods to this path. See `add_route`."""
 
         def decorate(function: Function) -> Function:
-            self.add_route(path, function, methods, name=name, middleware=middleware, max_body=max_body)
+            self.add_route(
+                path, function, methods, name=name, middleware=middleware, max_body=max_body, streams_body=streams_body,
+                cancel_on_disconnect=cancel_on_disconnect,
+            )  # fmt: skip
             return function
 
         return decorate
@@ -118,12 +116,15 @@ class App:
         name: str | None = None,
         middleware: Sequence[Middleware] = (),
         max_body: int | None = None,
+        streams_body: bool = False,
+        cancel_on_disconnect: bool | None = None,
     ) -> None:
         """Has `function` answer requests of these methods to this path.
 
         `name` (default: the function's) is what `url_for` takes; `middleware` goes around this route alone, inside the
-        app's; `max_body` is in bytes. Raises RouteError if another route has the path and a method, or the name, and if
-        the function does not take what the path gives.
+        app's; `max_body` is in bytes. With `streams_body` the function is called before the body has come and reads it
+        with `request.stream()`. `cancel_on_disconnect` is that of `Endpoint`. Raises RouteError if another route has
+        the path and a method, or the name, and if the function does not take what the path gives.
         """
         if isinstance(methods, str) or not methods:
             raise RouteError(f"{place(function)}: methods is a list of names such as ['GET'], not {methods!r}")
@@ -137,7 +138,16 @@ class App:
             function, pattern, self._unhandled
         )  # to refuse here, where the traceback shows the route, what cannot be called
         route_name = name or str(getattr(function, "__name__", ""))
-        route = Route(pattern, tuple(methods), function, route_name, tuple(middleware), max_body)
+        route = Route(
+            pattern,
+            tuple(methods),
+            function,
+            route_name,
+            tuple(middleware),
+            max_body,
+            streams_body,
+            cancel_on_disconnect,
+        )
         taken = self._methods.at(pattern, dict)
         for method in methods:
             if method in taken:
@@ -171,7 +181,8 @@ class App:
         """
 
         def decorate(function: Function) -> Function:
-            refuse_async(function, "error handler")
+            if is_coroutine(function):
+                raise ConfigurationError(f"the error handler {place(function)} is async def: write def")
             if isinstance(kind, int):
                 _once(self._on_status, kind, function)
             elif isinstance(kind, type) and issubclass(kind, Exception):
@@ -201,6 +212,11 @@ class App:
         return route.pattern.url(values)
 
     # -- answering
+
+    @property
+    def is_async(self) -> bool:
+        """Whether a handler or a middleware is `async def`, here or in what is mounted (see `Handler`)."""
+        return (self._built or self._build()).is_async
 
     def resolve(self, request: Request) -> Endpoint:
         """See `Handler.resolve`."""
@@ -235,10 +251,15 @@ class App:
         """Composes every endpoint; again after something was added."""
         router: Router[dict[str, Endpoint]] = Router()
         for route in self.routes:
+            inner = partial(bind, route.function, route.pattern)
+            call, is_async = self._composed(inner, is_coroutine(route.function), route.middleware)
             endpoint = Endpoint(
-                self._composed(partial(bind, route.function, route.pattern), route.middleware),
+                call,
                 name=getattr(route.function, "__qualname__", route.name),
+                is_async=is_async,
+                streams_body=route.streams_body,
                 max_body=route.max_body,
+                cancel_on_disconnect=route.cancel_on_disconnect,
             )
             methods = router.at(route.pattern, dict)
             for method in route.methods:
@@ -251,7 +272,9 @@ class App:
             methods["*"] = self._fixed(_method_not_allowed(allowed), "405")
         for mount in self._mounts:
             mount.compose = self._guarded
+        endpoints = [endpoint for methods in router.values() for endpoint in methods.values()]
         self._built = _Built(
+            any(endpoint.is_async for endpoint in endpoints) or any(mount.is_async for mount in self._mounts),
             router.static,
             router,
             self._fixed(_not_found, "404"),
@@ -265,21 +288,26 @@ class App:
 
     def _fixed(self, call: Call, name: str) -> Endpoint:
         """An endpoint for an answer that needs no body."""
-        return Endpoint(self._guarded(call), name=name, streams_body=True)
+        composed, is_async = self._guarded(call, False)
+        return Endpoint(composed, name=name, is_async=is_async, streams_body=True)
 
-    def _guarded(self, call: Call) -> Call:
+    def _guarded(self, call: Any, is_async: bool) -> tuple[Any, bool]:
         """A call that is no route's with the app's middleware and error handling around it."""
-        return self._composed(partial(guard, call), ())
+        return self._composed(partial(guard, call, is_async), is_async, ())
 
-    def _composed(self, inner: Callable[[Failed], Call], middleware: Sequence[Middleware]) -> Call:
+    def _composed(
+        self, inner: Callable[[Failed], Any], is_async: bool, middleware: Sequence[Middleware]
+    ) -> tuple[Any, bool]:
         """What `inner` makes, with the app's and the given middleware around it and error handling in and outside.
 
-        The inner one answers the errors that have an answer, so that middleware sees those as responses.
+        The inner one answers the errors that have an answer, so that middleware sees those as responses. `is_async` is
+        given and returned: whether it is a coroutine function.
         """
         around = [*self._middleware, *middleware]
         if not around:
-            return inner(self._unhandled)
-        return guard(wrap(inner(self._handled_or_raised), around), self._unhandled)
+            return inner(self._unhandled), is_async
+        call, is_async = wrap(inner(self._handled_or_raised), is_async, around)
+        return guard(call, is_async, self._unhandled), is_async
 
     def _handled_or_raised(self, request: Request, error: Exception) -> Response:
         response = self._handled(request, error)
@@ -332,6 +360,7 @@ class App:
 class _Built(NamedTuple):
     """The endpoints of an app."""
 
+    is_async: bool
     static: dict[str, dict[str, Endpoint]]
     router: Router[dict[str, Endpoint]]
     not_found: Endpoint

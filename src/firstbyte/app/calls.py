@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Sequence
-from types import FunctionType
-from typing import Any, TypeAlias, get_type_hints
+from collections.abc import Callable
+from typing import Any, get_type_hints
 
+from firstbyte.app.middleware import Failed, called, place
 from firstbyte.app.results import to_response
 from firstbyte.app.routing import Pattern
-from firstbyte.errors import ConfigurationError, RouteError
-from firstbyte.http.handler import Call
+from firstbyte.errors import RouteError
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
-Failed: TypeAlias = Callable[[Request, Exception], Response]
-"""Answers an exception, or raises it again for someone further out."""
-Middleware: TypeAlias = Callable[[Request], Generator[None, Response, Any]]
 
-
-def place(function: Callable[..., Any]) -> str:
-    """ "name (file:line)" of a function, for messages."""
-    unwrapped = inspect.unwrap(function)
-    code = getattr(unwrapped, "__code__", None)
-    name = getattr(unwrapped, "__qualname__", type(unwrapped).__qualname__)
-    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
-
-
-def refuse_async(function: Callable[..., Any], what: str) -> None:
-    """Raises ConfigurationError for `async def`, which needs an event loop that is not here yet."""
-    called = function if isinstance(function, FunctionType) else getattr(function, "__call__", function)  # noqa: B004
-    if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
-        raise ConfigurationError(
-            f"the {what} {place(function)} is async def, which this version cannot run: write def; it may block, "
-            "the server runs the others meanwhile"
-        )
+def is_coroutine(function: Callable[..., Any]) -> bool:
+    """Whether `function` is `async def`, an asynchronous generator function among them."""
+    return inspect.iscoroutinefunction(called(function)) or inspect.isasyncgenfunction(called(function))
 
 
 def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
@@ -45,14 +27,15 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
         return dict(getattr(function, "__annotations__", {}))
 
 
-def bind(function: Callable[..., Any], pattern: Pattern, failed: Failed) -> Call:
+def bind(function: Callable[..., Any], pattern: Pattern, failed: Failed) -> Any:
     """A function of a request that calls the handler with what its signature names and makes a response of its answer.
+
+    It is a coroutine function if the handler is `async def`.
 
     An exception of the handler is given to `failed`, which answers it or raises it again. Path parameters come by name,
     the request by the annotation `Request` or the name `request`. Raises RouteError for a parameter that nothing
     provides, and for a path parameter that the handler does not take.
     """
-    refuse_async(function, "handler")
     hints = annotations_of(function)
     in_path = {parameter.name for parameter in pattern.parameters}
     request_name = None
@@ -84,8 +67,24 @@ def bind(function: Callable[..., Any], pattern: Pattern, failed: Failed) -> Call
     return _call(function, request_name, bool(in_path), failed)
 
 
-def _call(function: Callable[..., Any], request_name: str | None, has_parameters: bool, failed: Failed) -> Call:
+def _call(function: Callable[..., Any], request_name: str | None, has_parameters: bool, failed: Failed) -> Any:
     """The cheapest function that calls `function` with the request, the path parameters, both or neither."""
+    if is_coroutine(function):
+        awaits = inspect.iscoroutinefunction(called(function))
+
+        async def acall(request: Request) -> Response:
+            try:
+                if request_name is None:
+                    value = function(**request.path_params)
+                else:
+                    value = function(**request.path_params, **{request_name: request})
+                if awaits:
+                    value = await value
+                return value if type(value) is Response else to_response(value, request)
+            except Exception as error:
+                return failed(request, error)
+
+        return acall
     if has_parameters or request_name is not None:
 
         def call(request: Request) -> Response:
@@ -108,71 +107,3 @@ def _call(function: Callable[..., Any], request_name: str | None, has_parameters
                 return failed(request, error)
 
     return call
-
-
-def guard(call: Call, failed: Failed) -> Call:
-    """`call` whose exceptions are given to `failed`."""
-
-    def run(request: Request) -> Response:
-        try:
-            return call(request)
-        except Exception as error:
-            return failed(request, error)
-
-    return run
-
-
-def wrap(call: Call, middleware: Sequence[Middleware]) -> Call:
-    """`call` with the middleware around it, the first of them outermost; `call` itself if there is none."""
-    for around in reversed(middleware):
-        call = _around(call, around)
-    return call
-
-
-def check_middleware(middleware: Middleware) -> None:
-    """Raises ConfigurationError for what is not a generator function of one request."""
-    refuse_async(middleware, "middleware")
-    called = middleware if isinstance(middleware, FunctionType) else getattr(middleware, "__call__", middleware)  # noqa: B004
-    if not inspect.isgeneratorfunction(called):
-        raise ConfigurationError(
-            f"the middleware {place(middleware)} is no generator: it must have one yield, before which it sees the "
-            "request and from which it gets the response"
-        )
-
-
-def _around(call: Call, middleware: Middleware) -> Call:
-    """One middleware around `call`.
-
-    What it returns before its yield is the answer, and `call` does not run. An exception of `call` is thrown in at the
-    yield; one that it lets through goes on outwards. What it returns after its yield takes the response's place.
-    """
-
-    def run(request: Request) -> Response:
-        generator = middleware(request)
-        try:
-            next(generator)
-        except StopIteration as stop:
-            if stop.value is None:
-                raise TypeError(f"the middleware {place(middleware)} returned no response before its yield") from None
-            return to_response(stop.value, request)
-        try:
-            response = call(request)
-        except Exception as error:
-            try:
-                generator.throw(error)
-            except StopIteration as stop:
-                if stop.value is None:
-                    raise error from None  # it was only passing by, as a `finally` does after a bare except
-                return to_response(stop.value, request)
-        else:
-            try:
-                generator.send(response)
-            except StopIteration as stop:
-                return response if stop.value is None else to_response(stop.value, request)
-            except BaseException:
-                response.close()
-                raise
-        generator.close()
-        raise TypeError(f"the middleware {place(middleware)} has a second yield: it must have one")
-
-    return run

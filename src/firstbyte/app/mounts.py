@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from firstbyte.errors import RouteError
-from firstbyte.http.handler import Call, Endpoint, Handler
+from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.request import Request
 
 _REMEMBERED = 10_000  # endpoints of the mounted handler whose composed form is kept
@@ -23,12 +24,17 @@ class Mount:
             raise RouteError(f"what is mounted at {prefix} must be a Handler, with resolve(request), not {handler!r}")
         self.prefix = "" if prefix == "/" else prefix
         self._handler = handler
-        self.compose: Callable[[Call], Call]  # set by the app when it is built
+        self.compose: Callable[[Any, bool], tuple[Any, bool]]  # set by the app when it is built
         self._composed: dict[Endpoint, Endpoint] = {}
 
     def matches(self, raw_path: str) -> bool:
         """True for a path below the prefix."""
         return raw_path.startswith(self.prefix) and raw_path[len(self.prefix) :][:1] in ("", "/")
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the mounted handler has coroutines (see `Handler`)."""
+        return bool(getattr(self._handler, "is_async", False))
 
     def resolve(self, request: Request) -> Endpoint:
         """The mounted handler's endpoint with the app's middleware and error handling around it."""
@@ -36,10 +42,12 @@ class Mount:
         inner = self._handler.resolve(request)
         endpoint = self._composed.get(inner)
         if endpoint is None:
+            call, is_async = self.compose(inner.call, inner.is_async)
             endpoint = Endpoint(
-                self.compose(inner.call),
+                call,
                 name=inner.name,
-                is_async=inner.is_async,
+                is_async=is_async,
+                cancel_on_disconnect=inner.cancel_on_disconnect if inner.is_async else None,
                 streams_body=inner.streams_body,
                 max_body=inner.max_body,
                 pace=inner.pace,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ def to_response(value: Any, request: Request) -> Response:
     """The response that a handler's return value stands for.
 
     str is a page (text/html), bytes are application/octet-stream, None is 204; dict, list, dataclass, Struct, numbers
-    are JSON; a generator or other iterator is streamed; a `Path` is sent as a file; `(value, status)` and
-    `(value, status, headers)` add those; a `Response` stays as it is. Raises TypeError for anything else.
+    are JSON; a generator or other iterator, asynchronous or not, is streamed; a `Path` is sent as a file; `(value,
+    status)` and `(value, status, headers)` add those; a `Response` stays as it is. Raises TypeError for anything else.
     """
     kind = type(value)
     if kind is dict or kind is list:
@@ -38,7 +38,7 @@ def to_response(value: Any, request: Request) -> Response:
         return Response(bytes(value))
     if isinstance(value, Path):
         return send_file(value, request)
-    if isinstance(value, Iterator):
+    if isinstance(value, Iterator | AsyncIterator):
         return Response(value, 200, None, HTML)
     raise TypeError(
         f"a handler returned {type(value).__name__}: return str, bytes, None, a dict, list, dataclass or Struct, an "

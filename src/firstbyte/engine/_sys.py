@@ -22,6 +22,7 @@ class Poller(Protocol):
     """Tells which descriptors are ready."""
 
     fileno: int
+    """A descriptor that is itself readable when something is ready, or -1: then no loop can watch the poller."""
 
     def register(self, fd: int, interest: int) -> None:
         """Begins to watch `fd`."""
@@ -60,10 +61,9 @@ class EpollPoller:
 class SelectorPoller:
     """Whatever `selectors` finds: kqueue, poll, select. Changes wait for the polling thread, which is woken."""
 
-    fileno = -1
-
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        self.fileno = self._selector.fileno() if hasattr(self._selector, "fileno") else -1
         self._interests: dict[int, int] = {}
         self._changes: deque[tuple[int, int | None]] = deque()
         self._waker = Waker()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Coroutine
 
 from firstbyte.errors import HTTPError
 from firstbyte.http.handler import Endpoint
@@ -17,6 +18,30 @@ def error_response(status: int, detail: str = "") -> Response:
     """The status, and a sentence that says why."""
     text = f"{status} {phrase(status)}\n"
     return Response(f"{text}{detail}\n" if detail else text, status)
+
+
+def failed_response(request: Request, endpoint: Endpoint) -> Response:
+    """The answer for an endpoint that raised; the exception that is being handled is logged."""
+    logger.exception("%s failed on %s %s", endpoint.name, request.method, request.target)
+    return error_response(500)
+
+
+def not_an_answer(value: object) -> TypeError:
+    """What to raise for what an endpoint has returned instead of a Response."""
+    if isinstance(value, Coroutine):
+        value.close()
+        return TypeError(
+            "a coroutine came where no loop runs: its Handler must say `is_async` before the server starts"
+        )
+    return TypeError(f"an endpoint must answer with a Response, not {value!r}")
+
+
+def close_quietly(response: Response) -> None:
+    """Closes an answer that is not sent to its end; what that raises is logged."""
+    try:
+        response.close()
+    except Exception:
+        logger.exception("closing an answer that was not sent to its end failed")
 
 
 def failed_endpoint(request: Request, error: Exception) -> Endpoint:

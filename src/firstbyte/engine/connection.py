@@ -8,7 +8,6 @@ touch it. The leader answers an event of a busy connection only by no longer wat
 from __future__ import annotations
 
 import logging
-import os
 import socket
 from collections.abc import Iterator
 from math import inf
@@ -16,9 +15,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from firstbyte.engine._sys import READ, WRITE
-from firstbyte.engine.answers import error_response, failed_endpoint
+from firstbyte.engine.answers import close_quietly, error_response, failed_endpoint
 from firstbyte.engine.collector import Collector
-from firstbyte.engine.incoming import IncomingBody
+from firstbyte.engine.incoming import RECV, AwaitedBody, IncomingBody
+from firstbyte.engine.output import BATCH, JOIN, Output
 from firstbyte.errors import ProtocolError, ResponseError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Address, Request
@@ -26,17 +26,13 @@ from firstbyte.http.response import FileBody, Response
 from firstbyte.wire import writer
 from firstbyte.wire.head import CHUNKED, Ends
 from firstbyte.wire.reader import RequestReader
-from firstbyte.wire.writer import CONTINUE, LAST_CHUNK, encode_chunk, encode_head, encode_plain
+from firstbyte.wire.writer import CONTINUE, BodyWriter, encode_head, encode_plain
 
 if TYPE_CHECKING:
+    from firstbyte.engine.exchange import Exchange
     from firstbyte.engine.reactor import Reactor
 
 logger = logging.getLogger("firstbyte.engine")
-
-RECV = 64 * 1024  # bytes asked of one recv: a whole burst of pipelined requests, or a good piece of a body
-JOIN = 16 * 1024  # bytes up to which buffers are copied into one for a single send; beyond it sendmsg gathers them
-BATCH = 64  # answers to pipelined requests that go out in one send
-SENDFILE = 1024 * 1024  # bytes of a file sent before other connections have their turn
 
 # What a connection is waiting for. Plain integers, since they are compared several times for every request.
 HEAD = 0  # a request, or the rest of its head
@@ -52,19 +48,20 @@ class Connection:
     """A client's connection, from accept to close."""
 
     __slots__ = (
-        "_collector", "_ending", "_endpoint", "_file", "_fresh", "_keep_alive", "_left", "_linger", "_out", "_reactor",
+        "_body_writer", "_collector", "_endpoint", "_fresh", "_keep_alive", "_linger", "_out", "_output", "_reactor",
         "_request", "_response", "_size", "_stream", "_written",
-        "busy", "client", "deadline", "fd", "interest", "lost", "reader", "sock", "started", "state",
+        "busy", "deadline", "ends", "fd", "interest", "lost", "owner", "reader", "sock", "started", "state",
     )  # fmt: skip
 
-    def __init__(self, reactor: Reactor, sock: socket.socket, client: Address, server: Address) -> None:
+    def __init__(self, reactor: Reactor, sock: socket.socket, ends: Ends) -> None:
         self._reactor = reactor
         self.sock = sock
         self.fd = sock.fileno()
-        self.client = client
-        self.reader = RequestReader(reactor.scanner, Ends(client, server, "http"))
+        self.ends = ends
+        self.reader = RequestReader(reactor.scanner, ends)
         self.state = HEAD
-        self.busy = False  # a handler thread owns the connection
+        self.busy = False  # a handler thread or a coroutine owns the connection
+        self.owner: Exchange | None = None  # the coroutine, if it is one, and if it has had to wait
         self.lost = False  # the peer went away while a handler was running, and the poller has let go of the connection
         self.interest = READ  # what the poller watches it for
         self.deadline = reactor.now + reactor.timeouts.head  # on the monotonic clock; looked at by the reactor's sweep
@@ -72,24 +69,32 @@ class Connection:
         self._fresh = True  # nothing of the next request has come
         self._keep_alive = True  # after the answer being written, the connection goes on
         self._linger = False  # the peer may still be sending when the connection ends
-        self._out: list[bytes | memoryview] = []  # what is to be sent, in order
+        self._output = Output(sock, ends.scheme == "https")
+        self._out = self._output.buffers  # what is to be sent, in order
         self._collector: Collector | None = None  # of the body that comes
         self._request: Request | None = None  # whose body comes, or whose answer is a generator or file being sent
         self._endpoint: Endpoint | None = None  # for the request whose body comes
         self._response: Response | None = None  # whose generator or file is being sent
         self._stream: Iterator[bytes] | None = None  # the generator
-        self._file: FileBody | None = None  # the file
-        self._ending = writer.NONE  # how the generated answer ends
-        self._left = 0  # bytes that a generated answer has promised and not yet given
+        self._body_writer: BodyWriter | None = None  # frames what the generator gives
         self._size = 0  # bytes of the answer so far
         self._written: list[tuple[Request, int, int]] = []  # answers in `_out`, for the observer
+
+    @property
+    def client(self) -> Address | None:
+        """The client's end."""
+        return self.ends.client
 
     # -- events, in the leader's thread
 
     def on_event(self, events: int) -> None:
         """The descriptor is ready."""
-        if self.busy and self._reactor.look_away(self, events):
-            return
+        if self.busy:
+            if self.owner is not None:
+                self.owner.on_event(events)
+                return
+            if self._reactor.look_away(self, events):
+                return
         state = self.state
         if state == WRITING:
             self._on_writable()
@@ -117,7 +122,9 @@ class Connection:
     def on_deadline(self) -> None:
         """What the connection waited for did not come in time."""
         state = self.state
-        if state == HEAD and not self.reader.pending:
+        if self.owner is not None:
+            self.owner.on_deadline()
+        elif state == HEAD and not self.reader.pending:
             self.close("keep-alive timeout")
         elif state == HEAD:
             self._reject(ProtocolError(408, "head-timeout", "the head did not arrive in time"))
@@ -144,7 +151,7 @@ class Connection:
         if self._stream is None:
             if self._settle():
                 self.advance()
-        elif self._flush():
+        elif self.flush():
             if driver.detach(self):
                 self._stream_on()
             else:
@@ -186,16 +193,42 @@ class Connection:
 
     def answer(self, request: Request, endpoint: Endpoint) -> None:
         """Calls the endpoint in this thread, which may block, writes the answer and goes on. The connection is busy."""
+        if endpoint.cancel_on_disconnect and self.has_left():
+            self.close("client left")
+            return
         response = self._reactor.driver.call(self, request, endpoint)
-        if response is not None and self._respond(request, response):
+        if response is not None:
+            self.respond(request, response)
+
+    def respond(self, request: Request, response: Response) -> None:
+        """Puts the answer on its way and goes on with what is next, for the connection's owner."""
+        if self._respond(request, response):
             self.advance()
+
+    def begin_body(self, request: Request, response: Response) -> bool:
+        """Begins an answer whose body a coroutine gives, by `push` and `end_body`; False if it is to have none."""
+        return not self._respond(request, response)
+
+    def has_left(self) -> bool:
+        """Whether the client has ended the connection. Takes what it has sent behind its request, once."""
+        if self.reader.pending:
+            return False
+        try:
+            data = self.sock.recv(RECV)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        if data:
+            self.reader.feed(data)
+        return not data
 
     def _begin_body(self, request: Request, endpoint: Endpoint) -> bool:
         """Prepares for the body; True when the endpoint can be called: it is complete, or the endpoint reads it."""
         reactor = self._reactor
         max_body = reactor.limits.body if endpoint.max_body is None else endpoint.max_body
         if endpoint.streams_body:
-            request._stream = IncomingBody(self, request, max_body)
+            request._stream = (AwaitedBody if endpoint.is_async else IncomingBody)(reactor, self, request, max_body)
             return True
         try:
             self.reader.limit_body(max_body)
@@ -212,7 +245,7 @@ class Connection:
             return True
         if self.state == BODY:
             self.deadline = monotonic() + reactor.timeouts.body
-            if self._flush():
+            if self.flush():
                 reactor.watch(self, READ)
             else:
                 self.close("the peer does not read")  # not even a 100 (Continue), or the answer before it
@@ -287,7 +320,7 @@ class Connection:
             head = encode_head(response, request.method, request.minor, keep_alive, tails)
         except ResponseError as error:
             logger.error("the answer to %s %s cannot be sent: %s", request.method, request.target, error)
-            self._close_response(response)
+            close_quietly(response)
             response = error_response(500)
             body = response.body
             head = encode_head(response, request.method, request.minor, keep_alive, tails)
@@ -295,7 +328,7 @@ class Connection:
         self._out.append(head.data)
         self._size = len(head.data)
         if head.ending == writer.NONE:
-            self._close_response(response)
+            close_quietly(response)
         elif isinstance(body, bytes):
             if body:
                 self._out.append(body)
@@ -305,12 +338,13 @@ class Connection:
             self._response = response
             self.state = WRITING
             if isinstance(body, FileBody):
-                self._file = body
+                self._output.file = body
                 self._size += body.count
                 return True
+            self._body_writer = BodyWriter(head.ending, head.length)
+            if not isinstance(body, Iterator):
+                return False  # a coroutine gives the pieces, by `push` and `end_body`
             self._stream = body
-            self._ending = head.ending
-            self._left = head.length
             if reactor.driver.detach(self):
                 return self._pump()
             reactor.driver.enqueue(self, self._stream_on)
@@ -336,41 +370,41 @@ class Connection:
 
     def _pump(self) -> bool:
         """Runs the generator, in a thread that may block, to its end (True), or until the peer is too slow for it."""
-        stream, request, response = self._stream, self._request, self._response
-        assert stream is not None and request is not None and response is not None
-        limit = self._reactor.limits.output
+        stream, request = self._stream, self._request
+        assert stream is not None and request is not None
         try:
             for piece in stream:
-                if not piece:
-                    continue
-                self._out.append(self._framed(piece))
-                if not self._flush():
-                    if self.state == CLOSED:
-                        return False
-                    if sum(map(len, self._out)) > limit:
+                if piece and not self.push(piece):
+                    if self.state != CLOSED:
                         self._wait_for_peer()
-                        return False
-            if self._ending == writer.LENGTH and self._left:
-                raise ResponseError(f"the body ended {self._left} bytes before its Content-Length")
+                    return False
+            return self.end_body()
         except Exception:
             logger.exception("the answer to %s %s is broken off", request.method, request.target)
             self.close("response broken off")
             return False
-        if self._ending == writer.CHUNKED:
-            self._out.append(LAST_CHUNK)
-            self._size += len(LAST_CHUNK)
-        self._stream = self._request = self._response = None
-        return self._responded(request, response)
 
-    def _framed(self, piece: bytes) -> bytes:
-        if self._ending == writer.CHUNKED:
-            piece = encode_chunk(piece)
-        elif self._ending == writer.LENGTH:
-            if len(piece) > self._left:
-                raise ResponseError(f"the body is {len(piece) - self._left} bytes longer than its Content-Length")
-            self._left -= len(piece)
-        self._size += len(piece)
-        return piece
+    def push(self, piece: bytes) -> bool:
+        """Sends a piece of a generated answer. False if so much waits for the peer that the generator is to wait too.
+
+        Raises ResponseError for more than the head has promised.
+        """
+        assert self._body_writer is not None
+        data = self._body_writer.frame(piece)
+        self._size += len(data)
+        self._out.append(data)
+        return self.flush() or (self.state != CLOSED and self._output.waiting <= self._reactor.limits.output)
+
+    def end_body(self) -> bool:
+        """Ends a generated answer, as `_responded` does. Raises ResponseError if it is shorter than promised."""
+        request, response, framing = self._request, self._response, self._body_writer
+        assert request is not None and response is not None and framing is not None
+        ending = framing.end()
+        if ending:
+            self._out.append(ending)
+            self._size += len(ending)
+        self._stream = self._request = self._response = self._body_writer = None
+        return self._responded(request, response)
 
     def _can_discard(self) -> bool:
         """Whether a body that its endpoint left unread is short, and sure to come: then the connection outlives it."""
@@ -397,9 +431,13 @@ class Connection:
 
     def _settle(self) -> bool:
         """Sends what is to be sent, then waits for the peer. True if there may be another request to answer at once."""
-        if (self._out and not self._flush()) or (self._file is not None and not self._send_file()):
-            if self.state != CLOSED:
+        output = self._output
+        try:
+            if (self._out and not output.flush()) or (output.file is not None and not self._send_file()):
                 self._wait_for_peer()
+                return False
+        except (OSError, EOFError) as error:
+            self._broken(error)
             return False
         reactor = self._reactor
         if self._written:
@@ -437,72 +475,36 @@ class Connection:
         self.deadline = monotonic() + self._reactor.timeouts.write
         self._reactor.watch(self, WRITE)
 
-    def _flush(self) -> bool:
-        """Sends `_out`; False if some of it is left, or the connection is closed."""
-        out = self._out
-        while out:
-            try:
-                if len(out) == 1:
-                    data = out[0]
-                    sent = self.sock.send(data)
-                    if sent == len(data):
-                        out.clear()
-                        return True
-                elif sum(map(len, out)) <= JOIN:
-                    out[:] = [b"".join(out)]
-                    continue
-                else:
-                    sent = self.sock.sendmsg(out[:BATCH])
-            except BlockingIOError:
-                return False
-            except OSError as error:
-                self.close(f"send: {error.strerror}")
-                return False
-            while out and sent >= len(out[0]):
-                sent -= len(out[0])
-                del out[0]
-            if sent:
-                out[0] = memoryview(out[0])[sent:]
-        return True
+    def flush(self) -> bool:
+        """Sends what waits; False if some of it is left, or the connection is closed."""
+        try:
+            return self._output.flush()
+        except OSError as error:
+            self._broken(error)
+            return False
 
     def _send_file(self) -> bool:
         """Sends some of the file; True when that was the last of it."""
-        file, request, response = self._file, self._request, self._response
-        assert file is not None and request is not None and response is not None
-        try:
-            sent = os.sendfile(self.fd, file.file.fileno(), file.offset, min(file.count, SENDFILE))
-        except BlockingIOError:
+        output, request, response = self._output, self._request, self._response
+        assert output.file is not None and request is not None and response is not None
+        if not output.send_file():
             return False
-        except OSError as error:
-            self.close(f"send: {error.strerror}")
-            return False
-        file.offset += sent
-        file.count -= sent
-        if not sent and file.count:
-            logger.error("the file for %s shrank while it was sent: %d bytes are missing", request.target, file.count)
-            self.close("response broken off")
-            return False
-        if file.count:
-            return False
-        file.close()
-        self._file = self._request = self._response = None
+        output.file.close()
+        output.file = self._request = self._response = None
         return self._responded(request, response)
 
-    # -- what an endpoint that reads its own body asks for
-
-    @property
-    def body_timeout(self) -> float:
-        """Seconds to wait for more of the body."""
-        return self._reactor.timeouts.body
-
-    def about_to_block(self) -> None:
-        """The handler is going to wait for the peer: another thread must lead."""
-        self._reactor.driver.about_to_block(self)
+    def _broken(self, error: OSError | EOFError) -> None:
+        if isinstance(error, OSError):
+            self.close(f"send: {error.strerror}")
+            return
+        assert self._request is not None
+        logger.error("the file for %s shrank while it was sent: %s", self._request.target, error)
+        self.close("response broken off")
 
     def send_now(self, data: bytes) -> None:
         """Sends a few bytes behind what waits to be sent, from within the handler."""
         self._out.append(data)
-        self._flush()
+        self.flush()
 
     # -- endings
 
@@ -526,16 +528,18 @@ class Connection:
             return
         self.state = CLOSED
         self.deadline = inf
+        if self.owner is not None:
+            self.owner.on_close()
         self._reactor.forget(self)
         self.sock.close()
         self._out.clear()
         if self._collector is not None:
             self._collector.close()
         if self._response is not None:
-            self._close_response(self._response)
+            close_quietly(self._response)
         if self._request is not None:
             self._request.close_body()
-        self._collector = self._file = self._stream = self._request = self._response = None
+        self._collector = self._stream = self._request = self._response = self._output.file = None
         if self._reactor.hooks.closed is not None:
             self._reactor.hooks.closed(self, reason)
 
@@ -544,9 +548,3 @@ class Connection:
         self.state = CLOSED
         self._reactor.forget(self)
         self.sock.close()
-
-    def _close_response(self, response: Response) -> None:
-        try:
-            response.close()
-        except Exception:
-            logger.exception("closing an answer that was not sent to its end failed")

@@ -1,4 +1,4 @@
-"""A body read by the endpoint itself, straight from the socket."""
+"""A body read by the endpoint itself, straight from the socket: by a thread that waits, or by a coroutine."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from firstbyte.wire.writer import CONTINUE
 
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
+    from firstbyte.engine.reactor import Reactor
 
-RECV = 64 * 1024
+RECV = 64 * 1024  # bytes asked of one recv: a whole burst of pipelined requests, or a good piece of a body
 
 
 class IncomingBody:
     """The body of a request that is still arriving; the handler's thread waits for it, so nothing is buffered ahead."""
 
-    __slots__ = ("_connection", "_continued", "_max_body", "_ready", "_request")
+    __slots__ = ("_connection", "_max_body", "_reactor", "_ready", "_request")
 
-    def __init__(self, connection: Connection, request: Request, max_body: int) -> None:
+    def __init__(self, reactor: Reactor, connection: Connection, request: Request, max_body: int) -> None:
+        self._reactor = reactor
         self._connection = connection
         self._request = request
         self._max_body = max_body
@@ -29,6 +31,17 @@ class IncomingBody:
 
     def read(self) -> bytes:
         """See `BodyStream.read`."""
+        while (piece := self._next()) is None:
+            while not self._receive():
+                self._wait()
+        return piece
+
+    async def aread(self) -> bytes:
+        """See `BodyStream.aread`."""
+        raise RuntimeError("a plain function reads its body with `for piece in request.stream()`, without async")
+
+    def _next(self) -> bytes | None:
+        """The next piece if it is here, nothing at the end, None if more must come first."""
         connection = self._connection
         reader = connection.reader
         try:
@@ -43,33 +56,52 @@ class IncomingBody:
                 if piece:
                     return piece
                 if not reader.pending:
-                    reader.feed(self._receive())
+                    return None
             self._request.trailers = reader.trailers
         except ProtocolError as error:
             reader.keep_alive = False
             raise HTTPError(error.status, str(error)) from None
         return b""
 
-    def _receive(self) -> bytes:
+    def _receive(self) -> bool:
+        """Takes what has come from the socket; False if nothing has."""
         connection = self._connection
-        while True:
-            try:
-                data = connection.sock.recv(RECV)
-            except BlockingIOError:
-                self._wait()
-                continue
-            except OSError as error:
-                raise ClientDisconnected(f"the client left while its body was read: {error.strerror}") from None
-            if not data:
-                raise ClientDisconnected("the client left before the end of its body")
-            return data
+        try:
+            data = connection.sock.recv(RECV)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise ClientDisconnected(f"the client left while its body was read: {error.strerror}") from None
+        if not data:
+            raise ClientDisconnected("the client left before the end of its body")
+        connection.reader.feed(data)
+        return True
 
     def _wait(self) -> None:
         connection = self._connection
-        connection.about_to_block()
+        self._reactor.driver.about_to_block(connection)
         poll = select.poll()
         poll.register(connection.fd, select.POLLIN)
-        timeout = connection.body_timeout
+        timeout = self._reactor.timeouts.body
         if not poll.poll(None if timeout == inf else timeout * 1000):
             connection.reader.keep_alive = False
             raise HTTPError(408, "the body did not arrive in time")
+
+
+class AwaitedBody(IncomingBody):
+    """The body of a request that is still arriving, for a coroutine: the loop goes on while it waits."""
+
+    __slots__ = ()
+
+    def read(self) -> bytes:
+        """Raises RuntimeError: a coroutine must not wait for bytes without the loop."""
+        raise RuntimeError("a coroutine reads its body with `async for piece in request.stream()`, or request.read()")
+
+    async def aread(self) -> bytes:
+        """See `BodyStream.aread`."""
+        exchange = self._connection.owner
+        assert exchange is not None
+        while (piece := self._next()) is None:
+            while not self._receive():
+                await exchange.readable()
+        return piece

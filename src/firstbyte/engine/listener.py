@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from firstbyte.errors import ListenError
 from firstbyte.http.request import Address
+from firstbyte.wire.head import Ends
 
 if TYPE_CHECKING:
     from firstbyte.engine.reactor import Reactor
@@ -134,9 +135,9 @@ class Listener:
             sock.setblocking(False)
             if self._tcp:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                reactor.adopt(sock, address_of(peer), self.address)
+                reactor.adopt(sock, Ends(address_of(peer), self.address))
             else:
-                reactor.adopt(sock, Address("unix", 0), self.address)
+                reactor.adopt(sock, Ends(Address("unix", 0), self.address))
 
     def _pause(self) -> None:
         self.paused_until = self._reactor.now + PAUSE

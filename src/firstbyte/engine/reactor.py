@@ -18,9 +18,9 @@ from firstbyte.engine.observer import Hooks, Observer
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.http.dates import format_date
 from firstbyte.http.handler import Endpoint, Handler
-from firstbyte.http.request import Address, Request
+from firstbyte.http.request import Request
 from firstbyte.http.response import Response
-from firstbyte.wire.head import HeadScanner
+from firstbyte.wire.head import Ends, HeadScanner
 from firstbyte.wire.limits import Limits
 from firstbyte.wire.writer import Tails
 
@@ -99,9 +99,19 @@ class Reactor:
 
     # -- the leader's part
 
-    def turn(self) -> None:
+    @property
+    def fileno(self) -> int:
+        """A descriptor that is readable when something is ready, for another poller to watch; -1 if there is none."""
+        return self._poller.fileno
+
+    @property
+    def patience(self) -> float:
+        """Seconds until something is due; -1 if nothing is."""
+        return -1 if self._next_sweep == inf else max(0.0, self._next_sweep - monotonic())
+
+    def turn(self, wait: bool = True) -> None:
         """Waits until something is ready or due; adds what is ready to `ready`, to be given its events from there."""
-        events = self._poller.poll(-1 if self._next_sweep == inf else max(0.0, self._next_sweep - monotonic()))
+        events = self._poller.poll(self.patience if wait else 0)
         self.now = now = monotonic()
         if now >= self._tails_until:
             self._renew_tails(now)
@@ -119,7 +129,7 @@ class Reactor:
     def _sweep(self, now: float) -> None:
         """Looks at every deadline, once a tick: cheaper than a timer per request, and late by a tick at most."""
         for connection in list(self._connections.values()):
-            if connection.deadline <= now and not connection.busy:
+            if connection.deadline <= now and (not connection.busy or connection.owner is not None):
                 connection.on_deadline()
         if self._any_paused:
             self._resume_listeners()
@@ -168,9 +178,9 @@ class Reactor:
         if self.sources.pop(fd, None) is not None:
             self._poller.unregister(fd)
 
-    def adopt(self, sock: socket.socket, client: Address, server: Address) -> None:
+    def adopt(self, sock: socket.socket, ends: Ends) -> None:
         """Takes a connection that a listener has accepted, non-blocking."""
-        connection = Connection(self, sock, client, server)
+        connection = Connection(self, sock, ends)
         self._connections[connection.fd] = connection
         self.sources[connection.fd] = connection
         self._poller.register(connection.fd, READ)
@@ -211,6 +221,18 @@ class Reactor:
             connection.close("client left")
         else:
             self.submit(self.sweep_soon)
+
+    def change_interest(self, connection: Connection, interest: int) -> None:
+        """Changes what a connection is watched for while a coroutine owns it; in the loop's thread."""
+        if connection.interest != interest and not connection.lost:
+            connection.interest = interest
+            self._poller.modify(connection.fd, interest)
+
+    def lose(self, connection: Connection) -> None:
+        """Lets go of the descriptor of a connection whose peer has left while a coroutine owns it."""
+        if not connection.lost:
+            connection.lost = True
+            self._poller.unregister(connection.fd)
 
     def look_away(self, connection: Connection, events: int) -> bool:
         """Stops watching a busy connection that is ready, until it is released. False if it is busy no more."""

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from time import monotonic
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from firstbyte.engine.listener import Listener, address_of, listen, listen_unix
 from firstbyte.engine.observer import Observer
@@ -20,11 +20,13 @@ from firstbyte.http.handler import Handler
 from firstbyte.http.request import Address
 from firstbyte.wire.limits import Limits
 
+if TYPE_CHECKING:
+    from firstbyte.engine.loop import LoopDriver
+
 logger = logging.getLogger("firstbyte.engine")
 
-THREADS = (
-    64  # handlers that run at once; a thread that waits costs some 30 KiB, and none is started before it is needed
-)
+WARN_BLOCKING = 0.1  # seconds
+THREADS = 64  # handlers that run at once; a thread costs some 30 KiB, and none is started before it is needed
 
 
 class Server:
@@ -32,6 +34,10 @@ class Server:
 
     `threads` is how many handlers may run at once. `run` blocks until `stop`, Ctrl+C or SIGTERM; `with server:` serves
     in threads of its own. Raises ListenError from `bind`, which both call.
+
+    A handler that has coroutines (`is_async`) is run in an asyncio loop: of the kind that `loop` names, uvloop with
+    "auto" where that is installed; naming one runs any handler in it. What holds the loop up for `warn_blocking`
+    seconds is named in the log.
     """
 
     def __init__(
@@ -43,6 +49,8 @@ class Server:
         unix: str | None = None,
         sockets: Sequence[socket.socket] = (),
         threads: int = THREADS,
+        loop: Literal["auto", "asyncio", "uvloop"] = "auto",
+        warn_blocking: float = WARN_BLOCKING,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         observers: Iterable[Observer] = (),
@@ -55,8 +63,13 @@ class Server:
         self._backlog = backlog
         self.timeouts = timeouts or Timeouts()
         self.reactor = Reactor(handler, limits or Limits(), self.timeouts, observers)
-        self._driver = ThreadDriver(self.reactor, threads)
-        self.reactor.drained = self._driver.wake
+        if threads < 1:
+            raise ValueError(f"the number of threads is {threads}: there must be at least one")
+        self._threads = threads
+        self._loop = loop
+        self._warn_blocking = warn_blocking
+        self._driver: ThreadDriver | LoopDriver | None = None  # chosen when the handler is complete: in `bind`
+        self.reactor.drained = self._wake
         self._thread: threading.Thread | None = None
         self._stop_by = 0.0  # monotonic time by which a stop must be done; 0 before one is asked for
         self._signals = 0  # that asked it to stop
@@ -74,12 +87,12 @@ class Server:
     @property
     def busy(self) -> int:
         """Number of handlers that run in threads of their own now."""
-        return self._driver.busy
+        return self._driver.busy if self._driver is not None else 0
 
     @property
     def waiting(self) -> int:
         """Number of requests that wait for a thread now."""
-        return self._driver.waiting
+        return self._driver.waiting if self._driver is not None else 0
 
     def bind(self) -> None:
         """Begins to listen; clients that connect wait until the server runs. Raises ListenError."""
@@ -90,14 +103,22 @@ class Server:
                 self._sockets = listen(self._host, self._port, self._backlog)
         for sock in self._sockets:
             sock.setblocking(False)
+        if self._driver is None:
+            if self._loop != "auto" or getattr(self.reactor.handler, "is_async", False):
+                from firstbyte.engine.loop import LoopDriver  # here, since asyncio takes long to import
+
+                self._driver = LoopDriver(self.reactor, self._threads, self._loop, self._warn_blocking)
+            else:
+                self._driver = ThreadDriver(self.reactor, self._threads)
 
     def run(self, signals: bool = True) -> None:
         """Serves until it is told to stop and everything that runs has ended, or its time is over.
 
         With `signals`, and in the main thread, SIGTERM and Ctrl+C stop it gracefully, a second one at once.
         """
-        if not self._sockets:
-            self.bind()
+        self.bind()
+        driver = self._driver
+        assert driver is not None
         for sock in self._sockets:
             self.reactor.add_listener(Listener(self.reactor, sock))
         previous: dict[signal.Signals, Any] = {}
@@ -105,12 +126,11 @@ class Server:
             for number in (signal.SIGINT, signal.SIGTERM):
                 previous[number] = signal.signal(number, self._on_signal)
         try:
-            self._driver.start()
-            self._driver.watch(self._is_over)
+            driver.run(self._is_over)
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-            self._driver.stop()
+            driver.stop()
             self.reactor.close()
 
     def stop(self, timeout: float | None = None) -> None:
@@ -120,9 +140,10 @@ class Server:
         """
         by = monotonic() + (self.timeouts.drain if timeout is None else timeout)
         self._stop_by = min(by, self._stop_by or by)  # a stop that is already under way is never put off
-        self._driver.hurry = True
+        if self._driver is not None:
+            self._driver.hurry = True
         self.reactor.submit(self._begin_drain)
-        self._driver.wake()
+        self._wake()
 
     def __enter__(self) -> Server:
         self.bind()
@@ -144,7 +165,11 @@ class Server:
 
     def _begin_drain(self) -> None:
         self.reactor.begin_drain()
-        self._driver.wake()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._driver is not None:
+            self._driver.wake()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1  # before anything else: the second may come while the first is being handled

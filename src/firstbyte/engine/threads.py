@@ -11,59 +11,36 @@ list before the call, and both it and the monitor try to take that token out. On
 from __future__ import annotations
 
 import logging
-import threading
-from collections import deque
 from collections.abc import Callable
-from time import monotonic, perf_counter, sleep
+from time import perf_counter, sleep
 
 from firstbyte.engine._sys import Waker
+from firstbyte.engine.answers import failed_response, not_an_answer
 from firstbyte.engine.connection import CLOSED, Connection
+from firstbyte.engine.pool import Pool, Worker
 from firstbyte.engine.reactor import Reactor
-from firstbyte.http.handler import Endpoint
+from firstbyte.http.handler import PROVEN, SLOW, Endpoint
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
 logger = logging.getLogger("firstbyte.engine")
 
-SLOW = 0.001  # seconds of wall time from which an endpoint is not run inline: about twenty times the cost of a hand-off
 TICK = 0.002  # seconds between two looks of the monitor: a handler that is caught has held the wheel for up to two
 ALERT_TICK = 0.0003  # the same while surprises are frequent: then it pays to look more often
 ALERT = 3000  # looks that the monitor stays alert for after it has caught a handler: about a second
 DOZE = 25  # ticks without a request after which the monitor sleeps until the next one
 PACE_CAP = 0.004  # seconds that one call counts for at most: a rare slow call must not make a fast endpoint slow
-STOP = 0.5  # seconds that threads which run no handler have to end when the server stops
-PROVEN = 8  # calls after which an endpoint's pace is trusted even when no thread is left to take the wheel
-
-Work = tuple[Callable[..., None], tuple[object, ...]]
 
 
-class Worker:
-    """One thread: the leader, one that runs a handler, or one that waits for either."""
-
-    __slots__ = ("baton", "thread", "token")
-
-    def __init__(self) -> None:
-        self.baton = threading.Lock()  # held while there is nothing to do; released by the one who gives it something
-        self.baton.acquire()
-        self.token: list[Connection] = []  # not empty while an inline handler runs that may still lose the wheel
-        self.thread: threading.Thread
-
-
-class ThreadDriver:
+class ThreadDriver(Pool):
     """Runs a reactor with one leader and at most `threads` threads that are in handlers."""
 
     def __init__(self, reactor: Reactor, threads: int) -> None:
-        if threads < 1:
-            raise ValueError(f"the number of threads is {threads}: there must be at least one")
+        super().__init__(threads + 1)
         self._reactor = reactor
         reactor.driver = self
-        self._limit = threads
-        self._workers: list[Worker] = []
-        self._idle: list[Worker] = []  # a stack: the thread that ran last is the warmest
-        self._backlog: deque[Work] = deque()
         self._leader: Worker | None = None
         self._calls = 0  # inline handlers begun; tells the monitor one call from the next
-        self._stopping = False
         self._dozing = False
         self._bell = Waker()  # wakes the monitor; no Event, since a signal handler that sets one can deadlock
         self.hurry = False  # the monitor is to ask `until` at every tick, since time may answer it
@@ -94,10 +71,9 @@ class ThreadDriver:
         try:
             response: Response = endpoint.call(request)
             if type(response) is not Response and not isinstance(response, Response):
-                raise TypeError(f"an endpoint must answer with a Response, not {response!r}")
+                raise not_an_answer(response)
         except (Exception, SystemExit):
-            logger.exception("%s failed on %s %s", endpoint.name, request.method, request.target)
-            response = Response("500 Internal Server Error\n", 500)
+            response = failed_response(request, endpoint)
         elapsed = perf_counter() - start
         pace.calls += 1
         pace.seconds += ((elapsed if elapsed < PACE_CAP else PACE_CAP) - pace.seconds) * 0.125
@@ -141,36 +117,16 @@ class ThreadDriver:
     def enqueue(self, connection: Connection, work: Callable[..., None], *arguments: object) -> None:
         """See `Driver.enqueue`."""
         connection.busy = True
-        self._backlog.append((work, arguments))
-        self._rouse()  # a thread may have come free just now and not have seen it
+        self.leave(work, *arguments)
 
     def _is_risky(self, connection: Connection, endpoint: Endpoint) -> bool:
         """Whether an endpoint of unknown pace is not to be tried inline: it is going to wait for its body, or no thread
         is left to take the wheel if it is slow."""
         if endpoint.streams_body and connection.reader.in_body and not endpoint.pace.calls:
             return True
-        return not self._idle and len(self._workers) > self._limit
+        return not self._idle and len(self._workers) >= self._limit
 
     # -- threads
-
-    def _follower(self) -> Worker | None:
-        """A thread that waits for its baton, taken off the idle ones or new; None if every thread is busy."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            if len(self._workers) > self._limit:
-                return None
-        worker = Worker()
-        worker.thread = threading.Thread(
-            target=self._work, args=(worker,), name=f"firstbyte-{len(self._workers) + 1}", daemon=True
-        )
-        try:
-            worker.thread.start()
-        except RuntimeError:
-            logger.exception("no thread beyond %d can be started", len(self._workers))
-            return None
-        self._workers.append(worker)
-        return worker
 
     def _give_wheel(self, follower: Worker) -> None:
         self._leader = follower
@@ -187,39 +143,10 @@ class ThreadDriver:
         else:
             self._give_wheel(follower)
 
-    def _rouse(self) -> None:
-        """Has an idle thread, if there is one, look at the backlog."""
-        try:
-            worker = self._idle.pop()
-        except IndexError:
-            return
-        worker.baton.release()
-
-    def _work(self, me: Worker) -> None:
-        me.baton.acquire()
-        while not self._stopping:
-            if self._leader is me:
-                self._lead(me)
-            while self._backlog:
-                try:
-                    work, arguments = self._backlog.popleft()
-                except IndexError:
-                    break
-                try:
-                    work(*arguments)
-                except Exception:
-                    logger.exception("a connection failed in its thread")
-            self._idle.append(me)
-            if self._backlog or self._stopping:
-                # Left between the look above and going idle: take it, unless someone has just picked this thread.
-                try:
-                    self._idle.remove(me)
-                    continue
-                except ValueError:
-                    pass
-            me.baton.acquire()
-
     def _lead(self, me: Worker) -> None:
+        """Turns the reactor for as long as this thread has the wheel."""
+        if self._leader is not me:
+            return
         reactor = self._reactor
         ready = reactor.ready
         find = reactor.sources.get
@@ -242,15 +169,15 @@ class ThreadDriver:
 
     # -- the monitor: the thread that called `run`
 
-    def start(self) -> None:
-        """Starts the first thread; `watch` is to be called next."""
+    def run(self, until: Callable[[], bool]) -> None:
+        """Runs the reactor, and watches its leader, until `until` says so; it is asked each time the monitor wakes."""
         first = self._follower()
         if first is None:
             raise RuntimeError("the operating system gives the server no thread")
         self._give_wheel(first)
+        self._watch(until)
 
-    def watch(self, until: Callable[[], bool]) -> None:
-        """Watches the leader until `until` says so; it is asked each time something wakes the monitor."""
+    def _watch(self, until: Callable[[], bool]) -> None:
         seen = -1
         quiet = alert = 0
         while not until():
@@ -284,22 +211,10 @@ class ThreadDriver:
         """Ends every thread that is not in a handler; those are left to end with the process."""
         self._stopping = True
         self._reactor.submit(lambda: None)
-        for worker in self._workers:
-            try:
-                worker.baton.release()
-            except RuntimeError:
-                pass  # it holds no wait: it runs
-        until = monotonic() + STOP
-        for worker in self._workers:
-            worker.thread.join(max(0.0, until - monotonic()))
+        self.end_threads()
         self._bell.close()
 
     @property
     def busy(self) -> int:
-        """Number of threads that are in handlers."""
-        return max(0, len(self._workers) - len(self._idle) - 1)
-
-    @property
-    def waiting(self) -> int:
-        """Number of requests that wait for a thread."""
-        return len(self._backlog)
+        """Number of threads that are in handlers: all that are not idle, but the leader."""
+        return max(0, super().busy - 1)

@@ -15,14 +15,28 @@ from firstbyte.http.response import Response
 Call: TypeAlias = Callable[[Request], Response]
 
 
+SLOW = 0.001  # seconds of wall time from which a call is not run inline: about twenty times the cost of a hand-off
+PROVEN = 8  # calls after which a pace is trusted even where nobody can step in when it is wrong
+
+
 class Pace:
-    """What the engine has learned of the speed of an endpoint: a moving average of its wall time, in seconds."""
+    """What has been learned of the speed of an endpoint: a moving average of its wall time, in seconds."""
 
     __slots__ = ("calls", "seconds")
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.calls = 0  # how many have been counted
+
+    @property
+    def is_proven_fast(self) -> bool:
+        """Whether it can be called where others wait meanwhile."""
+        return self.seconds < SLOW and self.calls >= PROVEN
+
+    def count(self, seconds: float) -> None:
+        """Adds a call that took so long."""
+        self.calls += 1
+        self.seconds += (seconds - self.seconds) * 0.125
 
 
 class Endpoint:
@@ -31,9 +45,12 @@ class Endpoint:
     `call` answers it; it raises nothing but what is a fault of the program. With `streams_body` it is called as soon as
     the head is there and reads the body itself (`Request.stream`) or leaves it; otherwise it is called with the body
     complete. `max_body` is the longest body in bytes, None for the server's limit. `name` is for people: logs, tables.
+    With `is_async` the call is a coroutine function and is run in the server's loop. `cancel_on_disconnect` (default:
+    as `is_async`) cancels the coroutine when the client leaves; a function that has not begun by then is not called,
+    one that runs goes on, since a thread cannot be cancelled.
     """
 
-    __slots__ = ("call", "is_async", "max_body", "name", "pace", "streams_body")
+    __slots__ = ("call", "cancel_on_disconnect", "is_async", "max_body", "name", "pace", "streams_body")
 
     def __init__(
         self,
@@ -44,10 +61,12 @@ class Endpoint:
         streams_body: bool = False,
         max_body: int | None = None,
         pace: Pace | None = None,
+        cancel_on_disconnect: bool | None = None,
     ) -> None:
         self.call = call
         self.name = name or getattr(call, "__qualname__", type(call).__name__)
         self.is_async = is_async
+        self.cancel_on_disconnect = is_async if cancel_on_disconnect is None else cancel_on_disconnect
         self.streams_body = streams_body
         self.max_body = max_body
         self.pace = pace or Pace()
@@ -57,7 +76,11 @@ class Endpoint:
 
 
 class Handler(Protocol):
-    """Anything that answers requests."""
+    """Anything that answers requests.
+
+    One that has coroutines among its endpoints says so before the server starts, with an attribute `is_async` that is
+    true: the server then runs in a loop.
+    """
 
     def resolve(self, request: Request) -> Endpoint:
         """The endpoint for a request whose head is complete and whose body is not read yet.

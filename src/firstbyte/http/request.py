@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -36,6 +36,10 @@ class BodyStream(Protocol):
 
     def read(self) -> bytes:
         """The next piece, waiting for it; empty at the end. Raises ClientDisconnected, or HTTPError for a bad body."""
+        ...
+
+    async def aread(self) -> bytes:
+        """`read` for coroutines."""
         ...
 
 
@@ -211,8 +215,9 @@ class Request:
         if self._stream is not None:
             self._body = b"".join(self.stream())
         elif not isinstance(self._body, bytes):
-            self._body.seek(0)
-            self._body = self._body.read()
+            with self._body as file:
+                file.seek(0)
+                self._body = file.read()
         return self._body
 
     @property
@@ -223,19 +228,18 @@ class Request:
         self._body.seek(0)
         return self._body
 
-    def stream(self) -> Iterator[bytes]:
-        """The body's pieces, each as soon as it is here; ends at its end.
+    def stream(self) -> BodyPieces:
+        """The body's pieces, each as soon as it is here, with `for` or in a coroutine with `async for`; once.
 
         Raises ClientDisconnected if the client leaves before, HTTPError if what it sends is no valid body or too long.
         """
-        if self._stream is None:
-            file = self.body_file
-            while piece := file.read(_PIECE):
-                yield piece
-            return
-        source, self._stream = self._stream, None
-        while piece := source.read():
-            yield piece
+        return BodyPieces(self)
+
+    async def read(self) -> bytes:
+        """The whole body, for a coroutine that is called before it has come (see `Endpoint.streams_body`)."""
+        if self._stream is not None:
+            self._body = b"".join([piece async for piece in self.stream()])
+        return self.body
 
     def close_body(self) -> None:
         """Closes the temporary file of a long body; the engine calls it when the answer is sent."""
@@ -274,6 +278,38 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target}>"
+
+
+class BodyPieces:
+    """The pieces of a request's body, in memory, in a file or still arriving, for `for` and `async for`."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __iter__(self) -> Iterator[bytes]:
+        stream, self._request._stream = self._request._stream, None
+        if stream is None:
+            yield from self._here()
+        else:
+            while piece := stream.read():
+                yield piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        stream, self._request._stream = self._request._stream, None
+        if stream is None:
+            for piece in self._here():
+                yield piece
+        else:
+            while piece := await stream.aread():
+                yield piece
+
+    def _here(self) -> Iterator[bytes]:
+        """The pieces of a body that is complete."""
+        file = self._request.body_file
+        while piece := file.read(_PIECE):
+            yield piece
 
 
 _NO_PARAMS: dict[str, Any] = {}  # shared by every request without path parameters; nobody writes to it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from datetime import datetime
 from typing import Any, BinaryIO, Literal
 
@@ -41,23 +41,24 @@ class FileBody:
         self.file.close()
 
 
-Body = bytes | Iterator[bytes] | FileBody
+Body = bytes | Iterator[bytes] | AsyncIterator[bytes] | FileBody
 
 
 class Response:
     """One HTTP response.
 
-    `body`: str is sent as UTF-8, bytes as they are; an iterable of bytes or str is streamed, a piece at a time; a
-    `FileBody` is sent from its file. `media_type` is the Content-Type; a text type gets its charset, and where none is
-    given str is text/plain and anything else application/octet-stream. Content-Length, Transfer-Encoding, Date and
-    Connection are the server's to write. Raises ValueError for a status outside 200..599 or a header that is no header.
+    `body`: str is sent as UTF-8, bytes as they are; an iterable of bytes or str, asynchronous or not, is streamed a
+    piece at a time; a `FileBody` is sent from its file. `media_type` is the Content-Type; a text type gets its charset,
+    and where none is given str is text/plain and anything else application/octet-stream. Content-Length,
+    Transfer-Encoding, Date and Connection are the server's to write. Raises ValueError for a status outside 200..599 or
+    a header that is no header.
     """
 
     __slots__ = ("_headers", "body", "content_type", "status")
 
     def __init__(
         self,
-        body: str | bytes | Iterable[bytes | str] | FileBody = b"",
+        body: str | bytes | Iterable[bytes | str] | AsyncIterable[bytes | str] | FileBody = b"",
         status: int = 200,
         headers: HeadersInput | None = None,
         media_type: str | None = None,
@@ -173,6 +174,8 @@ def _body_of(body: object) -> Body:
         return bytes(body)
     if isinstance(body, Iterable):
         return _Encoded(iter(body))
+    if isinstance(body, AsyncIterable):
+        return _AsyncEncoded(aiter(body))
     raise TypeError(f"a response body is str, bytes, an iterable of them or a FileBody, not {type(body).__name__}")
 
 
@@ -196,3 +199,24 @@ class _Encoded:
         close = getattr(self._pieces, "close", None)
         if close is not None:
             close()
+
+
+class _AsyncEncoded:
+    """The pieces of an asynchronous body as bytes; `aclose` ends what they come from."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, pieces: AsyncIterator[bytes | str]) -> None:
+        self._pieces = pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await anext(self._pieces)
+        return piece.encode() if isinstance(piece, str) else piece
+
+    async def aclose(self) -> None:
+        aclose = getattr(self._pieces, "aclose", None)
+        if aclose is not None:
+            await aclose()

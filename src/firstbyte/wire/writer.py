@@ -128,6 +128,35 @@ def encode_chunk(piece: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 
+class BodyWriter:
+    """Frames the pieces of a body as its head has announced them; `ending` and `length` are those of a `Head`.
+
+    Raises ResponseError for a body that is longer or shorter than its Content-Length.
+    """
+
+    __slots__ = ("_ending", "_left")
+
+    def __init__(self, ending: int, length: int) -> None:
+        self._ending = ending
+        self._left = length
+
+    def frame(self, piece: bytes) -> bytes:
+        """The next piece, which is not empty, as it goes on the wire."""
+        if self._ending == CHUNKED:
+            return encode_chunk(piece)
+        if self._ending == LENGTH:
+            if len(piece) > self._left:
+                raise ResponseError(f"the body is {len(piece) - self._left} bytes longer than its Content-Length")
+            self._left -= len(piece)
+        return piece
+
+    def end(self) -> bytes:
+        """What follows the last piece."""
+        if self._ending == LENGTH and self._left:
+            raise ResponseError(f"the body ended {self._left} bytes before its Content-Length")
+        return LAST_CHUNK if self._ending == CHUNKED else b""
+
+
 _DIGITS = [b"%d" % number for number in range(1024)]
 _prefixes: dict[tuple[int, str | None], bytes] = {}
 

@@ -1,0 +1,223 @@
+"""What goes around a call: generators with one yield, driven here for functions and for coroutines.
+
+A generator has no colour: the same middleware goes around both, since the driver, not the middleware, awaits. One that
+must await itself is an asynchronous generator; what is inside it is then awaited too.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from time import perf_counter
+from types import FunctionType
+from typing import Any, TypeAlias
+
+from firstbyte.app.results import to_response
+from firstbyte.errors import ConfigurationError
+from firstbyte.http.handler import Call, Pace
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+
+AsyncCall: TypeAlias = Callable[[Request], Awaitable[Response]]
+Failed: TypeAlias = Callable[[Request, Exception], Response]
+"""Answers an exception, or raises it again for someone further out."""
+Middleware: TypeAlias = Callable[[Request], Generator[None, Response, Any] | AsyncGenerator[Any, Response]]
+
+
+def place(function: Callable[..., Any]) -> str:
+    """ "name (file:line)" of a function, for messages."""
+    unwrapped = inspect.unwrap(function)
+    code = getattr(unwrapped, "__code__", None)
+    name = getattr(unwrapped, "__qualname__", type(unwrapped).__qualname__)
+    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
+
+
+def called(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What runs when `function` is called: itself, or the `__call__` of an object."""
+    return function if isinstance(function, FunctionType) else getattr(function, "__call__", function)  # noqa: B004
+
+
+def check_middleware(middleware: Middleware) -> None:
+    """Raises ConfigurationError for what is not a generator function of one request."""
+    function = called(middleware)
+    if not inspect.isgeneratorfunction(function) and not inspect.isasyncgenfunction(function):
+        raise ConfigurationError(
+            f"the middleware {place(middleware)} is no generator: it must have one yield, before which it sees the "
+            "request and from which it gets the response"
+        )
+
+
+def guard(call: Any, is_async: bool, failed: Failed) -> Any:
+    """`call`, a coroutine function if `is_async`, whose exceptions are given to `failed`."""
+    if is_async:
+
+        async def arun(request: Request) -> Response:
+            try:
+                response: Response = await call(request)
+            except Exception as error:
+                return failed(request, error)
+            return response
+
+        return arun
+
+    def run(request: Request) -> Response:
+        try:
+            response: Response = call(request)
+        except Exception as error:
+            return failed(request, error)
+        return response
+
+    return run
+
+
+def wrap(call: Any, is_async: bool, middleware: Sequence[Middleware]) -> tuple[Any, bool]:
+    """`call` with the middleware around it, the first of them outermost, and whether that is a coroutine function."""
+    for around in reversed(middleware):
+        if inspect.isasyncgenfunction(called(around)):
+            call = _around_awaiting(call if is_async else in_loop(call), around)
+            is_async = True
+        else:
+            call = (_around_coroutine if is_async else _around)(call, around)
+    return call, is_async
+
+
+def in_loop(call: Call) -> AsyncCall:
+    """`call`, a plain function, to be awaited: it runs where it is once it has proven fast, in a thread until then."""
+    from asyncio import to_thread  # here, since it takes long to import
+
+    pace = Pace()
+
+    async def run(request: Request) -> Response:
+        start = perf_counter()
+        response = call(request) if pace.is_proven_fast else await to_thread(call, request)
+        pace.count(perf_counter() - start)
+        return response
+
+    return run
+
+
+# -- one middleware around a call
+#
+# What it returns before its yield is the answer, and the call does not run. An exception of the call is thrown in at
+# the yield; one that it lets through goes on outwards. What it returns after its yield takes the response's place.
+
+
+def _around(call: Call, middleware: Any) -> Call:
+    def run(request: Request) -> Response:
+        generator = middleware(request)
+        answer = _enter(generator, middleware, request)
+        if answer is not None:
+            return answer
+        try:
+            response = call(request)
+        except Exception as error:
+            return _leave(generator, middleware, request, None, error)
+        except BaseException:
+            generator.close()
+            raise
+        return _leave(generator, middleware, request, response, None)
+
+    return run
+
+
+def _around_coroutine(call: AsyncCall, middleware: Any) -> AsyncCall:
+    async def run(request: Request) -> Response:
+        generator = middleware(request)
+        answer = _enter(generator, middleware, request)
+        if answer is not None:
+            return answer
+        try:
+            response = await call(request)
+        except Exception as error:
+            return _leave(generator, middleware, request, None, error)
+        except BaseException:
+            generator.close()
+            raise
+        return _leave(generator, middleware, request, response, None)
+
+    return run
+
+
+def _enter(generator: Generator[None, Response, Any], middleware: Middleware, request: Request) -> Response | None:
+    """Runs a middleware to its yield; its answer if it returns one before."""
+    try:
+        next(generator)
+    except StopIteration as stop:
+        if stop.value is None:
+            raise _no_answer(middleware) from None
+        return to_response(stop.value, request)
+    return None
+
+
+def _leave(
+    generator: Generator[None, Response, Any],
+    middleware: Middleware,
+    request: Request,
+    response: Response | None,
+    error: Exception | None,
+) -> Response:
+    """Gives a middleware the response, or the error, at its yield; what it makes of that."""
+    try:
+        if error is not None:
+            generator.throw(error)
+        else:
+            assert response is not None
+            generator.send(response)
+    except StopIteration as stop:
+        if stop.value is not None:
+            return to_response(stop.value, request)
+        if response is None:
+            assert error is not None
+            raise error from None  # it was only passing by, as a `finally` does after a bare except
+        return response
+    except BaseException:
+        if response is not None:
+            response.close()
+        raise
+    generator.close()
+    raise _second_yield(middleware)
+
+
+def _around_awaiting(call: AsyncCall, middleware: Any) -> AsyncCall:
+    """An asynchronous generator around `call`: what others return it yields, since Python lets it return nothing."""
+
+    async def run(request: Request) -> Response:
+        generator = middleware(request)
+        try:
+            answer = await anext(generator)
+        except StopAsyncIteration:
+            raise _no_answer(middleware) from None
+        if answer is None:
+            try:
+                response = await call(request)
+            except Exception as error:
+                try:
+                    answer = await generator.athrow(error)
+                except StopAsyncIteration:
+                    raise error from None
+            except BaseException:
+                await generator.aclose()
+                raise
+            else:
+                try:
+                    answer = await generator.asend(response)
+                except StopAsyncIteration:
+                    return response
+                except BaseException:
+                    response.close()
+                    raise
+            if answer is None:
+                await generator.aclose()
+                raise _second_yield(middleware)
+        await generator.aclose()
+        return to_response(answer, request)
+
+    return run
+
+
+def _no_answer(middleware: Middleware) -> TypeError:
+    return TypeError(f"the middleware {place(middleware)} returned no response before its yield")
+
+
+def _second_yield(middleware: Middleware) -> TypeError:
+    return TypeError(f"the middleware {place(middleware)} has a second yield: it must have one")

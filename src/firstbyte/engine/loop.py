@@ -1,0 +1,334 @@
+"""The loop driver: the reactor within an asyncio loop, for apps that have coroutines.
+
+The reactor's poller is itself one descriptor that the loop watches: when any connection is ready, the loop calls the
+reactor once for all of them. A coroutine is a Task whose first step is run at once, where its request was read; one
+that does not wait is answered like any function, and one that does owns its connection until it is done (`Exchange`).
+
+Functions among them run inline once they have proven fast, in a thread until then: no other thread can take a loop over
+from a function that is slow after all. The watchdog names those that hold it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from firstbyte.engine.answers import failed_response, not_an_answer
+from firstbyte.engine.connection import CLOSED, Connection
+from firstbyte.engine.exchange import Exchange
+from firstbyte.engine.pool import Pool
+from firstbyte.engine.reactor import Reactor
+from firstbyte.engine.watchdog import Watchdog
+from firstbyte.errors import ClientDisconnected, ConfigurationError
+from firstbyte.http.handler import SLOW, Endpoint
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+
+logger = logging.getLogger("firstbyte.engine")
+
+HURRY = 0.02  # seconds between two looks at whether a stop is over
+
+Answered = asyncio.Task[Response | None]
+
+
+def new_loop(name: str) -> asyncio.AbstractEventLoop:
+    """A loop of that name: asyncio, uvloop, or auto for uvloop where it is installed. Raises ConfigurationError."""
+    if name != "asyncio":
+        try:
+            import uvloop
+        except ImportError:
+            if name == "uvloop":
+                raise ConfigurationError("uvloop is not installed: pip install firstbyte[uvloop]") from None
+        else:
+            loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+            return loop
+    return asyncio.new_event_loop()
+
+
+class LoopDriver(Pool):
+    """Runs a reactor in a loop of its own, and at most `threads` threads for functions that are not fast.
+
+    `warn_blocking` is how long, in seconds, one step may hold the loop up before it is named in the log.
+    """
+
+    def __init__(self, reactor: Reactor, threads: int, loop: str = "auto", warn_blocking: float = 0.1) -> None:
+        super().__init__(threads)
+        if reactor.fileno < 0:
+            raise ConfigurationError("async def needs epoll or kqueue, which this system does not have")
+        self._reactor = reactor
+        reactor.driver = self
+        self._loop = new_loop(loop)
+        self._warn_blocking = warn_blocking
+        self._over: asyncio.Future[None] | None = None
+        self._until: Callable[[], bool] = bool
+        self._sweep: asyncio.TimerHandle | None = None
+        self._running: Endpoint | None = None  # whose function, or whose coroutine's first step, runs now
+        self._exchanges: dict[asyncio.Task[Any] | None, Exchange] = {}  # those whose coroutine has suspended
+        self.hurry = False  # `until` is to be asked again and again, since time may answer it
+
+    # -- what connections ask for (see reactor.Driver)
+
+    def call(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
+        """See `Driver.call`."""
+        if endpoint.is_async:
+            if connection.busy:  # a thread has read this request behind one of its own
+                self._loop.call_soon_threadsafe(self._guarded, connection, self._call_again, request, endpoint)
+                return None
+            return self._begin(connection, request, endpoint)
+        if connection.busy:
+            return self._run(connection, request, endpoint)
+        pace = endpoint.pace
+        reads_body = endpoint.streams_body and connection.reader.in_body
+        if not reads_body and (pace.is_proven_fast or (endpoint.streams_body and pace.seconds < SLOW)):
+            self._running = endpoint
+            response = self._run(connection, request, endpoint)
+            self._running = None
+            return response
+        if self._reactor.hooks.queued is not None and self.busy >= self._limit:
+            self._reactor.hooks.queued(connection, request)
+        self.enqueue(connection, connection.answer, request, endpoint)
+        return None
+
+    def detach(self, connection: Connection) -> bool:
+        """See `Driver.detach`: the loop's thread never may block, the others always may."""
+        return connection.busy
+
+    def enqueue(self, connection: Connection, work: Callable[..., None], *arguments: object) -> None:
+        """See `Driver.enqueue`."""
+        connection.busy = True
+        self.give(work, *arguments)
+
+    def about_to_block(self, connection: Connection) -> None:
+        """See `Driver.about_to_block`: a function that waits for its body is in a thread already."""
+
+    def _run(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
+        """Calls a function in this thread; None if the server has stopped meanwhile."""
+        hooks = self._reactor.hooks
+        if hooks.handler_started is not None:
+            hooks.handler_started(connection, request, endpoint)
+        start = perf_counter()
+        try:
+            response = endpoint.call(request)
+            if type(response) is not Response and not isinstance(response, Response):
+                raise not_an_answer(response)
+        except (Exception, SystemExit):
+            response = failed_response(request, endpoint)
+        endpoint.pace.count(perf_counter() - start)
+        if hooks.handler_ended is not None:
+            hooks.handler_ended(connection, request, response)
+        if connection.state == CLOSED:
+            response.close()
+            return None
+        return response
+
+    # -- coroutines
+
+    def _begin(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
+        """Runs the coroutine up to where it first waits; its answer if that is its end."""
+        if self._reactor.hooks.handler_started is not None:
+            self._reactor.hooks.handler_started(connection, request, endpoint)
+        if endpoint.streams_body:
+            Exchange(self._reactor, connection, request, endpoint)
+        self._running = endpoint
+        task = start(self._loop, self._answer(connection, request, endpoint))
+        self._running = None
+        exchange = connection.owner
+        if task.done() and exchange is None:
+            if self._failed(task, connection, request):
+                connection.close("request cancelled")
+                return None
+            return self._answered(task, connection, request)
+        if exchange is None:
+            exchange = Exchange(self._reactor, connection, request, endpoint)
+        exchange.task = task
+        self._exchanges[task] = exchange
+        task.add_done_callback(partial(self._guarded, connection, self._finish, exchange))
+        return None
+
+    async def _answer(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
+        """The coroutine of each Task: calls the endpoint, and sends a body that is given by an async generator."""
+        try:
+            response: Response = await endpoint.call(request)
+            if type(response) is not Response and not isinstance(response, Response):
+                raise not_an_answer(response)
+        except (Exception, SystemExit):
+            if connection.lost:
+                raise  # it was told that the client has left
+            response = failed_response(request, endpoint)
+        if type(response.body) is not bytes and hasattr(response.body, "__anext__"):
+            await self._stream(connection, request, response, endpoint)
+            return None
+        return response
+
+    async def _stream(self, connection: Connection, request: Request, response: Response, endpoint: Endpoint) -> None:
+        exchange = connection.owner or Exchange(self._reactor, connection, request, endpoint)
+        body: Any = response.body
+        try:
+            if connection.begin_body(request, response):
+                async for piece in body:
+                    if piece and not connection.push(piece):
+                        await exchange.writable()
+                connection.end_body()
+        except ClientDisconnected:
+            exchange.close("client left")
+        except Exception:
+            logger.exception("the answer to %s %s is broken off", request.method, request.target)
+            exchange.close("response broken off")
+        finally:
+            await body.aclose()
+
+    def _call_again(self, connection: Connection, request: Request, endpoint: Endpoint) -> None:
+        connection.busy = False
+        response = self._begin(connection, request, endpoint)
+        if response is not None:
+            connection.respond(request, response)
+
+    def _finish(self, connection: Connection, exchange: Exchange, task: Answered) -> None:
+        """The coroutine has ended after it had waited: the connection goes on."""
+        del self._exchanges[task]
+        failed = self._failed(task, connection, exchange.request)
+        response = None if failed else self._answered(task, connection, exchange.request)
+        connection.owner = None
+        if connection.state != CLOSED:
+            connection.busy = False
+            if failed or connection.lost:
+                connection.close("client left" if connection.lost else "request cancelled")
+            elif response is None:
+                connection.advance()
+            else:
+                connection.respond(exchange.request, response)
+                return
+        if response is not None:
+            response.close()
+
+    def _failed(self, task: Answered, connection: Connection, request: Request) -> bool:
+        """Whether the coroutine was cancelled, or ended by what is no Exception; a reason that is ours is logged."""
+        if task.cancelled():
+            return True
+        error = task.exception()
+        if error is not None and not connection.lost:
+            logger.error("%s %s failed", request.method, request.target, exc_info=error)
+        return error is not None
+
+    def _answered(self, task: Answered, connection: Connection, request: Request) -> Response | None:
+        """What the coroutine has answered; None if it has sent its answer itself."""
+        response = task.result()
+        if response is not None and self._reactor.hooks.handler_ended is not None:
+            self._reactor.hooks.handler_ended(connection, request, response)
+        return response
+
+    def _guarded(self, connection: Connection, work: Callable[..., None], *arguments: object) -> None:
+        try:
+            work(connection, *arguments)
+        except Exception:
+            logger.exception("a connection failed in the loop")
+            connection.close("internal error")
+
+    # -- the loop
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Runs the loop until `until` says so; it is asked each time something wakes the driver."""
+        self._until = until
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        loop = self._loop
+        self._over = loop.create_future()
+        with Watchdog(loop, self._warn_blocking, self._who):
+            loop.add_reader(self._reactor.fileno, self._turn)
+            try:
+                self._turn()
+                self._ask()
+                await self._over
+            finally:
+                loop.remove_reader(self._reactor.fileno)
+
+    def _turn(self) -> None:
+        reactor = self._reactor
+        reactor.turn(wait=False)
+        ready = reactor.ready
+        find = reactor.sources.get
+        while ready:
+            fd, events = ready.pop()
+            source = find(fd)
+            if source is None:
+                continue  # closed since the poll
+            try:
+                source.on_event(events)
+            except Exception:
+                logger.exception("an event of %r failed", source)
+                if isinstance(source, Connection):
+                    source.close("internal error")
+        if self._sweep is None:
+            patience = reactor.patience
+            if patience >= 0:
+                self._sweep = self._loop.call_later(patience, self._on_sweep)
+
+    def _on_sweep(self) -> None:
+        self._sweep = None
+        self._turn()
+
+    def _ask(self) -> None:
+        over = self._over
+        if over is None or over.done():
+            return
+        if self._until():
+            over.set_result(None)
+        elif self.hurry:
+            self._loop.call_later(HURRY, self._ask)
+
+    def wake(self) -> None:
+        """Asks `until` again; from any thread or signal handler."""
+        try:
+            self._loop.call_soon_threadsafe(self._ask)
+        except RuntimeError:
+            pass  # the loop is closed: it is over
+
+    def stop(self) -> None:
+        """Ends the threads that are not in a handler; the others are left to end with the process."""
+        self.end_threads()
+        if not self._loop.is_closed():
+            self._loop.close()
+
+    def _who(self) -> Endpoint | None:
+        """The endpoint that holds the loop now; asked by the watchdog's thread."""
+        if self._running is not None:
+            return self._running
+        exchange = self._exchanges.get(asyncio.current_task(self._loop))
+        return None if exchange is None else exchange.endpoint
+
+
+if sys.version_info >= (3, 12):
+
+    def start(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Response | None]) -> Answered:
+        """A Task whose first step has been run when this returns."""
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+
+else:
+
+    def start(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Response | None]) -> Answered:
+        """A Task whose first step has been run when this returns, as `eager_start` of Python 3.12 does.
+
+        A Task gives its first step to `call_soon` while it is made: there the step is caught, to be run at once. To
+        suspend a coroutine that was stepped without its Task would be cheaper still, but `current_task`, timeouts and
+        task groups would be wrong until then.
+        """
+        steps: list[tuple[Callable[[], None], Any]] = []
+
+        def catch(step: Callable[[], None], *arguments: object, context: Any = None) -> None:
+            steps.append((step, context))
+
+        loop.call_soon = catch  # type: ignore[method-assign, assignment]
+        try:
+            task = asyncio.Task(coroutine, loop=loop)
+        finally:
+            del loop.call_soon
+        ((step, context),) = steps
+        context.run(step)
+        return task
