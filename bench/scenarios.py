@@ -13,6 +13,8 @@ Interface = Literal["firstbyte", "fixed", "wsgi", "asgi", "rsgi"]
 ANY: frozenset[Interface] = frozenset({"firstbyte", "fixed", "wsgi", "asgi", "rsgi"})
 # A handler that blocks: what is fixed has none. RSGI is coroutines only, as ASGI is; granian's ASGI row stands for it.
 BLOCKING: frozenset[Interface] = frozenset({"firstbyte", "wsgi", "asgi"})
+# Coroutines: firstbyte's with an application of its own, since one coroutine puts the whole server into a loop.
+AWAITING: frozenset[Interface] = frozenset({"firstbyte", "asgi"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Scenario:
     blocks: bool = False
     """Whether handlers block, so that servers with a thread option are given `threads`."""
     threads: int = 64
+    awaits: bool = False
+    """Whether the handlers are coroutines."""
     headers: tuple[tuple[str, str], ...] = ()
     """Field lines beyond the Host that wrk sends."""
 
@@ -97,6 +101,24 @@ SCENARIOS: tuple[Scenario, ...] = (
         body=HELLO,
         interfaces=BLOCKING,
         blocks=True,
+    ),
+    Scenario(
+        name="async",
+        about="hello by a coroutine.",
+        path="/",
+        media_type="text/plain",
+        body=HELLO,
+        interfaces=AWAITING,
+        awaits=True,
+    ),
+    Scenario(
+        name="await10",
+        about="A coroutine that awaits 10 ms; with 64 connections, 6,400 requests/s is the most there can be.",
+        path="/await",
+        media_type="text/plain",
+        body=HELLO,
+        interfaces=AWAITING,
+        awaits=True,
     ),
     Scenario(
         name="pipeline16",

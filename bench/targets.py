@@ -35,6 +35,10 @@ TARGETS: tuple[Target, ...] = (
     Target("hello", "cpu_us", "uvicorn", "<=", 0.55),
     Target("sleep10", "per_second", IDEAL_SLEEP10, ">=", 0.80),
     Target("sleep10", "cpu_us", "granian-wsgi", "<", 1.00),
+    Target("async", "cpu_us", "uvicorn", "<=", 0.50),
+    Target("async", "cpu_us", "granian-asgi", "<=", 0.50),
+    Target("await10", "cpu_us", "uvicorn", "<=", 0.70),
+    Target("await10", "cpu_us", "granian-asgi", "<=", 0.70),
     Target("mixed", "cpu_us", "gunicorn-gthread", "<=", 0.12),
     Target("mixed", "p99_ms", "granian-wsgi", "<=", 1.00),
 )

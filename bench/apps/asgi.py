@@ -25,6 +25,9 @@ async def app(scope, receive, send):
         await respond(send, HELLO, b"text/plain")
     elif path.startswith("/items/"):
         await respond(send, item(int(path[7:])), b"application/json")
+    elif path == "/await":
+        await asyncio.sleep(0.010)
+        await respond(send, HELLO, b"text/plain")
     elif path == "/sleep":
         await respond(send, await asyncio.get_running_loop().run_in_executor(pool, sleep), b"text/plain")
     elif path == "/mixed":

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from firstbyte.engine.server import THREADS
+from firstbyte.engine.server import THREADS, WARN_BLOCKING
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.wire.limits import Limits
 
@@ -62,6 +62,21 @@ _address = (
 _running = (
     click.option(
         "--threads", type=click.IntRange(1), default=THREADS, show_default=True, help="Handlers that may run at once."
+    ),
+    click.option(
+        "--loop",
+        type=click.Choice(["auto", "asyncio", "uvloop"]),
+        default="auto",
+        show_default=True,
+        help="The loop for async def; auto runs none where nothing is, and takes uvloop where it is installed.",
+    ),
+    click.option(
+        "--warn-blocking",
+        type=click.FloatRange(0, min_open=True),
+        default=WARN_BLOCKING * 1000,
+        show_default=True,
+        metavar="MS",
+        help="Name the handler that holds the loop up for so many milliseconds.",
     ),
     click.option("--access-log/--no-access-log", default=True, show_default=True, help="A line for each response."),
     click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import sys
+from typing import Literal
 
 import click
 
@@ -26,6 +27,8 @@ def serve(
     port: int,
     unix: str | None,
     threads: int,
+    loop: Literal["auto", "asyncio", "uvloop"],
+    warn_blocking: float,
     limits: Limits,
     timeouts: Timeouts,
     access_log: bool,
@@ -45,8 +48,9 @@ def serve(
         observers.append(AccessLog(sys.stderr, as_json))
     _raise_descriptor_limit()
     server = Server(
-        handler, host, port, unix=unix, threads=threads, limits=limits, timeouts=timeouts, observers=observers
-    )
+        handler, host, port, unix=unix, threads=threads, loop=loop, warn_blocking=warn_blocking / 1000, limits=limits,
+        timeouts=timeouts, observers=observers,
+    )  # fmt: skip
     server.bind()
     places = " and ".join(_url(address) for address in server.addresses)
     click.echo(f"firstbyte {__version__} serves {what} on {click.style(places, bold=True)} (Ctrl+C stops)", err=True)
