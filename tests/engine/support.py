@@ -142,11 +142,25 @@ def poller(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 @pytest.fixture
-def serve() -> Iterator[Serve]:
+def driver() -> str:
+    """The driver of `serve`: threads unless the app has coroutines; a module may run its tests in each."""
+    return "auto"
+
+
+@pytest.fixture(params=["auto", "asyncio"])
+def each_driver(request: pytest.FixtureRequest) -> str:
+    """Both drivers, for functions."""
+    return str(request.param)
+
+
+@pytest.fixture
+def serve(driver: str) -> Iterator[Serve]:
     """Starts servers that stop with the test: `serve(app, threads=2, head=1.0)`, timeouts and limits by their names."""
     with ExitStack() as stack:
 
-        def start(handler: Handler, threads: int = 8, **options: float) -> Running:
+        def start(
+            handler: Handler, threads: int = 8, loop: str = driver, warn_blocking: float = 10.0, **options: float
+        ) -> Running:
             timeouts = {
                 name: options.pop(name) for name in ("write", "keep_alive", "linger", "drain") if name in options
             }
@@ -156,8 +170,8 @@ def serve() -> Iterator[Serve]:
             timeouts.setdefault("drain", 5.0)
             recorder = Recorder()
             server = Server(
-                handler, port=0, threads=threads, timeouts=Timeouts(**timeouts), limits=Limits(**options),  # type: ignore[arg-type]
-                observers=[recorder],
+                handler, port=0, threads=threads, loop=loop, warn_blocking=warn_blocking,  # type: ignore[arg-type]
+                timeouts=Timeouts(**timeouts), limits=Limits(**options), observers=[recorder],  # type: ignore[arg-type]
             )  # fmt: skip
             running = Running(server, recorder)
             stack.enter_context(server)

@@ -16,6 +16,11 @@ from firstbyte.http.handler import Endpoint
 
 
 @pytest.fixture
+def driver(each_driver: str) -> str:
+    return each_driver
+
+
+@pytest.fixture
 def app() -> App:
     app = App()
 

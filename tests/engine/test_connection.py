@@ -12,6 +12,12 @@ from engine.support import WAIT, Client, Serve
 from firstbyte import App, HTTPError, Request, Response
 from firstbyte.http.handler import Endpoint
 
+
+@pytest.fixture
+def driver(each_driver: str) -> str:
+    return each_driver
+
+
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 

@@ -10,6 +10,12 @@ from engine.support import Client, Serve
 from firstbyte import App, Server
 from firstbyte.engine.observer import EVENTS, Hooks, Observer
 
+
+@pytest.fixture
+def driver(each_driver: str) -> str:
+    return each_driver
+
+
 REQUEST = ["first_byte", "head", "resolved", "handler_started", "handler_ended", "write_started", "write_ended"]
 
 

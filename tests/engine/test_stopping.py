@@ -27,6 +27,11 @@ app.add_route("/stuck", lambda: time.sleep(60))
 
 
 @pytest.fixture
+def driver(each_driver: str) -> str:
+    return each_driver
+
+
+@pytest.fixture
 def program(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A server in a process of its own, and its port."""
     path = tmp_path / "program.py"

@@ -14,6 +14,11 @@ from firstbyte import App, Response
 from firstbyte.engine.reactor import describe
 
 
+@pytest.fixture
+def driver(each_driver: str) -> str:
+    return each_driver
+
+
 def slow_reader(port: int, path: str) -> Client:
     """A client with a small window that has asked and reads nothing."""
     client = Client.__new__(Client)

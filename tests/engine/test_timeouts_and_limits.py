@@ -12,6 +12,11 @@ from engine.support import WAIT, Client, Serve
 from firstbyte import App, Limits, Timeouts
 
 
+@pytest.fixture
+def driver(each_driver: str) -> str:
+    return each_driver
+
+
 def test_a_head_that_drips_ends_with_408(serve: Serve, app: App) -> None:
     """The deadline is for the whole head: bytes that keep coming do not put it off."""
     running = serve(app, head_timeout=0.3)
