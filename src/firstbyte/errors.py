@@ -8,7 +8,23 @@
     ├── ProtocolError             the peer's bytes break a rule of HTTP: which rule, at which byte, and the answer
     ├── ResponseError             a handler's answer cannot be put on the wire (a newline in a header, too short a body)
     ├── ClientDisconnected        the peer left while its request was being read or answered
-    └── HTTPError                 an answer: raise it in a handler to send that status
+    ├── HTTPError                 an answer: raise it in a handler to send that status
+    └── ClientError               a request of the client that came to nothing: address, seconds, phase
+        ├── InvalidRequest        what the caller passed cannot be sent (also a ValueError)
+        ├── TransportError        the network, and nobody's HTTP, is at fault
+        │   ├── ConnectError      no connection came about
+        │   │   ├── ResolveError  the host has no address
+        │   │   ├── TLSError      the handshake failed, or the certificate is not trusted
+        │   │   └── ProxyError    the proxy did not let us through
+        │   ├── ServerClosed      the connection was cut before the answer was complete
+        │   │   └── IncompleteBody    within a body whose length was promised
+        │   └── ClientTimeout     also a TimeoutError
+        │       ├── ConnectTimeout, ReadTimeout, WriteTimeout   of one wait of that kind
+        │       └── PoolTimeout, TotalTimeout                   for a free connection; for the whole call
+        ├── BadResponse           the server's bytes break a rule of HTTP: rule, offset
+        │   └── DecodingError     a body that is not what its Content-Encoding, charset or type says
+        ├── TooManyRedirects      the redirects did not end, or end where one must not follow
+        └── StatusError           raise_for_status() of an answer from 400 up
 
 The floors below translate foreign exceptions (OSError, UnicodeError) into these at the place where they are understood.
 """
@@ -16,6 +32,7 @@ The floors below translate foreign exceptions (OSError, UnicodeError) into these
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 
 class FirstbyteError(Exception):
@@ -74,3 +91,137 @@ class HTTPError(FirstbyteError):
         self.status = status
         self.detail = detail
         self.headers: Mapping[str, str] = headers or {}
+
+
+class ClientError(FirstbyteError):
+    """A request of the client that came to nothing.
+
+    `address` is whom it spoke to ("example.org:443", a path for a Unix socket), `seconds` the time since the call began
+    and `phase` what it was about: "pool", "resolve", "connect", "tls", "proxy", "send", "head" or "body". Each is None
+    until known; the message has those that are.
+    """
+
+    def __init__(
+        self, message: str, *, address: str | None = None, seconds: float | None = None, phase: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.address = address
+        self.seconds = seconds
+        self.phase = phase
+
+    def locate(self, address: str | None, seconds: float | None, phase: str | None) -> None:
+        """Fills in what is not known yet: whoever raised it knew best, whoever passes it on may know more."""
+        self.address = address if self.address is None else self.address
+        self.seconds = seconds if self.seconds is None else self.seconds
+        self.phase = phase if self.phase is None else self.phase
+
+    def __str__(self) -> str:
+        known = [
+            f"{self.address}" if self.address else "",
+            f"phase {self.phase}" if self.phase else "",
+            "" if self.seconds is None else f"after {self.seconds:.3f} s",
+        ]
+        where = ", ".join(filter(None, known))
+        return f"{self.message} ({where})" if where else self.message
+
+
+class InvalidRequest(ClientError, ValueError):
+    """What the caller passed cannot be sent: a URL without a host, a header with a line end, two bodies at once."""
+
+
+class TransportError(ClientError):
+    """The network is at fault: nothing can be said about the server's HTTP."""
+
+
+class ConnectError(TransportError):
+    """No connection came about: refused, unreachable, no such socket."""
+
+
+class ResolveError(ConnectError):
+    """The host has no address, or the resolver gave no answer."""
+
+
+class TLSError(ConnectError):
+    """The TLS handshake failed, or the certificate is not trusted or not the host's."""
+
+
+class ProxyError(ConnectError):
+    """The proxy did not let us through; `status` is its answer's, if it gave one in HTTP."""
+
+    def __init__(self, message: str, *, status: int | None = None, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.status = status
+
+
+class ServerClosed(TransportError):
+    """The connection was cut before the answer was complete."""
+
+
+class IncompleteBody(ServerClosed):
+    """The connection was cut within a body whose length was promised: `received` of `expected` bytes came.
+
+    `expected` is None for a chunked body, whose last chunk is missing.
+    """
+
+    def __init__(self, message: str, *, received: int = 0, expected: int | None = None, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.received = received
+        self.expected = expected
+
+
+class ClientTimeout(TransportError, TimeoutError):
+    """Something took longer than `firstbyte.client.Timeout` allows; the subclass says what."""
+
+
+class ConnectTimeout(ClientTimeout, ConnectError):
+    """No connection within the time: name, sockets, proxy and TLS together."""
+
+
+class ReadTimeout(ClientTimeout):
+    """The server sent nothing for that long."""
+
+
+class WriteTimeout(ClientTimeout):
+    """The server took nothing for that long."""
+
+
+class PoolTimeout(ClientTimeout):
+    """No connection of the pool became free in time."""
+
+
+class TotalTimeout(ClientTimeout):
+    """The whole call, redirects and retries included, took too long."""
+
+
+class BadResponse(ClientError):
+    """The server's bytes break a rule of HTTP: it is at fault, not the network.
+
+    `rule` is a short stable name, `offset` the position of the offending byte, counted from the first byte of the head
+    or of the body.
+    """
+
+    def __init__(self, message: str, *, rule: str = "", offset: int = 0, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.rule = rule
+        self.offset = offset
+
+
+class DecodingError(BadResponse):
+    """A body that is not what its Content-Encoding, charset or media type says, or that grows beyond its bound."""
+
+
+class TooManyRedirects(ClientError):
+    """The redirects did not end, or lead where one must not follow. `response` is the last of them."""
+
+    def __init__(self, message: str, *, response: Any = None, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.response = response
+
+
+class StatusError(ClientError):
+    """An answer with a status from 400 up, raised by `raise_for_status`. `response` is that answer."""
+
+    def __init__(self, message: str, *, response: Any = None, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.response = response
