@@ -23,6 +23,7 @@ class Case:
     name: str
     data: bytes
     expected: str
+    prose: str = ""
 
     @property
     def refused(self) -> bool:
@@ -48,10 +49,10 @@ class Outcome:
     complete: bool = True
 
 
-def cases() -> Iterator[Case]:
-    for page in sorted(FOLDER.glob("*.md")):
-        for name, _, data, expected in _CASE.findall(page.read_text() if page.name != "README.md" else ""):
-            yield Case(f"{page.stem}: {name}", unescape(data), expected.rstrip("\n"))
+def cases(folder: Path = FOLDER) -> Iterator[Case]:
+    for page in sorted(folder.glob("*.md")):
+        for name, prose, data, expected in _CASE.findall(page.read_text() if page.name != "README.md" else ""):
+            yield Case(f"{page.stem}: {name}", unescape(data), expected.rstrip("\n"), prose)
 
 
 def unescape(block: str) -> bytes:

@@ -8,6 +8,7 @@ first offence in byte order. So the refusal is the same whether the bytes come a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from firstbyte.errors import ProtocolError
@@ -81,14 +82,14 @@ class HeadScanner:
             if _match_block(block) is None:
                 return None
             if size > 4 * limits.fields and block.count(b"\n") > limits.fields:  # "a:" CR LF is the shortest field
-                _refuse(431, "too-many-fields", f"the head has more than {limits.fields} fields")
+                refuse(431, "too-many-fields", f"the head has more than {limits.fields} fields")
             try:
                 block_framing = _framing(block, method, version)
             except ProtocolError as error:
                 error.offset += line_end + 2 - start
                 raise
             if version and not block_framing[0]:
-                _remember(self._blocks, block, block_framing)
+                remember(self._blocks, block, block_framing)
 
         head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
         fields_at = line_end + 2 - start
@@ -96,7 +97,7 @@ class HeadScanner:
         if target[0] == "/":  # origin-form
             path, _, query = target.partition("?")
             if not block_framing[0]:
-                _remember(self._heads, head, (method, path, query, version, fields_at, block_framing))
+                remember(self._heads, head, (method, path, query, version, fields_at, block_framing))
         else:
             path, query, authority = _other_form(method, target)
         request = Request(method, path, query, version, head, fields_at, *ends)
@@ -106,39 +107,51 @@ class HeadScanner:
         return request, stop + 2, block_framing
 
 
-def _remember(known: dict[bytes, T], key: bytes, value: T) -> None:
+def remember(known: dict[bytes, T], key: bytes, value: T) -> None:
+    """Puts what a short `key` was found to be into `known`, which stays small."""
     if len(key) <= _KNOWN_SIZE:
         if len(known) >= _KNOWN:
             known.clear()
         known[key] = value
 
 
-def check_lines(buffer: bytes, start: int, at: int, limits: Limits) -> int:
+def check_request_line(line: bytes, limits: Limits) -> None:
+    """Checks a request line, or the beginning of one that has no end yet. Raises ProtocolError."""
+    if not line.endswith(b"\n"):
+        # A line that has no end yet can already be too long.
+        if len(line) > limits.request_line:
+            refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
+        if line and line[0] == 0x16:
+            refuse(400, "tls-on-plain-port", "this looks like TLS, but the port speaks plain HTTP")
+    elif len(line) > limits.request_line or line[-2:] != b"\r\n" or _match_line(line, 0, len(line) - 2) is None:
+        _refuse_request_line(line, limits)
+
+
+def check_lines(
+    buffer: bytes,
+    start: int,
+    at: int,
+    limits: Limits,
+    check_first: Callable[[bytes, Limits], None] = check_request_line,
+) -> int:
     """Checks the complete lines of a head from `at`; returns where the next, incomplete one or the body begins.
 
-    `start` is where the head begins. Raises ProtocolError for the first offence in byte order.
+    `start` is where the head begins; its first line, whole or not, is for `check_first`. Raises ProtocolError for the
+    first offence in byte order.
     """
     while True:
         newline = buffer.find(b"\n", at)
         stop = len(buffer) if newline < 0 else newline + 1
-        if newline < 0:
-            # A line that has no end yet can already be too long.
-            if at == start and stop - at > limits.request_line:
-                _refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
-            if stop - start > limits.head:
-                _refuse(431, "head-too-large", f"the head is longer than {limits.head} bytes", limits.head)
-            if at == start and stop > at and buffer[at] == 0x16:
-                _refuse(400, "tls-on-plain-port", "this looks like TLS, but the port speaks plain HTTP")
-            return at
         line = buffer[at:stop]
         if at == start:
-            if len(line) > limits.request_line or line[-2:] != b"\r\n" or _match_line(line, 0, len(line) - 2) is None:
-                _refuse_request_line(line, limits)
+            check_first(line, limits)
         elif line == b"\r\n":
             return stop
-        elif stop - start > limits.head:
-            _refuse(431, "head-too-large", f"the head is longer than {limits.head} bytes", limits.head)
-        elif grammar.field_line.fullmatch(line) is None:
+        if stop - start > limits.head:
+            refuse(431, "head-too-large", f"the head is longer than {limits.head} bytes", limits.head)
+        if newline < 0:
+            return at
+        if at != start and grammar.field_line.fullmatch(line) is None:
             refuse_field_line(line, at - start)
         at = stop
 
@@ -146,27 +159,25 @@ def check_lines(buffer: bytes, start: int, at: int, limits: Limits) -> int:
 def refuse_field_line(line: bytes, offset: int) -> NoReturn:
     """Says what is wrong with a field line that the grammar does not match; `offset` is where the line begins."""
     if line[:1] in (b" ", b"\t"):
-        _refuse(
-            400, "obs-fold", "a field line that begins with whitespace (obsolete line folding) is not taken", offset
-        )
-    _refuse_line_end(line, offset)
+        refuse(400, "obs-fold", "a field line that begins with whitespace (obsolete line folding) is not taken", offset)
+    refuse_line_end(line, offset)
     name, colon, _ = line.partition(b":")
     if not colon:
-        _refuse(400, "field-no-colon", f"{_shown(line)} is no header field: it has no colon", offset)
+        refuse(400, "field-no-colon", f"{shown(line)} is no header field: it has no colon", offset)
     bad = _NOT_TOKEN.search(name)
     if not name:
-        _refuse(400, "field-name-empty", "a header field has no name before its colon", offset)
+        refuse(400, "field-name-empty", "a header field has no name before its colon", offset)
     if bad is not None:
         at = offset + bad.start()
         if bad.start() == len(name.rstrip(b" \t")):
-            _refuse(400, "field-space-before-colon", "whitespace stands between a header's name and its colon", at)
-        _refuse(400, "field-name", f"{_shown(bad.group())} cannot stand in a header's name", at)
+            refuse(400, "field-space-before-colon", "whitespace stands between a header's name and its colon", at)
+        refuse(400, "field-name", f"{shown(bad.group())} cannot stand in a header's name", at)
     control = _NOT_VALUE.search(line, len(name) + 1, len(line) - 2)
     assert control is not None  # the line end, the colon and the name are fine
-    _refuse(
+    refuse(
         400,
         "field-control",
-        f"control character {_shown(control.group())} in the value of {_shown(name)}",
+        f"control character {shown(control.group())} in the value of {shown(name)}",
         offset + control.start(),
     )
 
@@ -176,31 +187,29 @@ def refuse_field_line(line: bytes, offset: int) -> NoReturn:
 
 def _refuse_request_line(line: bytes, limits: Limits) -> NoReturn:
     if line[0] == 0x16:
-        _refuse(400, "tls-on-plain-port", "this looks like TLS, but the port speaks plain HTTP")
+        refuse(400, "tls-on-plain-port", "this looks like TLS, but the port speaks plain HTTP")
     if len(line) > limits.request_line:
-        _refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
-    _refuse_line_end(line, 0)
+        refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
+    refuse_line_end(line, 0)
     method, _, rest = line[:-2].partition(b" ")
     bad = _NOT_TOKEN.search(method)
     if not method or bad is not None:
-        _refuse(400, "method", "the request line does not begin with a method", bad.start() if bad else 0)
+        refuse(400, "method", "the request line does not begin with a method", bad.start() if bad else 0)
     target, _, version = rest.rpartition(b" ")
     at = len(method) + 1
     if not target and not version.startswith(b"HTTP/"):
-        _refuse(
-            400, "no-version", "the request line ends without a version: HTTP/0.9 is not spoken here", len(line) - 2
-        )
+        refuse(400, "no-version", "the request line ends without a version: HTTP/0.9 is not spoken here", len(line) - 2)
     bad = _NOT_TARGET.search(target)
     if not target or bad is not None:
         offset = at + (bad.start() if bad else 0)
         if not target or (bad is not None and bad.group() == b" "):
-            _refuse(400, "request-line-space", "the request line must have exactly two spaces", offset)
+            refuse(400, "request-line-space", "the request line must have exactly two spaces", offset)
         assert bad is not None
-        _refuse(400, "target", f"{_shown(bad.group())} cannot stand in a request target: percent-encode it", offset)
+        refuse(400, "target", f"{shown(bad.group())} cannot stand in a request target: percent-encode it", offset)
     at += len(target) + 1
     if _VERSION.fullmatch(version) is None:
-        _refuse(400, "version", f"{_shown(version)} is no version: it must be HTTP/1.1 or HTTP/1.0", at)
-    _refuse(505, "version-unsupported", f"{_shown(version)} is not spoken here: HTTP/1.1 and HTTP/1.0 are", at)
+        refuse(400, "version", f"{shown(version)} is no version: it must be HTTP/1.1 or HTTP/1.0", at)
+    refuse(505, "version-unsupported", f"{shown(version)} is not spoken here: HTTP/1.1 and HTTP/1.0 are", at)
 
 
 def _other_form(method: str, target: str) -> tuple[str, str, str | None]:
@@ -208,16 +217,16 @@ def _other_form(method: str, target: str) -> tuple[str, str, str | None]:
     at = len(method) + 1
     if target == "*":
         if method != "OPTIONS":
-            _refuse(400, "target-asterisk", f"the target * belongs to OPTIONS, not to {method}", at)
+            refuse(400, "target-asterisk", f"the target * belongs to OPTIONS, not to {method}", at)
         return "*", "", None
     if method == "CONNECT":
-        _refuse(501, "connect", "this server opens no tunnels (CONNECT)", at)
+        refuse(501, "connect", "this server opens no tunnels (CONNECT)", at)
     absolute = grammar.absolute_target.fullmatch(target)
     if absolute is None:
-        _refuse(400, "target-form", f"the target {target[:40]!a} begins neither with / nor with http://", at)
+        refuse(400, "target-form", f"the target {target[:40]!a} begins neither with / nor with http://", at)
     _, authority, path, query = absolute.groups()
     if not authority or grammar.host.fullmatch(authority.encode()) is None:
-        _refuse(400, "target-authority", f"{authority[:40]!a} is no host", at)
+        refuse(400, "target-authority", f"{authority[:40]!a} is no host", at)
     return path or ("*" if method == "OPTIONS" and not query else "/"), (query or "?")[1:], authority
 
 
@@ -237,50 +246,57 @@ def _framing(block: bytes, method: str, version: int) -> Framing:
             connection = connection + b"," + value if connection else value
         elif width == 14:
             if content_length:
-                _refuse_field(block, name, 400, "content-length-repeated", "Content-Length is given twice")
+                refuse_field(block, name, 400, "content-length-repeated", "Content-Length is given twice")
             content_length = value or b" "
         elif width == 17:
             coding = coding + b"," + value if coding else value or b" "
         else:
             expect = value
     if hosts > 1:
-        _refuse_field(block, b"host", 400, "host-repeated", "Host is given more than once")
+        refuse_field(block, b"host", 400, "host-repeated", "Host is given more than once")
     if version and not hosts:  # RFC 9112 section 3.2
-        _refuse(400, "host-missing", "an HTTP/1.1 request must have a Host")
+        refuse(400, "host-missing", "an HTTP/1.1 request must have a Host")
     if host and grammar.host.fullmatch(host) is None:  # an empty one is valid
-        _refuse_field(block, b"host", 400, "host-invalid", f"the Host {_shown(host)} is no host and port")
+        refuse_field(block, b"host", 400, "host-invalid", f"the Host {shown(host)} is no host and port")
     length = 0
     if coding:
         if content_length:
             message = "Content-Length and Transfer-Encoding exclude each other"
-            _refuse_field(block, b"transfer-encoding", 400, "length-and-coding", message)
-        length = _transfer_coding(block, coding, version)
+            refuse_field(block, b"transfer-encoding", 400, "length-and-coding", message)
+        length = transfer_coding_of(block, coding, version)
     elif content_length:
-        length = _content_length(block, content_length)
+        length = content_length_of(block, content_length)
     elif not version and method in _METHODS_WITH_BODY:
-        _refuse(411, "length-required", "an HTTP/1.0 request with a body must give its Content-Length")
+        refuse(411, "length-required", "an HTTP/1.0 request with a body must give its Content-Length")
     continues = False
     if expect:
         # RFC 9110 section 10.1.1: 100-continue is the only expectation; an HTTP/1.0 client's is ignored.
         if expect.rstrip(b" \t").lower() != b"100-continue":
-            message = f"the expectation {_shown(expect)} cannot be met: 100-continue can"
-            _refuse_field(block, b"expect", 417, "expectation", message)
+            message = f"the expectation {shown(expect)} cannot be met: 100-continue can"
+            refuse_field(block, b"expect", 417, "expectation", message)
         continues = version == 1
-    # RFC 9112 section 9.3: persistent unless closed in 1.1, closed unless asked for in 1.0.
+    return length, is_persistent(connection, version), continues
+
+
+def is_persistent(connection: bytes, version: int) -> bool:
+    """RFC 9112 section 9.3: a connection persists unless closed in 1.1, and is closed unless asked to persist in
+    1.0."""
+    if not connection:
+        return version == 1
     options = [option.strip(b" \t") for option in connection.lower().split(b",")]
-    keep_alive = b"close" not in options and (version == 1 or b"keep-alive" in options)
-    return length, keep_alive, continues
+    return b"close" not in options and (version == 1 or b"keep-alive" in options)
 
 
-def _content_length(block: bytes, value: bytes) -> int:
+def content_length_of(block: bytes, value: bytes) -> int:
+    """The number of bytes that the value of a Content-Length gives. Raises ProtocolError."""
     digits = value.rstrip(b" \t")
     if not digits.isdigit() or len(digits) > 18:  # bytes.isdigit is ASCII only; 18 digits fit any machine's integer
-        message = f"Content-Length {_shown(digits)} is not a plain decimal number"
-        _refuse_field(block, b"content-length", 400, "content-length-invalid", message)
+        message = f"Content-Length {shown(digits)} is not a plain decimal number"
+        refuse_field(block, b"content-length", 400, "content-length-invalid", message)
     return int(digits)
 
 
-def _transfer_coding(block: bytes, value: bytes, version: int) -> int:
+def transfer_coding_of(block: bytes, value: bytes, version: int) -> int:
     """RFC 9112 section 6.1: only chunked, once, and in HTTP/1.1."""
     codings = [coding.strip(b" \t").lower() for coding in value.split(b",")]
     if not version:
@@ -293,13 +309,13 @@ def _transfer_coding(block: bytes, value: bytes, version: int) -> int:
         status, rule, message = 400, "coding-order", "chunked is not the last of the transfer codings"
     else:
         status, rule = 501, "coding-unknown"
-        message = f"Transfer-Encoding {_shown(value.strip())} is not implemented: chunked is"
-    _refuse_field(block, b"transfer-encoding", status, rule, message)
+        message = f"Transfer-Encoding {shown(value.strip())} is not implemented: chunked is"
+    refuse_field(block, b"transfer-encoding", status, rule, message)
 
 
-def _refuse_field(block: bytes, name: bytes, status: int, rule: str, message: str) -> NoReturn:
+def refuse_field(block: bytes, name: bytes, status: int, rule: str, message: str) -> NoReturn:
     """Refuses the last field of that name, with its place in the block."""
-    _refuse(status, rule, message, (b"\n" + block).lower().rindex(b"\n" + name.lower() + b":"))
+    refuse(status, rule, message, (b"\n" + block).lower().rindex(b"\n" + name.lower() + b":"))
 
 
 # -- sizes and words
@@ -308,27 +324,28 @@ def _refuse_field(block: bytes, name: bytes, status: int, rule: str, message: st
 def _check_sizes(buffer: bytes, start: int, stop: int, limits: Limits) -> None:
     newline = buffer.find(b"\n", start, stop)
     if (stop if newline < 0 else newline + 1) - start > limits.request_line:
-        _refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
+        refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
     if stop - start > limits.head:
-        _refuse(431, "head-too-large", f"the head is longer than {limits.head} bytes", limits.head)
+        refuse(431, "head-too-large", f"the head is longer than {limits.head} bytes", limits.head)
 
 
-def _refuse_line_end(line: bytes, offset: int) -> None:
+def refuse_line_end(line: bytes, offset: int) -> None:
     """Raises for a CR without LF or an LF without CR in `line`, which ends with LF; otherwise returns."""
     cr = line.find(b"\r")
     if cr < 0:
-        _refuse(400, "bare-lf", "a line ends with LF alone: lines end with CR LF", offset + len(line) - 1)
+        refuse(400, "bare-lf", "a line ends with LF alone: lines end with CR LF", offset + len(line) - 1)
     if cr != len(line) - 2:
-        _refuse(400, "bare-cr", "a CR stands without an LF behind it", offset + cr)
+        refuse(400, "bare-cr", "a CR stands without an LF behind it", offset + cr)
 
 
-def _shown(data: bytes) -> str:
+def shown(data: bytes) -> str:
     """`data` for a message: short, quoted, and with nothing that a terminal or a log could take for a command."""
     text = data.rstrip(b"\r\n")[:40].decode("latin-1")
     return ascii(text) + ("..." if len(data) > 42 else "")
 
 
-def _refuse(status: int, rule: str, message: str, offset: int = 0) -> NoReturn:
+def refuse(status: int, rule: str, message: str, offset: int = 0) -> NoReturn:
+    """Raises the ProtocolError of these parts."""
     raise ProtocolError(status, rule, message, offset)
 
 
