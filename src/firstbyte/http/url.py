@@ -62,12 +62,17 @@ def encode_query(fields: QueryInput) -> str:
     A list or tuple gives its field once for each item; True and False become true and false, bytes stay bytes, other
     values are written as str. None is left out.
     """
-    return "&".join(
-        f"{_encode_field(name)}={_encode_field(item)}"
+    return "&".join(f"{quote_plus(name, safe='*')}={quote_plus(value, safe='*')}" for name, value in form_pairs(fields))
+
+
+def form_pairs(fields: QueryInput) -> list[tuple[str | bytes, str | bytes]]:
+    """Each field as the name and the one value that are to be encoded, by the rules of `encode_query`."""
+    return [
+        (_as_field(name), _as_field(item))
         for name, value in (fields.items() if isinstance(fields, Mapping | MultiDict) else fields)
         for item in (value if isinstance(value, list | tuple) else (value,))
         if item is not None
-    )
+    ]
 
 
 def encode_escaped(text: str) -> str:
@@ -277,7 +282,7 @@ def _decode_field(text: str) -> str:
     return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
 
 
-def _encode_field(value: Any) -> str:
+def _as_field(value: Any) -> str | bytes:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return quote_plus(value if isinstance(value, bytes) else str(value), safe="*")
+    return value if isinstance(value, bytes) else str(value)

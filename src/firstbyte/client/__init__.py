@@ -1,0 +1,1 @@
+"""The HTTP client: sessions, and the parts that they are made of."""
