@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstbyte.errors import ProtocolError, ResponseError
+from firstbyte.http.request import Ends
 from firstbyte.http.response import Response
 from firstbyte.wire import grammar
 from firstbyte.wire.body import ChunkedBody
@@ -62,7 +63,7 @@ def test_the_fast_scan_and_the_line_check_agree(data: bytes) -> None:
     if end < 0:
         return
     try:
-        scanned = HeadScanner(LIMITS).scan(data, 0, (None, None, "http"))
+        scanned = HeadScanner(LIMITS).scan(data, 0, Ends())
     except ProtocolError:
         return  # well-formed fields that break a rule together: the line check knows nothing of those
     try:
@@ -80,7 +81,7 @@ def test_remembered_lines_and_blocks_change_nothing(data: bytes) -> None:
 
     def told() -> str:
         try:
-            head = scanner.scan(data, 0, (None, None, "http"))
+            head = scanner.scan(data, 0, Ends())
         except ProtocolError as error:
             return f"{error.rule} {error.offset}"
         return "" if head is None else f"{head[0]!r} {head[0].headers!r} {head[1:]}"

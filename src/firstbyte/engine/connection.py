@@ -21,10 +21,10 @@ from firstbyte.engine.incoming import RECV, AwaitedBody, IncomingBody
 from firstbyte.engine.output import BATCH, JOIN, Output
 from firstbyte.errors import ProtocolError, ResponseError
 from firstbyte.http.handler import Endpoint
-from firstbyte.http.request import Address, Request
+from firstbyte.http.request import Address, Ends, Request
 from firstbyte.http.response import FileBody, Response
 from firstbyte.wire import writer
-from firstbyte.wire.head import CHUNKED, Ends
+from firstbyte.wire.head import CHUNKED
 from firstbyte.wire.reader import RequestReader
 from firstbyte.wire.writer import CONTINUE, BodyWriter, encode_head, encode_plain
 
@@ -48,13 +48,14 @@ class Connection:
     """A client's connection, from accept to close."""
 
     __slots__ = (
-        "_body_writer", "_collector", "_endpoint", "_fresh", "_keep_alive", "_linger", "_out", "_output", "_reactor",
-        "_request", "_response", "_size", "_stream", "_written",
+        "_body_writer", "_collector", "_endpoint", "_fresh", "_hooks", "_keep_alive", "_linger", "_out", "_output",
+        "_reactor", "_request", "_response", "_size", "_stream", "_written",
         "busy", "deadline", "ends", "fd", "interest", "lost", "owner", "reader", "sock", "started", "state",
     )  # fmt: skip
 
     def __init__(self, reactor: Reactor, sock: socket.socket, ends: Ends) -> None:
         self._reactor = reactor
+        self._hooks = reactor.hooks
         self.sock = sock
         self.fd = sock.fileno()
         self.ends = ends
@@ -109,8 +110,8 @@ class Connection:
         if not data:
             self._on_eof()
         elif state == HEAD:
-            if self._fresh and self._reactor.hooks.first_byte is not None:
-                self._reactor.hooks.first_byte(self)
+            if self._fresh and self._hooks.first_byte is not None:
+                self._hooks.first_byte(self)
             self.reader.feed(data)
             self.advance()
         elif state != LINGER:
@@ -163,7 +164,7 @@ class Connection:
         """Answers the requests that are here, as far as it can without waiting, then waits for what is next."""
         reader = self.reader
         reactor = self._reactor
-        hooks = reactor.hooks
+        hooks = self._hooks
         while True:
             while reader.pending and self.state == HEAD:
                 try:
@@ -298,8 +299,8 @@ class Connection:
     def _respond(self, request: Request, response: Response) -> bool:
         """Puts the answer on its way. False if this thread has let go of the connection."""
         reactor = self._reactor
-        if reactor.hooks.write_started is not None:
-            reactor.hooks.write_started(self, request, response)
+        if self._hooks.write_started is not None:
+            self._hooks.write_started(self, request, response)
         self._fresh = True
         reader = self.reader
         keep_alive = reader.keep_alive and not reactor.draining
@@ -353,7 +354,7 @@ class Connection:
 
     def _responded(self, request: Request, response: Response) -> bool:
         """The last byte of the answer is in `_out` or sent. Always True: the thread goes on with the connection."""
-        if self._reactor.hooks.write_ended is not None:
+        if self._hooks.write_ended is not None:
             self._written.append((request, response.status, self._size))
         if type(request._body) is not bytes:
             request.close_body()
@@ -413,8 +414,8 @@ class Connection:
 
     def _refuse(self, error: ProtocolError) -> None:
         """Puts the answer to an invalid request on its way; it is the connection's last."""
-        if self._reactor.hooks.rejected is not None:
-            self._reactor.hooks.rejected(self, error)
+        if self._hooks.rejected is not None:
+            self._hooks.rejected(self, error)
         response = error_response(error.status, str(error))
         head = encode_head(response, "GET", 1, False, self._reactor.fresh_tails())
         assert isinstance(response.body, bytes)
@@ -443,7 +444,7 @@ class Connection:
         if self._written:
             written, self._written = self._written, []
             for request, status, size in written:
-                reactor.hooks.write_ended(self, request, status, size)  # type: ignore[misc]  # it has a listener
+                self._hooks.write_ended(self, request, status, size)  # type: ignore[misc]  # it has a listener
         if not self._keep_alive:
             self._end()
             return False
@@ -540,8 +541,8 @@ class Connection:
         if self._request is not None:
             self._request.close_body()
         self._collector = self._stream = self._request = self._response = self._output.file = None
-        if self._reactor.hooks.closed is not None:
-            self._reactor.hooks.closed(self, reason)
+        if self._hooks.closed is not None:
+            self._hooks.closed(self, reason)
 
     def abandon(self) -> None:
         """The server has ended before the handler: lets go of the socket and leaves the rest to its thread."""

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstbyte.errors import ListenError
-from firstbyte.http.request import Address
-from firstbyte.wire.head import Ends
+from firstbyte.http.request import Address, Ends
 
 if TYPE_CHECKING:
     from firstbyte.engine.reactor import Reactor

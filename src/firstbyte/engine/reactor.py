@@ -18,9 +18,9 @@ from firstbyte.engine.observer import Hooks, Observer
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.http.dates import format_date
 from firstbyte.http.handler import Endpoint, Handler
-from firstbyte.http.request import Request
+from firstbyte.http.request import Ends, Request
 from firstbyte.http.response import Response
-from firstbyte.wire.head import Ends, HeadScanner
+from firstbyte.wire.head import HeadScanner
 from firstbyte.wire.limits import Limits
 from firstbyte.wire.writer import Tails
 

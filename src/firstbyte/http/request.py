@@ -31,6 +31,20 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class Ends:
+    """The two ends of a connection, its scheme and, where it is encrypted, what is known of that (`engine.tls`)."""
+
+    __slots__ = ("client", "scheme", "server", "tls")
+
+    def __init__(
+        self, client: Address | None = None, server: Address | None = None, scheme: str = "http", tls: Any = None
+    ) -> None:
+        self.client = client
+        self.server = server
+        self.scheme = scheme
+        self.tls = tls
+
+
 class BodyStream(Protocol):
     """Where a body comes from while it is still arriving; the engine gives one to endpoints that stream it."""
 
@@ -43,12 +57,16 @@ class BodyStream(Protocol):
         ...
 
 
+_NOWHERE = Ends()
+
+
 class Request:
     """One HTTP request.
 
     `method`, `raw_path` and `raw_query` are str as they were sent (percent-encoded, without the "?"), `root_path` the
     prefix where the handler is mounted, `head` the bytes of request line and header fields, `minor` the x of HTTP/1.x.
-    `client` and `server` are the two ends of the connection, `scheme` is "http" or "https", `path_params` what the
+    `client` and `server` are the two ends of the connection, `scheme` is "http" or "https", `tls` what is known of an
+    encrypted connection (the protocol, the client's certificate) or None, `path_params` what the
     router read from the path, `state` a place for middleware to leave things, `trailers` the fields behind a chunked
     body. The wire floor makes it; `Request.build` makes one from parts, for tests and other hosts.
     """
@@ -72,6 +90,7 @@ class Request:
         "root_path",
         "scheme",
         "server",
+        "tls",
         "trailers",
     )
 
@@ -83,9 +102,7 @@ class Request:
         minor: int,
         head: bytes = b"",
         fields_at: int = 0,
-        client: Address | None = None,
-        server: Address | None = None,
-        scheme: str = "http",
+        ends: Ends = _NOWHERE,
     ) -> None:
         self.method = method
         self.raw_path = raw_path
@@ -94,9 +111,10 @@ class Request:
         self.minor = minor
         self.head = head
         self._fields_at = fields_at  # where in `head` the first header field begins
-        self.client = client
-        self.server = server
-        self.scheme = scheme
+        self.client = ends.client
+        self.server = ends.server
+        self.scheme = ends.scheme
+        self.tls = ends.tls
         self.path_params: dict[str, Any] = _NO_PARAMS
         self.trailers: Headers | None = None
         self._headers: Headers | None = None
@@ -122,7 +140,7 @@ class Request:
     ) -> Request:
         """A request from its parts; `target` in origin-form ("/path?query"), `body` as bytes or a seekable file."""
         raw_path, _, raw_query = target.partition("?")
-        self = cls(method, raw_path, raw_query, minor, client=client, server=server, scheme=scheme)
+        self = cls(method, raw_path, raw_query, minor, ends=Ends(client, server, scheme))
         self._headers = Headers(headers)
         self._body = body
         return self

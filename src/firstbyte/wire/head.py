@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn, TypeAlias, TypeVar
+from typing import NoReturn, TypeAlias, TypeVar
 
 from firstbyte.errors import ProtocolError
-from firstbyte.http.request import Address, Request
+from firstbyte.http.request import Ends, Request
 from firstbyte.wire import grammar
 from firstbyte.wire.limits import Limits
 
@@ -27,14 +27,6 @@ persists, whether the client waits for a 100 (RFC 9112 sections 6 and 9, RFC 911
 
 Head: TypeAlias = tuple[Request, int, Framing]
 """A scanned head: the request, where its body begins, and the framing."""
-
-
-class Ends(NamedTuple):
-    """The two ends of a connection and its scheme, for the requests that come over it."""
-
-    client: Address | None = None
-    server: Address | None = None
-    scheme: str = "http"
 
 
 class HeadScanner:
@@ -59,8 +51,7 @@ class HeadScanner:
         known = self._heads.get(buffer) if len(buffer) <= _KNOWN_SIZE and not start else None
         if known is not None:
             method, path, query, version, fields_at, framing = known
-            client, server, scheme = ends
-            request = Request(method, path, query, version, buffer, fields_at, client, server, scheme)
+            request = Request(method, path, query, version, buffer, fields_at, ends)
             return request, len(buffer), framing
         line_end = buffer.find(b"\r\n", start)
         stop = buffer.find(b"\r\n\r\n", line_end) + 2  # the end of the last field line
@@ -100,7 +91,7 @@ class HeadScanner:
                 remember(self._heads, head, (method, path, query, version, fields_at, block_framing))
         else:
             path, query, authority = _other_form(method, target)
-        request = Request(method, path, query, version, head, fields_at, *ends)
+        request = Request(method, path, query, version, head, fields_at, ends)
         if authority is not None:
             # RFC 9112 section 3.2.2: the authority of an absolute target takes the place of Host.
             request.headers["Host"] = authority

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from firstbyte.errors import ProtocolError
 from firstbyte.http.headers import Headers
-from firstbyte.http.request import Request
+from firstbyte.http.request import Ends, Request
 from firstbyte.wire.body import BodyDecoder, ChunkedBody, LengthBody
-from firstbyte.wire.head import CHUNKED, Ends, Framing, HeadScanner, check_lines
+from firstbyte.wire.head import CHUNKED, Framing, HeadScanner, check_lines
 
 _NOWHERE = Ends()
 

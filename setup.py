@@ -1,0 +1,62 @@
+"""Compiles the modules on a small request's way, from the same source that runs without a compiler.
+
+FIRSTBYTE_PURE=1 builds plain Python; FIRSTBYTE_REQUIRE_COMPILED=1 makes a build fail that could not compile; without
+either, what cannot be compiled here is left as it is.
+"""
+
+import os
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+COMPILED = (
+    "engine/connection",
+    "engine/observer",
+    "engine/output",
+    "engine/pool",
+    "engine/reactor",
+    "engine/threads",
+    "http/handler",
+    "http/headers",
+    "http/request",
+    "http/response",
+    "wire/head",
+    "wire/reader",
+    "wire/writer",
+    "app/routing",
+)
+"""Modules with a `.pxd` beside them that gives their attributes and variables C types."""
+NATIVE = ("engine/_native",)
+"""Second bodies, in Cython alone, of what `engine/_sys.py` has in Python."""
+REQUIRED = os.environ.get("FIRSTBYTE_REQUIRE_COMPILED") == "1"
+DIRECTIVES = {"annotation_typing": False, "language_level": 3, "always_allow_keywords": True}
+
+
+def extensions() -> list[Extension]:
+    """What is to be compiled; nothing where that is not wanted, or Cython is not there."""
+    if os.environ.get("FIRSTBYTE_PURE") == "1":
+        return []
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        if REQUIRED:
+            raise
+        return []
+    sources = [f"{name}.py" for name in COMPILED] + [f"{name}.pyx" for name in NATIVE]
+    found = [
+        Extension(
+            f"firstbyte.{source.rpartition('.')[0].replace('/', '.')}",
+            [str(Path("src/firstbyte", source))],
+            extra_compile_args=["-O2"],
+            optional=not REQUIRED,
+        )
+        for source in sources
+        if Path("src/firstbyte", source).exists()
+    ]
+    modules: list[Extension] = cythonize(
+        found, compiler_directives=DIRECTIVES, build_dir="build/cython", quiet=True, nthreads=os.cpu_count() or 1
+    )
+    return modules
+
+
+setup(ext_modules=extensions())

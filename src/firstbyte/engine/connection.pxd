@@ -1,0 +1,51 @@
+from firstbyte.engine.observer cimport Hooks
+from firstbyte.engine.output cimport Output
+from firstbyte.http.handler cimport Endpoint
+from firstbyte.http.request cimport Request
+from firstbyte.http.response cimport Response
+from firstbyte.wire.reader cimport RequestReader
+from firstbyte.wire.writer cimport BodyWriter, Tails, encode_plain
+
+
+cdef class Connection:
+    cdef object __weakref__
+    cdef object _reactor
+    cdef Hooks _hooks
+    cdef Output _output
+    cdef list _out
+    cdef list _written
+    cdef object _collector
+    cdef Request _request
+    cdef Response _response
+    cdef Endpoint _endpoint
+    cdef object _stream
+    cdef BodyWriter _body_writer
+    cdef bint _fresh
+    cdef bint _keep_alive
+    cdef bint _linger
+    cdef Py_ssize_t _size
+    cdef public object sock
+    cdef public object owner
+    cdef public object ends
+    cdef public RequestReader reader
+    cdef public int fd
+    cdef public int interest
+    cdef public int state
+    cdef public bint busy
+    cdef public bint lost
+    cdef public double deadline
+    cdef public double started
+
+    cpdef on_event(self, int events)
+    cpdef advance(self)
+    cpdef bint flush(self) except -1
+    cpdef bint push(self, bytes piece) except -1
+    cpdef close(self, str reason)
+    cdef bint _respond(self, Request request, Response response) except -1
+    cdef bint _responded(self, Request request, Response response) except -1
+    cdef bint _settle(self) except -1
+    cdef bint _begin_body(self, Request request, Endpoint endpoint) except -1
+    cdef bint _take_body(self) except -1
+    cdef bint _collect(self) except -1
+    cdef bint _discard(self) except -1
+    cdef _wait_for_peer(self)

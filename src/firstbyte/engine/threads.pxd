@@ -1,0 +1,17 @@
+from firstbyte.engine.connection cimport Connection
+from firstbyte.engine.observer cimport Hooks
+from firstbyte.engine.pool cimport Pool, Worker
+from firstbyte.engine.reactor cimport Reactor
+from firstbyte.http.handler cimport Endpoint, Pace
+from firstbyte.http.request cimport Request
+
+
+cdef class ThreadDriver(Pool):
+    cdef Reactor _reactor
+    cdef public Worker _leader
+    cdef unsigned long _calls
+    cdef bint _dozing
+    cdef object _bell
+    cdef public bint hurry
+
+    cpdef call(self, Connection connection, Request request, Endpoint endpoint)

@@ -1,0 +1,14 @@
+cdef class Pace:
+    cdef public double seconds
+    cdef public long calls
+
+
+cdef class Endpoint:
+    cdef object __weakref__
+    cdef public object call
+    cdef public object name
+    cdef public bint is_async
+    cdef public bint streams_body
+    cdef public bint cancel_on_disconnect
+    cdef public object max_body
+    cdef public Pace pace

@@ -1,0 +1,2 @@
+cdef class Headers:
+    cdef public list _fields

@@ -1,0 +1,32 @@
+from firstbyte.http.headers cimport Headers
+
+
+cdef class Ends:
+    cdef public object client
+    cdef public object server
+    cdef public str scheme
+    cdef public object tls
+
+
+cdef class Request:
+    cdef object __weakref__
+    cdef public str method
+    cdef public str raw_path
+    cdef public str raw_query
+    cdef public str root_path
+    cdef public int minor
+    cdef public bytes head
+    cdef public Py_ssize_t _fields_at
+    cdef public object client
+    cdef public object server
+    cdef public str scheme
+    cdef public object path_params
+    cdef public object tls
+    cdef public object trailers
+    cdef public Headers _headers
+    cdef public object _path
+    cdef public object _query
+    cdef public object _cookies
+    cdef public object _state
+    cdef public object _body
+    cdef public object _stream

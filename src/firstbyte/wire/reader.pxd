@@ -1,0 +1,23 @@
+from firstbyte.http.request cimport Ends, Request
+from firstbyte.wire.head cimport HeadScanner
+
+
+cdef class RequestReader:
+    cdef HeadScanner _scanner
+    cdef Ends _ends
+    cdef bytes _buffer
+    cdef Py_ssize_t _at
+    cdef Py_ssize_t _checked
+    cdef object _body
+    cdef tuple _framing
+    cdef public bint pending
+    cdef public bint in_body
+    cdef public bint keep_alive
+    cdef public bint expects_continue
+    cdef public long long length
+    cdef public object trailers
+
+    cpdef feed(self, bytes data)
+    cpdef read_head(self)
+    cpdef bytes read_body(self)
+    cdef _advance(self, Py_ssize_t at)

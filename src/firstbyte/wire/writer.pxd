@@ -1,0 +1,21 @@
+from firstbyte.http.response cimport Response
+
+
+cdef class Tails:
+    cdef public str date
+    cdef public bytes keep
+    cdef public bytes keep_old
+    cdef public bytes close
+
+    cpdef bytes of(self, bint keep_alive, int minor)
+
+
+cdef class BodyWriter:
+    cdef int _ending
+    cdef long long _left
+
+    cpdef bytes frame(self, bytes piece)
+    cpdef bytes end(self)
+
+
+cpdef bytes encode_plain(Response response, bytes body, bytes tail)
