@@ -2,13 +2,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test style types bench deps lock clean
+SOURCES := setup.py $(shell find src -name '*.py' -o -name '*.pxd' -o -name '*.pyx')
+
+.PHONY: run test plain compiled style types bench wheel deps lock clean
 
 run: .venv/run
 	$(BIN)/firstbyte demo
 
-test: .venv/dev deps style types
-	$(BIN)/pytest --cov --cov-report=term
+test: style types plain compiled
+
+# The same tests twice: plain Python, whose lines are counted, and compiled, which fails if it is not.
+plain: .venv/dev deps
+	FIRSTBYTE_PURE=1 $(BIN)/pytest --cov --cov-report=term
+
+compiled: .venv/compiled
+	FIRSTBYTE_REQUIRE_COMPILED=1 $(BIN)/pytest -q
 
 style: .venv/dev
 	$(BIN)/ruff check .
@@ -17,8 +25,12 @@ style: .venv/dev
 types: .venv/dev
 	$(BIN)/mypy
 
-bench: .venv/dev
+bench: .venv/compiled
 	$(BIN)/python -m bench
+
+# A wheel and an sdist in dist/; the sdist installs with and without a compiler.
+wheel: .venv/dev
+	FIRSTBYTE_REQUIRE_COMPILED=1 $(BIN)/python -m build -q
 
 # System programs that some tests drive (Chromium). Does nothing where they are there; says so where they cannot be had.
 deps:
@@ -30,16 +42,22 @@ lock: .venv/dev
 
 clean:
 	rm -rf .venv build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	find src -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || sh scripts/deps.sh venv "$(PYTHON)"
 
 .venv/run: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install -q -e .
+	FIRSTBYTE_PURE=1 $(BIN)/python -m pip install -q -e .
 	@touch $@
 
 .venv/dev: pyproject.toml requirements-dev.txt | .venv/bin/python
 	$(BIN)/python -m pip install -q -r requirements-dev.txt
-	$(BIN)/python -m pip install -q --no-deps -e .
+	FIRSTBYTE_PURE=1 $(BIN)/python -m pip install -q --no-deps -e .
 	@touch $@ .venv/run
+
+.venv/compiled: $(SOURCES) | .venv/dev deps
+	FIRSTBYTE_REQUIRE_COMPILED=1 $(BIN)/python setup.py -q build_ext --inplace --parallel 2 2>build-errors || (cat build-errors; false)
+	@rm -f build-errors
+	@touch $@

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the system programs that firstbyte's tests drive, where apt and the right to use it are there.
-#   deps.sh              chromium, for the browser tests
+#   deps.sh              chromium for the browser tests, a compiler and Python.h for the compiled modules
 #   deps.sh venv PYTHON  python3-venv, then the virtual environment (Debian splits it off)
 set -eu
 
@@ -18,6 +18,11 @@ if [ "${1:-}" = venv ]; then
     rm -rf .venv
     install python3-venv
     exec "$2" -m venv .venv
+fi
+
+# The compiled modules: a compiler and Python's headers.
+if ! command -v cc >/dev/null || ! .venv/bin/python -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null; then
+    install gcc libc6-dev python3-dev || echo "deps: no C compiler or no Python.h; the compiled tests will fail" >&2
 fi
 
 for program in chromium; do

@@ -1,5 +1,7 @@
 """A web server, micro framework and HTTP client that its users can see through, written from the socket up."""
 
+from firstbyte._compiled import compiled_modules  # isort: split
+
 from firstbyte.app.application import App
 from firstbyte.engine.server import Server
 from firstbyte.engine.timeouts import Timeouts
@@ -11,6 +13,8 @@ from firstbyte.http.response import Response
 from firstbyte.wire.limits import Limits
 
 __version__ = "0.1.0"
+compiled = bool(compiled_modules())
+"""Whether the modules on a request's way run compiled (see docs/install.md)."""
 
 __all__ = [
     "App",
@@ -25,4 +29,5 @@ __all__ = [
     "Server",
     "Timeouts",
     "__version__",
+    "compiled",
 ]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from firstbyte import __version__
+from firstbyte import __version__, compiled
 
 WAIT = 20
 APP = """
@@ -217,7 +217,8 @@ def test_wrong_usage(arguments: list[str], message: str) -> None:
 
 
 def test_version_and_help() -> None:
-    assert firstbyte("--version").stdout.startswith(f"firstbyte {__version__}, plain Python")
+    kind = "compiled" if compiled else "plain"
+    assert firstbyte("--version").stdout.startswith(f"firstbyte {__version__}, {kind} Python")
     text = firstbyte("run", "--help").stdout
     for option in ("--host", "--threads", "--limit-body", "--timeout-keep-alive", "--log-format"):
         assert option in text

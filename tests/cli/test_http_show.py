@@ -10,7 +10,6 @@ import pytest
 from firstbyte.cli.http_show import Show, formatted, show_response
 from firstbyte.http.headers import Headers
 
-
 ADVICE = ": --download saves it, a pipe takes it]\n"
 
 

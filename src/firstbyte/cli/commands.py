@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from firstbyte import __version__
+from firstbyte import __version__, compiled
 from firstbyte.cli.load import load_app
 from firstbyte.cli.options import server_options
 from firstbyte.cli.serving import serve
@@ -20,7 +20,10 @@ from firstbyte.http.request import Address
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(
-    __version__, "-V", "--version", message=f"firstbyte %(version)s, plain Python, {platform.python_version()}"
+    __version__,
+    "-V",
+    "--version",
+    message=f"firstbyte %(version)s, {'compiled' if compiled else 'plain'} Python, {platform.python_version()}",
 )
 def cli() -> None:
     """A web server, micro framework and HTTP client that you can see through."""

@@ -1,0 +1,47 @@
+"""Which body of the package runs: the compiled modules, where they were built, or plain Python (FIRSTBYTE_PURE=1).
+
+Imported before every other module of the package.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+_PACKAGE = __name__.rpartition(".")[0]
+_SUFFIXES = tuple(importlib.machinery.EXTENSION_SUFFIXES)
+
+
+class _PlainFinder:
+    """Finds the modules of this package as plain Python, also where a compiled one lies beside it."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The module's source; None for what is not ours or is a package, which the import system finds."""
+        if not name.startswith(f"{_PACKAGE}.") or path is None:
+            return None
+        for folder in path:
+            file = Path(folder, f"{name.rpartition('.')[2]}.py")
+            if file.is_file():
+                return importlib.util.spec_from_file_location(name, file)
+        return None
+
+
+def compiled_modules() -> list[str]:
+    """The names of the modules that run compiled, of those imported so far."""
+    return sorted(
+        name
+        for name, module in sys.modules.items()
+        if name.startswith(f"{_PACKAGE}.") and (getattr(module, "__file__", None) or "").endswith(_SUFFIXES)
+    )
+
+
+if os.environ.get("FIRSTBYTE_PURE") == "1":
+    sys.meta_path.insert(0, _PlainFinder)

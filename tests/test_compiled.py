@@ -1,0 +1,59 @@
+"""Which modules run compiled, and that the leg of the tests that says so really is."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import firstbyte
+from firstbyte._compiled import compiled_modules
+
+ROOT = Path(__file__).parent.parent
+PURE = os.environ.get("FIRSTBYTE_PURE") == "1"
+REQUIRED = os.environ.get("FIRSTBYTE_REQUIRE_COMPILED") == "1"
+
+
+def listed() -> list[str]:
+    """The modules that setup.py compiles."""
+    for node in ast.parse((ROOT / "setup.py").read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "COMPILED":
+            return [f"firstbyte.{name.replace('/', '.')}" for name in ast.literal_eval(node.value)]
+    raise AssertionError("setup.py has no COMPILED")
+
+
+@pytest.mark.parametrize("name", listed())
+def test_a_listed_module_runs_as_this_leg_says(name: str) -> None:
+    module = importlib.import_module(name)
+    if PURE:
+        assert name not in compiled_modules()
+        assert (module.__file__ or "").endswith(".py")
+    elif REQUIRED:
+        assert name in compiled_modules()
+
+
+def test_the_package_says_which_leg_runs() -> None:
+    assert firstbyte.compiled is bool(compiled_modules())
+    if PURE:
+        assert not firstbyte.compiled
+    if REQUIRED:
+        assert firstbyte.compiled
+
+
+def test_every_declaration_belongs_to_a_listed_module() -> None:
+    declared = {
+        str(path.with_suffix("").relative_to(ROOT / "src")).replace("/", ".") for path in ROOT.glob("src/**/*.pxd")
+    }
+    assert declared <= set(listed())
+
+
+def test_plain_python_can_always_be_asked_for() -> None:
+    code = "import firstbyte, firstbyte.engine.connection as c; print(firstbyte.compiled, c.__file__.endswith('.py'))"
+    environment = {**os.environ, "FIRSTBYTE_PURE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["False", "True"]
