@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from firstbyte import __version__, compiled
+from firstbyte.cli.config import ConfigGroup
 from firstbyte.cli.load import load_app
 from firstbyte.cli.options import server_options
 from firstbyte.cli.serving import serve
@@ -60,7 +61,9 @@ def demo(client: bool, url: str | None, database: str | None, **options: Any) ->
 
 @cli.command()
 @click.argument("port", type=click.IntRange(0, 65535), default=8000)
-@click.option("-b", "--bind", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
+@click.option(
+    "-b", "--bind", "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on."
+)
 @click.option("-d", "--directory", default=".", show_default=True, metavar="DIRECTORY", help="Folder to serve.")
 @server_options(address=False)
 def folder(port: int, bind: str, directory: str, **options: Any) -> int:
@@ -74,3 +77,8 @@ def folder(port: int, bind: str, directory: str, **options: Any) -> int:
     app = App()
     app.mount("/", StaticFiles(path, listing=True))
     return serve(app, f"the folder {path.resolve()}", host=bind, port=port, unix=None, **options)
+
+
+@cli.group(cls=ConfigGroup)
+def config() -> None:
+    """Print the options in force and where each comes from, of `firstbyte run` unless another COMMAND is named."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from firstbyte.cli.config import config_option
 from firstbyte.engine.server import THREADS, WARN_BLOCKING
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.wire.limits import Limits
@@ -47,7 +48,7 @@ def server_options(command: Callable[..., Any] | None = None, *, address: bool =
             raise click.UsageError(str(error)) from None
         return command(limits=limits, timeouts=timeouts, **options)
 
-    for each in reversed([*(_address if address else ()), *_running, *_limits(), *_timeouts()]):
+    for each in reversed([config_option, *(_address if address else ()), *_running, *_limits(), *_timeouts()]):
         run = each(run)
     return run
 
@@ -84,6 +85,9 @@ _running = (
 )
 
 
+_SECONDS = click.FloatRange(0, min_open=True)
+
+
 def _names(kind: type[Limits] | type[Timeouts]) -> list[str]:
     return [each.name for each in fields(kind)]
 
@@ -93,7 +97,7 @@ def _limits() -> list[Callable[..., Any]]:
 
 
 def _timeouts() -> list[Callable[..., Any]]:
-    return [_option("timeout", each.name, each.default, click.FLOAT, each.metadata["doc"]) for each in fields(Timeouts)]
+    return [_option("timeout", each.name, each.default, _SECONDS, each.metadata["doc"]) for each in fields(Timeouts)]
 
 
 def _option(kind: str, name: str, default: Any, type_: click.ParamType[Any], doc: str) -> Callable[..., Any]:

@@ -1,0 +1,306 @@
+"""Options from elsewhere than the command line: firstbyte.toml and FIRSTBYTE_* variables, and the command that shows them.
+
+Everything is derived from the parameters of the serving commands, those that have --config: a new option has its key and its
+variable by itself.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import msgspec
+from click.core import ParameterSource
+
+from firstbyte.cli.toml import Document, read_document
+from firstbyte.errors import ConfigurationError
+
+PREFIX = "FIRSTBYTE_"
+FILE = "firstbyte.toml"
+LAST_RESORT = "pyproject.toml"  # its table tool.firstbyte
+
+# Variables that are no options: our own switches, and what Kubernetes sets for a service that is named firstbyte.
+_NO_OPTIONS = re.compile(PREFIX + r"(CONFIG|PURE|REQUIRE_COMPILED|POLLER|SERVICE_\w+|PORT_\d+_\w+)")
+_SECRET = {"password", "passphrase", "secret", "token", "auth"}  # words of a key
+_MASK = "********"
+# In a context's meta: the file's name, or None; the name of a parameter -> where its value is from.
+_FILE, _PLACES = "firstbyte.config.file", "firstbyte.config.places"
+_ORIGINS = {ParameterSource.COMMANDLINE: "command line", ParameterSource.ENVIRONMENT: f"{PREFIX}CONFIG"}
+
+
+class ConfigOption(click.Option):
+    """--config, which fills in what the command line does not say; a command that has it is a serving command."""
+
+
+class Entry(NamedTuple):
+    """A value, as TOML has it or as the text of a variable, and its place: "firstbyte.toml:3", or the variable."""
+
+    key: str
+    value: Any
+    place: str
+    is_text: bool = False
+
+
+_Keys = Mapping[str, Mapping[str, click.Parameter]]  # of each serving command
+
+
+def config_option(command: Any) -> Any:
+    """Decorator: adds --config, and with it the file's and the environment's values for every other parameter.
+
+    Values of the file are below those of the environment, those below the command line's. Raises ConfigurationError for an
+    unknown key or variable, with the nearest one, and for a value that the parameter refuses, with its place.
+    """
+    return click.option(
+        "--config",
+        cls=ConfigOption,
+        metavar="FILE",
+        envvar=f"{PREFIX}CONFIG",
+        show_envvar=True,
+        is_eager=True,  # before the parameters that it fills in
+        expose_value=False,
+        callback=_configure,
+        help=f"Options as TOML; {FILE} in the current folder by default, or [tool.firstbyte] in {LAST_RESORT}.",
+    )(command)
+
+
+class ConfigGroup(click.Group):
+    """`firstbyte config [COMMAND] [OPTIONS]`: has a command for each serving command, that prints what it would do."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the serving commands."""
+        return list(_serving_commands(ctx))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command with the parameters of the one it is about, none of them required, and --json."""
+        about = _serving_commands(ctx).get(cmd_name)
+        if about is None:
+            return None
+        parameters = [copy.copy(each) for each in about.params]
+        for each in parameters:
+            each.required = False
+        as_json = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object.")
+        return click.Command(
+            cmd_name, params=[*parameters, as_json], callback=_show, help=f"Print the options of {cmd_name} in force."
+        )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without a command, it is about `run`."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+def _configure(ctx: click.Context, param: click.Parameter, given: str | None) -> None:
+    """Sets the defaults of `ctx` from the file and the environment, and notes where each is from."""
+    if ctx.resilient_parsing:  # a shell asks for completions
+        return
+    keys = {name: _keys(command) for name, command in _serving_commands(ctx).items()}
+    name = str(ctx.command.name)
+    document = _find_document(given)
+    levels = [*(_file_levels(document, keys, name) if document else ()), _environment(keys)]
+    entries: dict[str, Entry] = {}
+    for level in levels:
+        entries |= _take(ctx, level, keys[name])
+    ctx.default_map = {name: entry.value for name, entry in entries.items()}
+    ctx.meta[_FILE] = document.name if document else None
+    ctx.meta[_PLACES] = {name: entry.place for name, entry in entries.items()}
+    if document is not None:
+        source = ctx.get_parameter_source(str(param.name))
+        ctx.meta[_PLACES][param.name] = _ORIGINS.get(source, "current folder") if source else "current folder"
+
+
+def _show(as_json: bool, **_: Any) -> None:
+    """Prints each option in force, with where its value is from."""
+    ctx = click.get_current_context()
+    rows = [_row(ctx, each) for each in ctx.command.params if each.name != "as_json"]
+    if as_json:
+        options = {key: {"value": value, "from": place} for key, value, place in rows}
+        encoded = msgspec.json.encode({"command": ctx.command.name, "options": options}, enc_hook=str)
+        click.echo(msgspec.json.format(encoded, indent=2))
+        return
+    table = [("option", "value", "from"), *((key, _as_text(value), place) for key, value, place in rows)]
+    widths = [max(len(row[column]) for row in table) for column in (0, 1)]
+    for key, text, place in table:
+        click.echo(f"{key:{widths[0]}}  {text:{widths[1]}}  {place}")
+
+
+def _row(ctx: click.Context, param: click.Parameter) -> tuple[str, Any, str]:
+    """Key, value and place."""
+    key, name = _spellings(param)[0], str(param.name)
+    value = ctx.meta[_FILE] if isinstance(param, ConfigOption) else ctx.params.get(name)
+    if value not in (None, ()) and _is_secret(key):
+        value = _MASK
+    if name in ctx.meta[_PLACES]:
+        return key, value, ctx.meta[_PLACES][name]
+    return key, value, "command line" if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE else "default"
+
+
+def _as_text(value: Any) -> str:
+    """As one would write it in the file, but for the quotes; "-" for nothing."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_as_text, value)) or "-"
+    return "-" if value is None else str(value)
+
+
+def _serving_commands(ctx: click.Context) -> dict[str, click.Command]:
+    root = ctx.find_root().command
+    commands = root.commands if isinstance(root, click.Group) else {str(root.name): root}
+    return {
+        name: command
+        for name, command in commands.items()
+        if any(isinstance(each, ConfigOption) for each in command.params)
+    }
+
+
+def _keys(command: click.Command) -> dict[str, click.Parameter]:
+    """The keys of a command, with what they set: each long option without its dashes, each argument by its name."""
+    return {key: each for each in command.params if each.expose_value for key in _spellings(each)}
+
+
+def _spellings(param: click.Parameter) -> list[str]:
+    long = [option[2:] for option in param.opts if option.startswith("--")]
+    return long or [str(param.name).replace("_", "-")]
+
+
+def _find_document(given: str | None) -> Document | None:
+    """The file that --config names, or else the one that is here; a pyproject.toml only if it says something of us."""
+    if given:
+        path = Path(given)
+        document = read_document(path)
+        if path.name != LAST_RESORT:
+            return document
+        ours = document.table("tool", "firstbyte")
+        if ours is None:
+            raise ConfigurationError(f"{given} has no table [tool.firstbyte]")
+        return ours
+    if Path(FILE).is_file():
+        return read_document(Path(FILE))
+    path = Path(LAST_RESORT)
+    # Most of these files are none of our business, and then their errors are not either.
+    if path.is_file() and b"tool.firstbyte" in path.read_bytes():
+        return read_document(path).table("tool", "firstbyte")
+    return None
+
+
+def _file_levels(document: Document, keys: _Keys, name: str) -> list[list[Entry]]:
+    """The entries of the file for the command `name`: those at the top, then those of its section, which weigh more."""
+    everything = set().union(*keys.values())
+    top: list[Entry] = []
+    sections: dict[str, list[Entry]] = {}
+    for key, value in document.values.items():
+        if key in keys:
+            if not isinstance(value, dict):
+                raise ConfigurationError(f"{document.place(key)}: {key} is a section: write [{key}]")
+            sections[key] = [
+                Entry(
+                    _known(inner, keys[key], document.place(key, inner), f" of {key}"), each, document.place(key, inner)
+                )
+                for inner, each in value.items()
+            ]
+        elif isinstance(value, dict):
+            raise _unknown(f"section [{key}]", key, keys, document.place(key))
+        else:
+            top.append(Entry(_known(key, everything, document.place(key)), value, document.place(key)))
+    return [top, sections.get(name, [])]
+
+
+def _environment(keys: _Keys) -> list[Entry]:
+    """The variables that are options. One that is empty is as if it were not there."""
+    known = {PREFIX + key.replace("-", "_").upper(): key for each in keys.values() for key in each}
+    entries = []
+    for variable, value in os.environ.items():
+        if variable.startswith(PREFIX) and not _NO_OPTIONS.fullmatch(variable):
+            if variable not in known:
+                raise _unknown(f"option for the variable {variable}", variable, known, "the environment")
+            if value:
+                entries.append(Entry(known[variable], value, variable, is_text=True))
+    return entries
+
+
+def _known(key: str, known: Iterable[str], place: str, of: str = "") -> str:
+    """The key as the command line spells it."""
+    spelt = key.replace("_", "-")
+    if spelt not in known:
+        raise _unknown(f"option {key!r}{of}", spelt, known, place)
+    return spelt
+
+
+def _unknown(what: str, name: str, known: Iterable[str], place: str) -> ConfigurationError:
+    import difflib
+
+    nearest = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {nearest[0]}?" if nearest else "`firstbyte config` shows those there are"
+    return ConfigurationError(f"{place}: there is no {what}: {hint}")
+
+
+def _take(ctx: click.Context, level: Iterable[Entry], keys: Mapping[str, click.Parameter]) -> dict[str, Entry]:
+    """The entries of one level that are for this command, by the names of their parameters, checked."""
+    taken: dict[str, Entry] = {}
+    for entry in level:
+        param = keys.get(entry.key)
+        if param is None:
+            continue  # another command's
+        other = taken.get(str(param.name))
+        if other is not None:
+            raise ConfigurationError(f"{entry.place}: {entry.key} is set by {other.place} already")
+        taken[str(param.name)] = entry._replace(value=_checked(ctx, param, entry))
+    return taken
+
+
+def _checked(ctx: click.Context, param: click.Parameter, entry: Entry) -> Any:
+    """The value as the parameter takes it. Raises ConfigurationError if it does not."""
+    value = entry.value
+    many = param.nargs != 1 or getattr(param, "multiple", False)
+    try:
+        if entry.is_text:
+            value = param.type.split_envvar_value(value) if many else value
+        elif many:
+            value = [_plain(param, each) for each in (value if isinstance(value, list) else [value])]
+        else:
+            value = _plain(param, value)
+        param.process_value(ctx, value)
+    except click.UsageError as error:
+        why = "its value is not valid" if _is_secret(entry.key) else error.message.rstrip(".")
+        raise ConfigurationError(f"{entry.place}: {entry.key}: {why}") from None
+    return value
+
+
+def _plain(param: click.Parameter, value: Any) -> Any:
+    """A value of TOML in the form in which the parameter reads the command line: true, false or text."""
+    for kind, accepted, expected in _EXPECTED:
+        if isinstance(param.type, kind):
+            break
+    else:
+        accepted, expected = (str, int, float), param.type.name
+    if not isinstance(value, accepted) or (isinstance(value, bool) and accepted is not bool):
+        raise click.UsageError(f"expected {expected}, not {_NAMES.get(type(value), 'a date or time')}")
+    return value if isinstance(value, bool) else str(value)
+
+
+def _is_secret(key: str) -> bool:
+    return not _SECRET.isdisjoint(key.split("-"))
+
+
+# What a TOML value must be for a parameter's type, first match first; texts are read as on the command line.
+_EXPECTED: list[tuple[Any, Any, str]] = [
+    (click.types.BoolParamType, bool, "true or false"),
+    ((click.types.StringParamType, click.Path, click.File), str, "a string"),
+    (click.types.IntParamType, (int, str), "a whole number"),
+    (click.types.FloatParamType, (int, float, str), "a number"),
+    (click.Choice, (str, int, float), "one of the choices"),
+]
+_NAMES = {
+    bool: "true or false",
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a table",
+}
