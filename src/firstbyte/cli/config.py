@@ -1,7 +1,7 @@
-"""Options from elsewhere than the command line: firstbyte.toml and FIRSTBYTE_* variables, and the command that shows them.
+"""Options from a TOML file and from FIRSTBYTE_* variables, and the command that shows which are in force.
 
-Everything is derived from the parameters of the serving commands, those that have --config: a new option has its key and its
-variable by itself.
+Everything is derived from the parameters of the serving commands, which are those that have --config: a new option has its
+key and its variable by itself.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ LAST_RESORT = "pyproject.toml"  # its table tool.firstbyte
 _NO_OPTIONS = re.compile(PREFIX + r"(CONFIG|PURE|REQUIRE_COMPILED|POLLER|SERVICE_\w+|PORT_\d+_\w+)")
 _SECRET = {"password", "passphrase", "secret", "token", "auth"}  # words of a key
 _MASK = "********"
+_WHAT_THERE_IS = "`firstbyte config` shows what there is"
 # In a context's meta: the file's name, or None; the name of a parameter -> where its value is from.
 _FILE, _PLACES = "firstbyte.config.file", "firstbyte.config.places"
 _ORIGINS = {ParameterSource.COMMANDLINE: "command line", ParameterSource.ENVIRONMENT: f"{PREFIX}CONFIG"}
@@ -52,8 +53,8 @@ _Keys = Mapping[str, Mapping[str, click.Parameter]]  # of each serving command
 def config_option(command: Any) -> Any:
     """Decorator: adds --config, and with it the file's and the environment's values for every other parameter.
 
-    Values of the file are below those of the environment, those below the command line's. Raises ConfigurationError for an
-    unknown key or variable, with the nearest one, and for a value that the parameter refuses, with its place.
+    The command line weighs more than the environment, that more than the file. Raises ConfigurationError for a key or a
+    variable that is unknown, with the nearest one, and for a value that the parameter refuses, with its place.
     """
     return click.option(
         "--config",
@@ -69,30 +70,24 @@ def config_option(command: Any) -> Any:
 
 
 class ConfigGroup(click.Group):
-    """`firstbyte config [COMMAND] [OPTIONS]`: has a command for each serving command, that prints what it would do."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the serving commands."""
-        return list(_serving_commands(ctx))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """A command with the parameters of the one it is about, none of them required, and --json."""
-        about = _serving_commands(ctx).get(cmd_name)
-        if about is None:
-            return None
-        parameters = [copy.copy(each) for each in about.params]
-        for each in parameters:
-            each.required = False
-        as_json = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object.")
-        return click.Command(
-            cmd_name, params=[*parameters, as_json], callback=_show, help=f"Print the options of {cmd_name} in force."
-        )
+    """`firstbyte config [COMMAND] [OPTIONS]`: has a command for each serving command, which prints the options of that."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Without a command, it is about `run`."""
+        """Makes the commands; without one, the line is about `run`."""
+        self.commands = {name: _showing(name, command) for name, command in _serving_commands(ctx).items()}
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["run", *args]
         return super().parse_args(ctx, args)
+
+
+def _showing(name: str, command: click.Command) -> click.Command:
+    """A command with the parameters of the other, none of them required, and --json."""
+    parameters = [copy.copy(each) for each in command.params]
+    for each in parameters:
+        each.required = False
+    as_json = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object.")
+    about = f"Print the options in force for `firstbyte {name}`, and where each is from."
+    return click.Command(name, params=[*parameters, as_json], callback=_show, help=about)
 
 
 def _configure(ctx: click.Context, param: click.Parameter, given: str | None) -> None:
@@ -184,60 +179,68 @@ def _find_document(given: str | None) -> Document | None:
         return read_document(Path(FILE))
     path = Path(LAST_RESORT)
     # Most of these files are none of our business, and then their errors are not either.
-    if path.is_file() and b"tool.firstbyte" in path.read_bytes():
+    if path.is_file() and b"firstbyte" in path.read_bytes():
         return read_document(path).table("tool", "firstbyte")
     return None
 
 
 def _file_levels(document: Document, keys: _Keys, name: str) -> list[list[Entry]]:
     """The entries of the file for the command `name`: those at the top, then those of its section, which weigh more."""
-    everything = set().union(*keys.values())
     top: list[Entry] = []
     sections: dict[str, list[Entry]] = {}
+    known = set().union(*keys.values())
     for key, value in document.values.items():
+        place = document.place(key)
         if key in keys:
             if not isinstance(value, dict):
-                raise ConfigurationError(f"{document.place(key)}: {key} is a section: write [{key}]")
-            sections[key] = [
-                Entry(
-                    _known(inner, keys[key], document.place(key, inner), f" of {key}"), each, document.place(key, inner)
-                )
-                for inner, each in value.items()
-            ]
+                raise ConfigurationError(f"{place}: {key} is a section: write [{key}]")
+            inner = [(each, document.place(key, each)) for each in value]
+            sections[key] = [Entry(_known(each, keys[key], where, key), value[each], where) for each, where in inner]
         elif isinstance(value, dict):
-            raise _unknown(f"section [{key}]", key, keys, document.place(key))
+            raise _unknown(f"section [{key}]", place, key, keys)
         else:
-            top.append(Entry(_known(key, everything, document.place(key)), value, document.place(key)))
+            top.append(Entry(_known(key, known, place), value, place))
     return [top, sections.get(name, [])]
 
 
 def _environment(keys: _Keys) -> list[Entry]:
     """The variables that are options. One that is empty is as if it were not there."""
-    known = {PREFIX + key.replace("-", "_").upper(): key for each in keys.values() for key in each}
+    known = set().union(*keys.values())
     entries = []
     for variable, value in os.environ.items():
         if variable.startswith(PREFIX) and not _NO_OPTIONS.fullmatch(variable):
-            if variable not in known:
-                raise _unknown(f"option for the variable {variable}", variable, known, "the environment")
+            key = variable.removeprefix(PREFIX).replace("_", "-").lower()
+            if key not in known or variable != _variable(key):
+                nearest = _nearest(key, known)
+                hint = f"did you mean {_variable(nearest)}?" if nearest else _WHAT_THERE_IS
+                raise ConfigurationError(f"environment: {variable} is no variable of firstbyte: {hint}")
             if value:
-                entries.append(Entry(known[variable], value, variable, is_text=True))
+                entries.append(Entry(key, value, variable, is_text=True))
     return entries
 
 
-def _known(key: str, known: Iterable[str], place: str, of: str = "") -> str:
+def _variable(key: str) -> str:
+    return PREFIX + key.replace("-", "_").upper()
+
+
+def _known(key: str, known: Iterable[str], place: str, command: str = "") -> str:
     """The key as the command line spells it."""
     spelt = key.replace("_", "-")
     if spelt not in known:
-        raise _unknown(f"option {key!r}{of}", spelt, known, place)
+        raise _unknown(f"option {key!r}" + (f" of {command}" if command else ""), place, spelt, known)
     return spelt
 
 
-def _unknown(what: str, name: str, known: Iterable[str], place: str) -> ConfigurationError:
+def _unknown(what: str, place: str, name: str, known: Iterable[str]) -> ConfigurationError:
+    nearest = _nearest(name, known)
+    hint = f"did you mean {nearest}?" if nearest else _WHAT_THERE_IS
+    return ConfigurationError(f"{place}: there is no {what}: {hint}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
     import difflib
 
-    nearest = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {nearest[0]}?" if nearest else "`firstbyte config` shows those there are"
-    return ConfigurationError(f"{place}: there is no {what}: {hint}")
+    return next(iter(difflib.get_close_matches(name, known, 1)), "")
 
 
 def _take(ctx: click.Context, level: Iterable[Entry], keys: Mapping[str, click.Parameter]) -> dict[str, Entry]:
@@ -268,17 +271,14 @@ def _checked(ctx: click.Context, param: click.Parameter, entry: Entry) -> Any:
         param.process_value(ctx, value)
     except click.UsageError as error:
         why = "its value is not valid" if _is_secret(entry.key) else error.message.rstrip(".")
-        raise ConfigurationError(f"{entry.place}: {entry.key}: {why}") from None
+        what = entry.place if entry.is_text else f"{entry.place}: {entry.key}"
+        raise ConfigurationError(f"{what}: {why}") from None
     return value
 
 
 def _plain(param: click.Parameter, value: Any) -> Any:
     """A value of TOML in the form in which the parameter reads the command line: true, false or text."""
-    for kind, accepted, expected in _EXPECTED:
-        if isinstance(param.type, kind):
-            break
-    else:
-        accepted, expected = (str, int, float), param.type.name
+    accepted, expected = next((accepted, what) for kind, accepted, what in _EXPECTED if isinstance(param.type, kind))
     if not isinstance(value, accepted) or (isinstance(value, bool) and accepted is not bool):
         raise click.UsageError(f"expected {expected}, not {_NAMES.get(type(value), 'a date or time')}")
     return value if isinstance(value, bool) else str(value)
@@ -294,13 +294,13 @@ _EXPECTED: list[tuple[Any, Any, str]] = [
     ((click.types.StringParamType, click.Path, click.File), str, "a string"),
     (click.types.IntParamType, (int, str), "a whole number"),
     (click.types.FloatParamType, (int, float, str), "a number"),
-    (click.Choice, (str, int, float), "one of the choices"),
+    (click.ParamType, (int, float, str), "a string or a number"),
 ]
 _NAMES = {
     bool: "true or false",
     str: "a string",
     int: "a whole number",
-    float: "a number",
+    float: "a decimal number",
     list: "a list",
     dict: "a table",
 }
