@@ -1,7 +1,7 @@
 """Options from a TOML file and from FIRSTBYTE_* variables, and the command that shows which are in force.
 
-Everything is derived from the parameters of the serving commands, which are those that have --config: a new option has its
-key and its variable by itself.
+Everything is derived from the parameters of the serving commands, which are those that have --config: a new option has
+its key and its variable by itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LAST_RESORT = "pyproject.toml"  # its table tool.firstbyte
 _NO_OPTIONS = re.compile(PREFIX + r"(CONFIG|PURE|REQUIRE_COMPILED|POLLER|SERVICE_\w+|PORT_\d+_\w+)")
 _SECRET = {"password", "passphrase", "secret", "token", "auth"}  # words of a key
 _MASK = "********"
-_WHAT_THERE_IS = "`firstbyte config` shows what there is"
+_HELP = "`firstbyte run --help` lists the options"
 # In a context's meta: the file's name, or None; the name of a parameter -> where its value is from.
 _FILE, _PLACES = "firstbyte.config.file", "firstbyte.config.places"
 _ORIGINS = {ParameterSource.COMMANDLINE: "command line", ParameterSource.ENVIRONMENT: f"{PREFIX}CONFIG"}
@@ -70,7 +70,7 @@ def config_option(command: Any) -> Any:
 
 
 class ConfigGroup(click.Group):
-    """`firstbyte config [COMMAND] [OPTIONS]`: has a command for each serving command, which prints the options of that."""
+    """`firstbyte config [COMMAND] [OPTIONS]`: for each serving command one that prints the options of that."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Makes the commands; without one, the line is about `run`."""
@@ -96,6 +96,9 @@ def _configure(ctx: click.Context, param: click.Parameter, given: str | None) ->
         return
     keys = {name: _keys(command) for name, command in _serving_commands(ctx).items()}
     name = str(ctx.command.name)
+    origin = _ORIGINS.get(ctx.get_parameter_source(str(param.name)) or ParameterSource.DEFAULT, "current folder")
+    if given and not Path(given).exists():
+        raise ConfigurationError(f"there is no file {given} named by {origin}")
     document = _find_document(given)
     levels = [*(_file_levels(document, keys, name) if document else ()), _environment(keys)]
     entries: dict[str, Entry] = {}
@@ -105,8 +108,7 @@ def _configure(ctx: click.Context, param: click.Parameter, given: str | None) ->
     ctx.meta[_FILE] = document.name if document else None
     ctx.meta[_PLACES] = {name: entry.place for name, entry in entries.items()}
     if document is not None:
-        source = ctx.get_parameter_source(str(param.name))
-        ctx.meta[_PLACES][param.name] = _ORIGINS.get(source, "current folder") if source else "current folder"
+        ctx.meta[_PLACES][param.name] = origin
 
 
 def _show(as_json: bool, **_: Any) -> None:
@@ -188,32 +190,34 @@ def _file_levels(document: Document, keys: _Keys, name: str) -> list[list[Entry]
     """The entries of the file for the command `name`: those at the top, then those of its section, which weigh more."""
     top: list[Entry] = []
     sections: dict[str, list[Entry]] = {}
-    known = set().union(*keys.values())
+    known = _union(keys)
     for key, value in document.values.items():
         place = document.place(key)
         if key in keys:
             if not isinstance(value, dict):
                 raise ConfigurationError(f"{place}: {key} is a section: write [{key}]")
             inner = [(each, document.place(key, each)) for each in value]
-            sections[key] = [Entry(_known(each, keys[key], where, key), value[each], where) for each, where in inner]
-        elif isinstance(value, dict):
-            raise _unknown(f"section [{key}]", place, key, keys)
+            sections[key] = [Entry(_known(each, keys, where, key), value[each], where) for each, where in inner]
+        elif isinstance(value, dict) and key not in known:
+            nearest = _nearest(key, keys)
+            hint = f"did you mean [{nearest}]?" if nearest else f"there are {', '.join(keys)}"
+            raise ConfigurationError(f"{place}: there is no section [{key}]: {hint}")
         else:
-            top.append(Entry(_known(key, known, place), value, place))
+            top.append(Entry(_known(key, keys, place), value, place))
     return [top, sections.get(name, [])]
 
 
 def _environment(keys: _Keys) -> list[Entry]:
     """The variables that are options. One that is empty is as if it were not there."""
-    known = set().union(*keys.values())
+    known = _union(keys)
     entries = []
     for variable, value in os.environ.items():
         if variable.startswith(PREFIX) and not _NO_OPTIONS.fullmatch(variable):
             key = variable.removeprefix(PREFIX).replace("_", "-").lower()
             if key not in known or variable != _variable(key):
                 nearest = _nearest(key, known)
-                hint = f"did you mean {_variable(nearest)}?" if nearest else _WHAT_THERE_IS
-                raise ConfigurationError(f"environment: {variable} is no variable of firstbyte: {hint}")
+                hint = f"did you mean {_variable(nearest)}?" if nearest else _HELP
+                raise ConfigurationError(f"{variable} is no variable of firstbyte: {hint}")
             if value:
                 entries.append(Entry(key, value, variable, is_text=True))
     return entries
@@ -223,18 +227,22 @@ def _variable(key: str) -> str:
     return PREFIX + key.replace("-", "_").upper()
 
 
-def _known(key: str, known: Iterable[str], place: str, command: str = "") -> str:
-    """The key as the command line spells it."""
+def _known(key: str, keys: _Keys, place: str, section: str = "") -> str:
+    """The key as the command line spells it, if the section's command has it, or any for one outside of sections."""
     spelt = key.replace("_", "-")
-    if spelt not in known:
-        raise _unknown(f"option {key!r}" + (f" of {command}" if command else ""), place, spelt, known)
-    return spelt
+    owners = [name for name in keys if spelt in keys[name]]
+    if section in owners or (owners and not section):
+        return spelt
+    nearest = _nearest(spelt, keys[section] if section else _union(keys))
+    if owners:
+        hint = f"it is one of {' and '.join(owners)}"
+    else:
+        hint = f"did you mean {nearest}?" if nearest else _HELP
+    raise ConfigurationError(f"{place}: there is no option {key!r}" + (f" of {section}" if section else "") + f": {hint}")
 
 
-def _unknown(what: str, place: str, name: str, known: Iterable[str]) -> ConfigurationError:
-    nearest = _nearest(name, known)
-    hint = f"did you mean {nearest}?" if nearest else _WHAT_THERE_IS
-    return ConfigurationError(f"{place}: there is no {what}: {hint}")
+def _union(keys: _Keys) -> set[str]:
+    return {key for each in keys.values() for key in each}
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -270,7 +278,7 @@ def _checked(ctx: click.Context, param: click.Parameter, entry: Entry) -> Any:
             value = _plain(param, value)
         param.process_value(ctx, value)
     except click.UsageError as error:
-        why = "its value is not valid" if _is_secret(entry.key) else error.message.rstrip(".")
+        why = "its value is not valid" if _is_secret(entry.key) else _reason(param, error.message)
         what = entry.place if entry.is_text else f"{entry.place}: {entry.key}"
         raise ConfigurationError(f"{what}: {why}") from None
     return value
@@ -278,10 +286,20 @@ def _checked(ctx: click.Context, param: click.Parameter, entry: Entry) -> Any:
 
 def _plain(param: click.Parameter, value: Any) -> Any:
     """A value of TOML in the form in which the parameter reads the command line: true, false or text."""
-    accepted, expected = next((accepted, what) for kind, accepted, what in _EXPECTED if isinstance(param.type, kind))
+    accepted, expected = _expected(param)
     if not isinstance(value, accepted) or (isinstance(value, bool) and accepted is not bool):
         raise click.UsageError(f"expected {expected}, not {_NAMES.get(type(value), 'a date or time')}")
     return value if isinstance(value, bool) else str(value)
+
+
+def _expected(param: click.Parameter) -> tuple[Any, str]:
+    return next((accepted, what) for kind, accepted, what in _EXPECTED if isinstance(param.type, kind))
+
+
+def _reason(param: click.Parameter, message: str) -> str:
+    """The message of the parameter; of click's own "'x' is not a valid integer range." what was expected."""
+    refused = re.fullmatch(r"('.*') is not a valid .*", message, re.DOTALL)
+    return f"expected {_expected(param)[1]}, not {refused[1]}" if refused else message.rstrip(".")
 
 
 def _is_secret(key: str) -> bool:

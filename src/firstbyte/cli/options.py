@@ -31,6 +31,22 @@ class Size(click.ParamType[int]):
         return int(match[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[match[2].lower()]
 
 
+class Seconds(click.ParamType[float]):
+    """A time above zero; "inf" waits for ever."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Raises the usage error of click for what is no such time."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        if not seconds > 0:
+            self.fail(f"{value} s: it must be above zero", param, ctx)
+        return seconds
+
+
 def server_options(command: Callable[..., Any] | None = None, *, address: bool = True) -> Callable[..., Any]:
     """Decorator: adds the options of a server, which reach the command as keyword arguments for `serve`.
 
@@ -85,9 +101,6 @@ _running = (
 )
 
 
-_SECONDS = click.FloatRange(0, min_open=True)
-
-
 def _names(kind: type[Limits] | type[Timeouts]) -> list[str]:
     return [each.name for each in fields(kind)]
 
@@ -97,7 +110,7 @@ def _limits() -> list[Callable[..., Any]]:
 
 
 def _timeouts() -> list[Callable[..., Any]]:
-    return [_option("timeout", each.name, each.default, _SECONDS, each.metadata["doc"]) for each in fields(Timeouts)]
+    return [_option("timeout", each.name, each.default, Seconds(), each.metadata["doc"]) for each in fields(Timeouts)]
 
 
 def _option(kind: str, name: str, default: Any, type_: click.ParamType[Any], doc: str) -> Callable[..., Any]:
