@@ -238,7 +238,9 @@ def _known(key: str, keys: _Keys, place: str, section: str = "") -> str:
         hint = f"it is one of {' and '.join(owners)}"
     else:
         hint = f"did you mean {nearest}?" if nearest else _HELP
-    raise ConfigurationError(f"{place}: there is no option {key!r}" + (f" of {section}" if section else "") + f": {hint}")
+    raise ConfigurationError(
+        f"{place}: there is no option {key!r}" + (f" of {section}" if section else "") + f": {hint}"
+    )
 
 
 def _union(keys: _Keys) -> set[str]:
