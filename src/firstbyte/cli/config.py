@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,7 +99,7 @@ def _configure(ctx: click.Context, param: click.Parameter, given: str | None) ->
     name = str(ctx.command.name)
     origin = _ORIGINS.get(ctx.get_parameter_source(str(param.name)) or ParameterSource.DEFAULT, "current folder")
     if given and not Path(given).exists():
-        raise ConfigurationError(f"there is no file {given} named by {origin}")
+        raise ConfigurationError(f"{origin}: there is no file {given}")
     document = _find_document(given)
     levels = [*(_file_levels(document, keys, name) if document else ()), _environment(keys)]
     entries: dict[str, Entry] = {}
@@ -116,7 +117,8 @@ def _show(as_json: bool, **_: Any) -> None:
     ctx = click.get_current_context()
     rows = [_row(ctx, each) for each in ctx.command.params if each.name != "as_json"]
     if as_json:
-        options = {key: {"value": value, "from": place} for key, value, place in rows}
+        # JSON has no infinity; TOML writes it so.
+        options = {key: {"value": "inf" if value == inf else value, "from": place} for key, value, place in rows}
         encoded = msgspec.json.encode({"command": ctx.command.name, "options": options}, enc_hook=str)
         click.echo(msgspec.json.format(encoded, indent=2))
         return
@@ -132,9 +134,9 @@ def _row(ctx: click.Context, param: click.Parameter) -> tuple[str, Any, str]:
     value = ctx.meta[_FILE] if isinstance(param, ConfigOption) else ctx.params.get(name)
     if value not in (None, ()) and _is_secret(key):
         value = _MASK
-    if name in ctx.meta[_PLACES]:
-        return key, value, ctx.meta[_PLACES][name]
-    return key, value, "command line" if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE else "default"
+    if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        return key, value, "command line"
+    return key, value, ctx.meta[_PLACES].get(name, "default")
 
 
 def _as_text(value: Any) -> str:
@@ -199,8 +201,7 @@ def _file_levels(document: Document, keys: _Keys, name: str) -> list[list[Entry]
             inner = [(each, document.place(key, each)) for each in value]
             sections[key] = [Entry(_known(each, keys, where, key), value[each], where) for each, where in inner]
         elif isinstance(value, dict) and key not in known:
-            nearest = _nearest(key, keys)
-            hint = f"did you mean [{nearest}]?" if nearest else f"there are {', '.join(keys)}"
+            hint = _did_you_mean(key, keys, "[{}]".format, otherwise=f"there are {', '.join(keys)}")
             raise ConfigurationError(f"{place}: there is no section [{key}]: {hint}")
         else:
             top.append(Entry(_known(key, keys, place), value, place))
@@ -215,8 +216,7 @@ def _environment(keys: _Keys) -> list[Entry]:
         if variable.startswith(PREFIX) and not _NO_OPTIONS.fullmatch(variable):
             key = variable.removeprefix(PREFIX).replace("_", "-").lower()
             if key not in known or variable != _variable(key):
-                nearest = _nearest(key, known)
-                hint = f"did you mean {_variable(nearest)}?" if nearest else _HELP
+                hint = _did_you_mean(key, known, _variable)
                 raise ConfigurationError(f"{variable} is no variable of firstbyte: {hint}")
             if value:
                 entries.append(Entry(key, value, variable, is_text=True))
@@ -233,24 +233,20 @@ def _known(key: str, keys: _Keys, place: str, section: str = "") -> str:
     owners = [name for name in keys if spelt in keys[name]]
     if section in owners or (owners and not section):
         return spelt
-    nearest = _nearest(spelt, keys[section] if section else _union(keys))
-    if owners:
-        hint = f"it is one of {' and '.join(owners)}"
-    else:
-        hint = f"did you mean {nearest}?" if nearest else _HELP
-    raise ConfigurationError(
-        f"{place}: there is no option {key!r}" + (f" of {section}" if section else "") + f": {hint}"
-    )
+    of = f" of {section}" if section else ""
+    hint = f"it is one of {' and '.join(owners)}" if owners else _did_you_mean(spelt, keys.get(section) or _union(keys))
+    raise ConfigurationError(f"{place}: there is no option {key!r}{of}: {hint}")
 
 
 def _union(keys: _Keys) -> set[str]:
     return {key for each in keys.values() for key in each}
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    import difflib
+def _did_you_mean(name: str, known: Iterable[str], spell: Callable[[str], str] = str, otherwise: str = _HELP) -> str:
+    import difflib  # when something is wrong, and not before
 
-    return next(iter(difflib.get_close_matches(name, known, 1)), "")
+    nearest = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {spell(nearest[0])}?" if nearest else otherwise
 
 
 def _take(ctx: click.Context, level: Iterable[Entry], keys: Mapping[str, click.Parameter]) -> dict[str, Entry]:
