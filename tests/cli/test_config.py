@@ -15,6 +15,7 @@ from firstbyte.cli import main
 from firstbyte.cli.commands import cli
 from firstbyte.cli.config import _NO_OPTIONS, ConfigGroup, config_option
 from firstbyte.cli.options import Size
+from firstbyte.cli.toml import read_document
 from firstbyte.errors import ConfigurationError
 
 SERVING = [name for name, command in cli.commands.items() if any(each.name == "config" for each in command.params)]
@@ -163,6 +164,28 @@ threads = \\
     write('run.port = 5\nrun.host = "x"\ndemo = {debug = true, port = 6}'.replace("\n", line_end))
     assert firstbyte.options("run")["host"] == ("x", "firstbyte.toml:2")
     assert firstbyte.options("demo")["port"] == (6, "firstbyte.toml:3")
+
+
+def test_the_lines_of_a_larger_file() -> None:
+    path = SOURCES.parent.parent / "pyproject.toml"
+    lines = path.read_text().splitlines()
+    document = read_document(path)
+    assert len(document.lines) > 50
+    for key, line in document.lines.items():
+        assert key[-1] in lines[line - 1]
+
+
+def test_the_shell_completes(
+    firstbyte: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("prot = 1\n")
+    monkeypatch.setenv("_FIRSTBYTE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    for words, expected in (("firstbyte config ", "plain,folder"), ("firstbyte run --por", "plain,--port")):
+        monkeypatch.setenv("COMP_WORDS", words)
+        with pytest.raises(SystemExit):
+            firstbyte()
+        assert expected in capsys.readouterr().out.splitlines()
 
 
 def test_the_file(firstbyte: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,7 +384,7 @@ def test_lists(firstbyte: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
         ("weight = [0]", "weight: must be above zero"),
         ("pair = 3", "pair: "),
         ("pair = [1, 2, 3]", "pair: "),
-        ("auth = 'hidden'", "auth: its value is not valid"),
+        ("auth = 'hidden'", "auth: expected a whole number, and not what it is, which is secret"),
     ],
 )
 def test_wrong_lists_and_callbacks(firstbyte: Shell, text: str, message: str) -> None:

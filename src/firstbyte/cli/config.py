@@ -22,6 +22,7 @@ from firstbyte.cli.toml import Document, read_document
 from firstbyte.errors import ConfigurationError
 
 PREFIX = "FIRSTBYTE_"
+VARIABLE = "FIRSTBYTE_CONFIG"
 FILE = "firstbyte.toml"
 LAST_RESORT = "pyproject.toml"  # its table tool.firstbyte
 
@@ -32,7 +33,6 @@ _MASK = "********"
 _HELP = "`firstbyte run --help` lists the options"
 # In a context's meta: the file's name, or None; the name of a parameter -> where its value is from.
 _FILE, _PLACES = "firstbyte.config.file", "firstbyte.config.places"
-_ORIGINS = {ParameterSource.COMMANDLINE: "command line", ParameterSource.ENVIRONMENT: f"{PREFIX}CONFIG"}
 
 
 class ConfigOption(click.Option):
@@ -61,12 +61,11 @@ def config_option(command: Any) -> Any:
         "--config",
         cls=ConfigOption,
         metavar="FILE",
-        envvar=f"{PREFIX}CONFIG",
-        show_envvar=True,
         is_eager=True,  # before the parameters that it fills in
         expose_value=False,
         callback=_configure,
-        help=f"Options as TOML; {FILE} in the current folder by default, or [tool.firstbyte] in {LAST_RESORT}.",
+        help=f"Options as TOML; by default what {VARIABLE} names, {FILE} in the current folder, or [tool.firstbyte] "
+        f"in {LAST_RESORT}.",
     )(command)
 
 
@@ -76,7 +75,8 @@ class ConfigGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Makes the commands; without one, the line is about `run`."""
         self.commands = {name: _showing(name, command) for name, command in _serving_commands(ctx).items()}
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+        about_none = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        if about_none and not ctx.resilient_parsing:
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -97,7 +97,8 @@ def _configure(ctx: click.Context, param: click.Parameter, given: str | None) ->
         return
     keys = {name: _keys(command) for name, command in _serving_commands(ctx).items()}
     name = str(ctx.command.name)
-    origin = _ORIGINS.get(ctx.get_parameter_source(str(param.name)) or ParameterSource.DEFAULT, "current folder")
+    origin = "command line" if given else VARIABLE if os.environ.get(VARIABLE) else "current folder"
+    given = given or os.environ.get(VARIABLE)
     if given and not Path(given).exists():
         raise ConfigurationError(f"{origin}: there is no file {given}")
     document = _find_document(given)
@@ -276,7 +277,8 @@ def _checked(ctx: click.Context, param: click.Parameter, entry: Entry) -> Any:
             value = _plain(param, value)
         param.process_value(ctx, value)
     except click.UsageError as error:
-        why = "its value is not valid" if _is_secret(entry.key) else _reason(param, error.message)
+        hidden = f"expected {_expected(param)[1]}, and not what it is, which is secret"
+        why = hidden if _is_secret(entry.key) else _reason(param, error.message)
         what = entry.place if entry.is_text else f"{entry.place}: {entry.key}"
         raise ConfigurationError(f"{what}: {why}") from None
     return value
