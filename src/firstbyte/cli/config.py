@@ -196,12 +196,13 @@ def _file_levels(document: Document, keys: _Keys, name: str) -> list[list[Entry]
     known = _union(keys)
     for key, value in document.values.items():
         place = document.place(key)
-        if key in keys:
-            if not isinstance(value, dict):
-                raise ConfigurationError(f"{place}: {key} is a section: write [{key}]")
+        is_table = isinstance(value, dict)
+        if key in keys and is_table:
             inner = [(each, document.place(key, each)) for each in value]
             sections[key] = [Entry(_known(each, keys, where, key), value[each], where) for each, where in inner]
-        elif isinstance(value, dict) and key not in known:
+        elif key in keys and key not in known:
+            raise ConfigurationError(f"{place}: {key} is a section: write [{key}]")
+        elif is_table and key not in known:
             hint = _did_you_mean(key, keys, "[{}]".format, otherwise=f"there are {', '.join(keys)}")
             raise ConfigurationError(f"{place}: there is no section [{key}]: {hint}")
         else:
