@@ -278,7 +278,7 @@ def _checked(ctx: click.Context, param: click.Parameter, entry: Entry) -> Any:
             value = _plain(param, value)
         param.process_value(ctx, value)
     except click.UsageError as error:
-        hidden = f"expected {_expected(param)[1]}, and not what it is, which is secret"
+        hidden = f"expected {_expected(param)[1]}; the value is secret and not shown"
         why = hidden if _is_secret(entry.key) else _reason(param, error.message)
         what = entry.place if entry.is_text else f"{entry.place}: {entry.key}"
         raise ConfigurationError(f"{what}: {why}") from None
