@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from firstbyte.cli.http_wire import explain_request, explain_response, render
+from firstbyte.cli.http_wire import Transcript, explain_request, explain_response, render
 
 POST = (
     b"POST /tasks HTTP/1.1\r\nHost: localhost:8000\r\nContent-Type: application/json\r\nContent-Length: 16\r\n"
@@ -138,3 +138,36 @@ def test_every_byte_is_in_its_place(data: bytes) -> None:
             else:
                 assert row.note.endswith("more")
         assert at <= len(data)
+
+
+def test_a_transcript_of_two_exchanges() -> None:
+    transcript = Transcript()
+    transcript.begin("GET")
+    transcript.sent(b"GET /a HTTP/1.1\r\n\r\n")
+    transcript.received(b"HTTP/1.1 302 Found\r\n")
+    transcript.received(b"Content-Length: 0\r\n\r\n")
+    transcript.begin("HEAD")
+    transcript.sent(b"HEAD /b HTTP/1.1\r\n\r\n")
+    transcript.received(b"HTTP/1.1 200 OK\r\n\r\n")
+    messages = [text.splitlines() for text in transcript.render().split("\n\n")]
+    assert len(messages) == 4
+    assert "GET /a" in messages[0][0]
+    assert "302 Found" in messages[1][0]
+    assert "its length is 0" in messages[1][2]
+    assert "the answer to HEAD has none" in messages[3][1]
+
+
+def test_a_transcript_keeps_the_beginning_alone() -> None:
+    transcript = Transcript()
+    transcript.begin("GET")
+    transcript.received(b"HTTP/1.1 200 OK\r\n\r\n")
+    for _ in range(100):
+        transcript.received(b"x" * 100_000)
+    assert len(transcript._exchanges[0].received.data) == 64 * 1024
+    assert transcript.render().endswith("… 10.0 MB more")
+
+
+def test_an_exchange_that_did_not_begin() -> None:
+    transcript = Transcript()
+    transcript.begin("GET")
+    assert transcript.render() == ""

@@ -16,6 +16,7 @@ _LINES = 12  # lines of a body or chunk that are shown
 _LINE = 100  # bytes of a line of text that are shown
 _BINARY_LINE = 16  # bytes of a line of a binary body
 _COLUMN = 46  # where notes begin
+_KEPT = 64 * 1024  # bytes of each direction of an exchange that are kept to be explained
 
 
 class Row(NamedTuple):
@@ -47,6 +48,54 @@ def render(rows: Iterable[Row], mark: str, colour: bool = False) -> str:
         text = shown[: len(shown) - line_end] + paint(shown[len(shown) - line_end :], None, colour, dim=True)
         lines.append(f"{paint(mark, 'cyan', colour)} {paint(offset, None, colour, dim=True)}  {text}{note}".rstrip())
     return "\n".join(lines)
+
+
+class Transcript:
+    """Keeps the first bytes of each exchange of a session and explains them; its methods are hooks of the session."""
+
+    def __init__(self) -> None:
+        self._exchanges: list[_Exchange] = []
+
+    def begin(self, method: str) -> None:
+        """Another request is about to be sent."""
+        self._exchanges.append(_Exchange(method))
+
+    def sent(self, data: bytes) -> None:
+        """Takes bytes that were sent."""
+        self._exchanges[-1].sent.add(data)
+
+    def received(self, data: bytes) -> None:
+        """Takes bytes that came."""
+        self._exchanges[-1].received.add(data)
+
+    def render(self, colour: bool = False) -> str:
+        """All of the exchanges, an empty line between messages."""
+        texts = []
+        for exchange in self._exchanges:
+            sent, received = exchange.sent, exchange.received
+            texts.append(render(explain_request(bytes(sent.data), sent.size), ">", colour))
+            rows = explain_response(bytes(received.data), received.size, exchange.method)
+            texts.append(render(rows, "<", colour))
+        return "\n\n".join(filter(None, texts))
+
+
+class _Kept:
+    """The first bytes of what one side said, and how many there were in all."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        self.size += len(data)
+        self.data += data[: max(_KEPT - len(self.data), 0)]
+
+
+class _Exchange:
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self.sent = _Kept()
+        self.received = _Kept()
 
 
 def _explain(data: bytes, size: int, method: str) -> Iterator[Row]:
