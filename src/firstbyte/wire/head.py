@@ -60,7 +60,7 @@ class HeadScanner:
         limits = self.limits
         size = stop + 2 - start
         if size > limits.request_line or size > limits.head:
-            _check_sizes(buffer, start, stop + 2, limits)
+            check_lines(buffer, start, start, limits)  # where a line before is wrong, that is the first offence
         line = _match_line(buffer, start, line_end)
         if line is None:
             return None
@@ -136,12 +136,12 @@ def check_lines(
         line = buffer[at:stop]
         if at == start:
             check_first(line, limits)
-        elif line == b"\r\n":
-            return stop
         if stop - start > limits.head:
             refuse(431, "head-too-large", f"the head is longer than {limits.head} bytes", limits.head)
         if newline < 0:
             return at
+        if line == b"\r\n":
+            return stop
         if at != start and grammar.field_line.fullmatch(line) is None:
             refuse_field_line(line, at - start)
         at = stop
@@ -309,15 +309,7 @@ def refuse_field(block: bytes, name: bytes, status: int, rule: str, message: str
     refuse(status, rule, message, (b"\n" + block).lower().rindex(b"\n" + name.lower() + b":"))
 
 
-# -- sizes and words
-
-
-def _check_sizes(buffer: bytes, start: int, stop: int, limits: Limits) -> None:
-    newline = buffer.find(b"\n", start, stop)
-    if (stop if newline < 0 else newline + 1) - start > limits.request_line:
-        refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
-    if stop - start > limits.head:
-        refuse(431, "head-too-large", f"the head is longer than {limits.head} bytes", limits.head)
+# -- words
 
 
 def refuse_line_end(line: bytes, offset: int) -> None:
