@@ -22,7 +22,7 @@ field_block = re.compile(rb"(?:" + FIELD_LINE + rb")*+")
 token = re.compile(TOKEN)
 
 # uri-host [ ":" port ]: RFC 9110 section 7.2, RFC 3986 section 3.2.2. An IP literal is checked no further.
-host = re.compile(rb"(?:[0-9A-Za-z\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2}|\[[0-9A-Fa-f:.]++\])++(?::[0-9]{0,5})?")
+host = re.compile(rb"(?:(?:[0-9A-Za-z\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{0,5})?")
 
 absolute_target = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?.*)?", re.IGNORECASE)
 """Absolute-form (RFC 9112 section 3.2.2); groups: scheme, authority, path, query with its "?"."""
