@@ -11,7 +11,7 @@ import re
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # RFC 9110 section 5.6.2
 TARGET = rb"[\x21\x22\x24-\x7e]++"  # visible ASCII but "#": RFC 3986 leaves no fragment in a request-target
 VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"  # field-value with its optional whitespace, RFC 9110 section 5.5
-REQUEST_LINE = rb"(" + TOKEN + rb") (" + TARGET + rb") HTTP/1\.([01])"
+REQUEST_LINE = rb"(" + TOKEN + rb") (" + TARGET + rb") HTTP/1\.([0-9])"
 FIELD_LINE = TOKEN + rb":" + VALUE + rb"\r\n"
 
 request_line = re.compile(REQUEST_LINE)

@@ -66,7 +66,7 @@ class HeadScanner:
             return None
         method_bytes, target_bytes, minor = line.groups()
         method, target = method_bytes.decode("ascii"), target_bytes.decode("ascii")
-        version = 1 if minor == b"1" else 0
+        version = 0 if minor == b"0" else 1  # RFC 9110 section 6.2: a higher one is read as the highest known here
         block = buffer[line_end + 2 : stop]
         block_framing = self._blocks.get(block) if version else None
         if block_framing is None:
