@@ -296,7 +296,7 @@ def transfer_coding_of(block: bytes, value: bytes, version: int) -> int:
         return CHUNKED
     elif codings.count(b"chunked") > 1:
         status, rule, message = 400, "coding-repeated", "Transfer-Encoding names chunked more than once"
-    elif b"chunked" in codings and codings[-1] != b"chunked":
+    elif codings[-1] != b"chunked":  # then nothing says where the body ends: section 6.3, rule 4
         status, rule, message = 400, "coding-order", "chunked is not the last of the transfer codings"
     else:
         status, rule = 501, "coding-unknown"
