@@ -85,7 +85,7 @@ class HeadScanner:
         head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
         fields_at = line_end + 2 - start
         authority = None
-        if target[0] == "/":  # origin-form
+        if target[0] == "/" and method != "CONNECT":  # origin-form
             path, _, query = target.partition("?")
             if not block_framing[0]:
                 remember(self._heads, head, (method, path, query, version, fields_at, block_framing))
@@ -242,7 +242,7 @@ def _framing(block: bytes, method: str, version: int) -> Framing:
         elif width == 17:
             coding = coding + b"," + value if coding else value or b" "
         else:
-            expect = value
+            expect = expect + b"," + value if expect else value
     if hosts > 1:
         refuse_field(block, b"host", 400, "host-repeated", "Host is given more than once")
     if version and not hosts:  # RFC 9112 section 3.2
