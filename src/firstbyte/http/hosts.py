@@ -44,7 +44,8 @@ class Hosts:
         `*.example.org` is every name below example.org, however deep, and not example.org itself. Ports are not given:
         any is allowed. Raises ConfigurationError that names the item that is no host.
         """
-        names, parents = set(), set()
+        names: set[str] = set()
+        parents: set[str] = set()
         for item in text.split(","):
             item = item.strip()
             below = item.startswith("*.")

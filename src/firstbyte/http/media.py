@@ -35,7 +35,7 @@ class MediaType:
     @classmethod
     def parse(cls, text: str) -> MediaType:
         """The media type that a Content-Type says. Raises ValueError for what is none, or has a parameter twice."""
-        essence, parameters = _value_and_parameters(text)
+        essence, parameters = value_and_parameters(text)
         match = _ESSENCE.fullmatch(essence)
         if match is None:
             raise ValueError(f"{text!r} is no media type")
@@ -85,6 +85,28 @@ def accepts(header: str | None, offered: Sequence[str]) -> str | None:
     return best
 
 
+def value_and_parameters(text: str) -> tuple[str, dict[str, str]]:
+    """What stands before the first semicolon, in lower case, and the parameters behind it by lower-case name.
+
+    Raises ValueError for a malformed parameter and for one that is given twice (RFC 9110 section 5.6.6).
+    """
+    text = text.strip(" \t")
+    value = text.partition(";")[0]
+    parameters: dict[str, str] = {}
+    at = len(value)
+    while at < len(text):
+        match = _PARAMETER.match(text, at)
+        if match is None:
+            raise ValueError(f"{text!r} has a malformed parameter at {at}")
+        name, token, quoted = match.groups()
+        if name is not None:
+            if name.lower() in parameters:
+                raise ValueError(f"{text!r} has the parameter {name} twice")
+            parameters[name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if token is None else token
+        at = match.end()
+    return value.rstrip(" \t").lower(), parameters
+
+
 def guess_type(filename: str) -> str:
     """The Content-Type for a file by the ending of its name; text is said to be UTF-8.
 
@@ -100,7 +122,7 @@ def _members(header: str) -> Iterator[_Member]:
     """The well-formed members of a list with weights."""
     for text in _MEMBER.findall(header):
         try:
-            value, parameters = _value_and_parameters(text)
+            value, parameters = value_and_parameters(text)
         except ValueError:
             continue
         weight = parameters.pop("q", "1")
@@ -119,25 +141,6 @@ def _weight(offer: MediaType, ranges: Sequence[_Member]) -> float:
             if specificity > most_specific:
                 best, most_specific = weight, specificity
     return best
-
-
-def _value_and_parameters(text: str) -> tuple[str, dict[str, str]]:
-    """What stands before the first semicolon, in lower case, and the parameters behind it. Raises ValueError."""
-    text = text.strip(" \t")
-    value = text.partition(";")[0]
-    parameters: dict[str, str] = {}
-    at = len(value)
-    while at < len(text):
-        match = _PARAMETER.match(text, at)
-        if match is None:
-            raise ValueError(f"{text!r} has a malformed parameter at {at}")
-        name, token, quoted = match.groups()
-        if name is not None:
-            if name.lower() in parameters:
-                raise ValueError(f"{text!r} has the parameter {name} twice")
-            parameters[name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if token is None else token
-        at = match.end()
-    return value.rstrip(" \t").lower(), parameters
 
 
 def _content_types(table: str) -> Iterator[tuple[str, str]]:

@@ -66,9 +66,11 @@ class Request:
     `method`, `raw_path` and `raw_query` are str as they were sent (percent-encoded, without the "?"), `root_path` the
     prefix where the handler is mounted, `head` the bytes of request line and header fields, `minor` the x of HTTP/1.x.
     `client` and `server` are the two ends of the connection, `scheme` is "http" or "https", `tls` what is known of an
-    encrypted connection (the protocol, the client's certificate) or None, `path_params` what the
-    router read from the path, `state` a place for middleware to leave things, `trailers` the fields behind a chunked
-    body. The wire floor makes it; `Request.build` makes one from parts, for tests and other hosts.
+    encrypted connection (the protocol, the client's certificate) or None, `forwarded_host` the host and port that a
+    trusted proxy says the client asked for, or None (`TrustedProxies` sets it, and `client` and `scheme`),
+    `path_params` what the router read from the path, `state` a place for middleware to leave things, `trailers` the
+    fields behind a chunked body. The wire floor makes it; `Request.build` makes one from parts, for tests and other
+    hosts.
     """
 
     __slots__ = (
@@ -81,6 +83,7 @@ class Request:
         "_state",
         "_stream",
         "client",
+        "forwarded_host",
         "head",
         "method",
         "minor",
@@ -115,6 +118,7 @@ class Request:
         self.server = ends.server
         self.scheme = ends.scheme
         self.tls = ends.tls
+        self.forwarded_host: str | None = None
         self.path_params: dict[str, Any] = _NO_PARAMS
         self.trailers: Headers | None = None
         self._headers: Headers | None = None
@@ -183,12 +187,17 @@ class Request:
 
     @property
     def url(self) -> URL:
-        """The whole address as the client sees it: scheme, Host, path, query. Raises HTTPError 400 for a bad Host."""
-        host = self.headers.get("host") or (str(self.server) if self.server and self.server.port else "localhost")
+        """The whole address as the client sees it: scheme, host, path, query. Raises HTTPError 400 for a bad host."""
+        host = self.host or (str(self.server) if self.server and self.server.port else "localhost")
         try:
             return URL.parse(f"{self.scheme}://{host}{self.target if self.raw_path != '*' else ''}")
         except ValueError as error:
             raise HTTPError(400, str(error)) from None
+
+    @property
+    def host(self) -> str:
+        """Host and port that the client asked for: `forwarded_host`, else the field Host as it came, "" without one."""
+        return self.forwarded_host or self.headers.get("host") or ""
 
     # -- the header fields
 
