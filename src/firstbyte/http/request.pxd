@@ -22,6 +22,7 @@ cdef class Request:
     cdef public str scheme
     cdef public object path_params
     cdef public object tls
+    cdef public object forwarded_host
     cdef public object trailers
     cdef public Headers _headers
     cdef public object _path
