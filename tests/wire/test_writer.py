@@ -92,3 +92,35 @@ def test_what_cannot_be_sent(response: Response, message: str) -> None:
 
 def test_a_chunk() -> None:
     assert encode_chunk(b"0123456789abcdef") == b"10\r\n0123456789abcdef\r\n"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "message"),
+    [
+        ("body", "text", "a body is bytes.* not str"),
+        ("body", None, "not NoneType"),
+        ("body", [b"a"], "not list"),
+        ("status", 0, "0 is no status"),
+        ("status", "200", "'200' is no status"),
+        ("content_type", "text/html\r\nX-Evil: 1", "control character"),
+    ],
+)
+def test_what_a_handler_made_of_a_response_cannot_be_sent(attribute: str, value: Any, message: str) -> None:
+    response = Response(b"hi", media_type="text/x-hi")
+    setattr(response, attribute, value)
+    if attribute != "body":
+        assert encode_plain(response, b"hi", TAILS.keep) is None
+    with pytest.raises(ResponseError, match=message):
+        encode_head(response, "GET", 1, True, TAILS)
+
+
+@pytest.mark.parametrize("body", [b"hi", iter([b"hi"])])
+def test_a_205_has_no_body(body: Any) -> None:
+    assert encode_plain(Response(b"", 205), b"", TAILS.keep) is None
+    with pytest.raises(ResponseError, match="a 205 response has no body"):
+        encode_head(Response(body, 205), "GET", 1, True, TAILS)
+    assert b"Content-Length: 0\r\n" in encode_head(Response(b"", 205), "GET", 1, True, TAILS).data
+
+
+def test_a_date_of_ones_own_need_not_be_ascii() -> None:
+    assert b"Date: caf\xe9\r\n" in encode_head(Response("", headers={"Date": "caf\xe9"}), "GET", 1, True, TAILS).data

@@ -6,9 +6,11 @@ rendered once a second. All others go the long way through `encode_head`.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 
 from firstbyte.errors import ResponseError
+from firstbyte.http.headers import check_field
 from firstbyte.http.response import FileBody, Response
 from firstbyte.http.status import has_body, phrase
 
@@ -40,9 +42,9 @@ class Tails:
 
     def __init__(self, date: str) -> None:
         self.date = date
-        self.keep = f"\r\nDate: {date}\r\n\r\n".encode("ascii")  # HTTP/1.1 persists unless told otherwise
-        self.keep_old = f"\r\nDate: {date}\r\nConnection: keep-alive\r\n\r\n".encode("ascii")
-        self.close = f"\r\nDate: {date}\r\nConnection: close\r\n\r\n".encode("ascii")
+        self.keep = f"\r\nDate: {date}\r\n\r\n".encode("latin-1")  # HTTP/1.1 persists unless told otherwise
+        self.keep_old = f"\r\nDate: {date}\r\nConnection: keep-alive\r\n\r\n".encode("latin-1")
+        self.close = f"\r\nDate: {date}\r\nConnection: close\r\n\r\n".encode("latin-1")
 
     def of(self, keep_alive: bool, minor: int) -> bytes:
         """The tail for a connection that stays or does not, and a client of HTTP/1.`minor`."""
@@ -66,19 +68,28 @@ def encode_plain(response: Response, body: bytes, tail: bytes) -> bytes | None:
 def encode_head(response: Response, method: str, minor: int, keep_alive: bool, tails: Tails) -> Head:
     """The head of any response to a request of `method` from a client of HTTP/1.`minor`, and how its body ends.
 
-    Raises ResponseError for a header that is the server's to write, or a Content-Length that the body belies.
+    Raises ResponseError for a header that is the server's to write, a Content-Length that the body belies, and for what
+    became of a status, a body or a Content-Type that was set after the response was made and is none.
     """
     status = response.status
+    if not _is_final(status):
+        raise ResponseError(f"{status!r} is no status of a response: that is a number from 200 to 599")
     body = response.body
     length: int | None = None
     if isinstance(body, bytes):
         length = len(body)
     elif isinstance(body, FileBody):
         length = body.count
+    elif not isinstance(body, Iterator | AsyncIterator):
+        raise ResponseError(f"a body is bytes, an iterator of bytes or a FileBody, not {type(body).__name__}")
+    try:
+        fields = response.headers.items()
+    except (TypeError, ValueError) as error:
+        raise ResponseError(str(error)) from None
     lines = [f"HTTP/1.1 {status} {phrase(status)}"]
     server = f"Server: {SERVER}"
     date = None
-    for name, value in response.headers.items():
+    for name, value in fields:
         lowered = name.lower()
         if lowered == "content-length":
             length = _given_length(value, length, method, status)
@@ -105,6 +116,8 @@ def encode_head(response: Response, method: str, minor: int, keep_alive: bool, t
             raise ResponseError(f"a {status} response has no body, but {length} bytes were given")
         if length is not None and status == 304 and "content-length" in response.headers:
             lines.append(f"Content-Length: {length}")
+    elif status == 205 and length != 0:  # RFC 9110 section 15.3.6; its length is said all the same
+        raise ResponseError("a 205 response has no body, but one was given")
     elif length is not None:
         lines.append(f"Content-Length: {length}")
         ending = LENGTH
@@ -162,13 +175,22 @@ _prefixes: dict[tuple[int, str | None], bytes] = {}
 
 
 def _prefix(status: int, content_type: str | None) -> bytes | None:
-    if not has_body(status):
+    if not _is_final(status) or not has_body(status) or status == 205:
         return None
+    if content_type is not None:
+        try:
+            check_field("Content-Type", content_type)
+        except (TypeError, ValueError):
+            return None  # the long way says what is wrong
     kind = f"Content-Type: {content_type}\r\n" if content_type is not None else ""
     prefix = f"HTTP/1.1 {status} {phrase(status)}\r\nServer: {SERVER}\r\n{kind}Content-Length: ".encode("latin-1")
     if len(_prefixes) < 1024:  # a program uses few; one that makes types up must not fill the memory
         _prefixes[status, content_type] = prefix
     return prefix
+
+
+def _is_final(status: object) -> bool:
+    return isinstance(status, int) and 200 <= status <= 599
 
 
 def _given_length(value: str, length: int | None, method: str, status: int) -> int:
