@@ -59,13 +59,7 @@ def format_set_cookie(
     whole; a path that does not begin with /; SameSite=None, Partitioned or a __Secure- name without `secure`; a __Host-
     name with a domain or another path than /; and name and value of more than 4096 bytes together.
     """
-    if TOKEN.fullmatch(name) is None:
-        raise ValueError(f"the cookie name {name!r} is not a token")
-    bad = _NO_COOKIE_OCTET.search(value)
-    if bad is not None:  # the value itself may be a secret
-        raise ValueError(f"the value of the cookie {name} has {bad.group()!r} at {bad.start()}: encode it")
-    if len(name) + len(value) > MAX_SIZE:
-        raise ValueError(f"the cookie {name} has {len(name) + len(value)} bytes; browsers take {MAX_SIZE}")
+    check_cookie(name, value)
     if max_age is not None and not isinstance(max_age, int):
         raise ValueError(f"the max_age of the cookie {name} must be a whole number of seconds, not {max_age!r}")
     if _PATH.fullmatch(path) is None:
@@ -91,6 +85,21 @@ def format_set_cookie(
     if partitioned:
         parts.append("Partitioned")
     return "; ".join(parts)
+
+
+def check_cookie(name: str, value: str) -> None:
+    """Raises ValueError unless the pair is one cookie and nothing else (RFC 6265bis section 4.1.1).
+
+    That is for a name that is no token, for a value with spaces, quotes, commas, semicolons, backslashes, controls or
+    anything outside ASCII, and for more than 4096 bytes together.
+    """
+    if TOKEN.fullmatch(name) is None:
+        raise ValueError(f"the cookie name {name!r} is not a token")
+    bad = _NO_COOKIE_OCTET.search(value)
+    if bad is not None:  # the value itself may be a secret
+        raise ValueError(f"the value of the cookie {name} has {bad.group()!r} at {bad.start()}: encode it")
+    if len(name) + len(value) > MAX_SIZE:
+        raise ValueError(f"the cookie {name} has {len(name) + len(value)} bytes; browsers take {MAX_SIZE}")
 
 
 def expire_cookie(
