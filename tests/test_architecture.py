@@ -74,6 +74,8 @@ def test_floors_below_the_engine_know_no_sockets_clocks_or_threads(floors: tuple
                 elif isinstance(node, ast.ImportFrom):
                     # gmtime turns a given number into a date: no clock is read.
                     names = set() if node.module == "time" and node.names[0].name == "gmtime" else {node.module or ""}
+                    if path.name == "send_file.py":
+                        names -= {"time"}  # the exception that the page names
                 else:
                     continue
                 assert not names & banned, path

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
+from time import time
 from typing import BinaryIO
 
 from firstbyte.errors import HTTPError
@@ -25,11 +27,15 @@ def send_file(path: str | Path, request: Request, *, media_type: str | None = No
     may not be read, 412 and 416 by the request's conditions.
     """
     try:
-        file: BinaryIO = open(path, "rb", buffering=0)  # noqa: SIM115, PTH123 - the response closes it
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
-        raise HTTPError(404) from None
+        file: BinaryIO = open(path, "rb", buffering=0, opener=_open)  # noqa: SIM115 - the response closes it
     except PermissionError:
         raise HTTPError(403, "the server may not read this file") from None
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        raise HTTPError(404) from None
+    except ValueError:
+        raise HTTPError(404) from None
     try:
         response = _response(file, path, request, media_type, status)
     except BaseException:
@@ -46,9 +52,10 @@ def _response(file: BinaryIO, path: str | Path, request: Request, media_type: st
         raise HTTPError(404)
     size = facts.st_size
     etag = f'"{facts.st_mtime_ns:x}-{size:x}"'
-    headers = {"ETag": etag, "Last-Modified": format_date(facts.st_mtime), "Accept-Ranges": "bytes"}
+    changed = min(facts.st_mtime, time())  # RFC 9110 section 8.8.2.1: never later than the answer itself
+    headers = {"ETag": etag, "Last-Modified": format_date(changed), "Accept-Ranges": "bytes"}
     if status == 200:
-        outcome = evaluate(request.method, request.headers, etag, facts.st_mtime)
+        outcome = evaluate(request.method, request.headers, etag, changed)
         if outcome is Outcome.NOT_MODIFIED:
             return Response(b"", 304, headers)
         if outcome is Outcome.FAILED:
@@ -59,7 +66,7 @@ def _response(file: BinaryIO, path: str | Path, request: Request, media_type: st
         status == 200
         and asked is not None
         and request.method == "GET"
-        and range_applies(request.headers, etag, facts.st_mtime)
+        and range_applies(request.headers, etag, changed)
     ):
         try:
             spans = parse_range(asked, size)
@@ -74,3 +81,14 @@ def _response(file: BinaryIO, path: str | Path, request: Request, media_type: st
         file.seek(start)
         return Response(file.read(stop - start), status, headers, kind)
     return Response(FileBody(file, start, stop - start), status, headers, kind)
+
+
+def _open(path: str, flags: int) -> int:
+    """Opens without waiting: a FIFO would have to be written into first."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+# A name that leads nowhere, or to what is no file: ENXIO is a socket's answer, or a FIFO's.
+_NO_FILE = frozenset(
+    (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV)
+)
