@@ -76,7 +76,7 @@ class Networks:
 
     def _has(self, address: str) -> bool:
         try:
-            ip = _ip(address.partition("%")[0])
+            ip = parse_ip(address.partition("%")[0])
         except ValueError:
             return False
         number = int(ip)
@@ -138,9 +138,15 @@ def parse_node(text: str) -> Address:
     if hidden:
         return Address("unknown" if hidden.lower() == "unknown" else hidden, number)
     try:
-        return Address(str(_ip(ipv6 or ipv4)), number)
+        return Address(str(parse_ip(ipv6 or ipv4)), number)
     except ValueError:
         raise ValueError(f"{_shown(text)} is no address") from None
+
+
+def parse_ip(text: str) -> IPv4Address | IPv6Address:
+    """An IP address, an IPv4-mapped one as the IPv4 address that it stands for. Raises ValueError."""
+    ip = ip_address(text)
+    return getattr(ip, "ipv4_mapped", None) or ip
 
 
 class _Claim(NamedTuple):
@@ -257,12 +263,6 @@ _NODE = re.compile(
 )
 
 
-def _ip(text: str) -> IPv4Address | IPv6Address:
-    """An address, an IPv4-mapped one as IPv4. Raises ValueError."""
-    ip = ip_address(text)
-    return getattr(ip, "ipv4_mapped", None) or ip
-
-
 def _network(item: str) -> tuple[int, int, int]:
     """IP version, bits that are not the network's, and the number of its first address. Raises ConfigurationError."""
     try:
@@ -275,7 +275,7 @@ def _network(item: str) -> tuple[int, int, int]:
         ) from None
     if ip_address(item.partition("/")[0]) != network.network_address:
         raise ConfigurationError(f"{item!r} is an address in a network: write {network}, or the address alone")
-    first = _ip(str(network.network_address))
+    first = parse_ip(str(network.network_address))
     return first.version, network.max_prefixlen - network.prefixlen, int(first)
 
 
