@@ -1,0 +1,301 @@
+"""One request and its response on one HTTP/1.1 connection (RFC 9112)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from time import monotonic
+from typing import NoReturn, cast
+
+from firstbyte.client.bodies import Body
+from firstbyte.client.hooks import Timings
+from firstbyte.client.network import CHUNK, Stream
+from firstbyte.client.pool import Pool
+from firstbyte.client.timeouts import Budget
+from firstbyte.errors import (
+    BadResponse,
+    ClientError,
+    ClientTimeout,
+    IncompleteBody,
+    ProtocolError,
+    ReadTimeout,
+    ServerClosed,
+    WriteTimeout,
+)
+from firstbyte.http.headers import Headers
+from firstbyte.wire.response import ResponseHead, ResponseReader
+from firstbyte.wire.writer import LAST_CHUNK, encode_chunk
+
+MAX_INTERIM = 20  # interim responses (1xx) before a final one; what they are good for is told by one or two
+EXPECT_WAIT = 1.0  # seconds for a 100 Continue, after which the body is sent without one, as curl does
+_LARGE = 256 * 1024  # bytes: from so many on a body is read in pieces of that size
+_TOGETHER = 64 * 1024  # bytes: a body up to this long is sent in one piece with its head
+
+
+class Connection:
+    """A connection to an origin, as the pool keeps it."""
+
+    __slots__ = ("address", "idle_since", "opened", "origin", "reader", "stream", "used")
+
+    def __init__(self, stream: Stream, origin: str, address: str) -> None:
+        self.stream = stream
+        self.origin = origin
+        self.address = address  # for people
+        self.reader = ResponseReader()
+        self.used = 0  # exchanges that were begun on it
+        self.idle_since = 0.0
+        self.opened: tuple[float | None, float | None, float | None] = (None, None, None)  # see Timings
+
+    def close(self) -> None:
+        """Ends it."""
+        self.stream.close()
+
+
+class Exchange:
+    """What happens on a connection from a request to the end of its response; then the slot goes back to the pool,
+    once.
+
+    `send`, then `read` until there is nothing more, or `close` in between. Whatever is raised, the connection is closed
+    before.
+    """
+
+    __slots__ = (
+        "_began", "_budget", "_connection", "_done", "_first", "_method", "_over", "_pool", "_received", "_sent",
+        "_sent_whole", "is_async", "unanswered",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, pool: Pool, budget: Budget, is_async: bool) -> None:
+        self._connection = connection
+        self._pool = pool
+        self._budget = budget
+        self.is_async = is_async
+        self.unanswered = True  # whether not one byte of the response has come
+        self._over = False
+        self._sent_whole = True
+        self._received = 0
+        self._method = ""
+        self._began = monotonic()
+        self._sent = self._first = self._done = 0.0
+        connection.used += 1
+
+    async def send(self, method: str, head: bytes, body: Body | None, expects: bool = False) -> ResponseHead:
+        """Sends a request; the head of its final response. Raises ClientError."""
+        self._method = method
+        connection = self._connection
+        connection.reader.expect(method)
+        try:
+            try:
+                if body is None:
+                    await self._send(head)
+                elif body.data is not None and len(body.data) <= _TOGETHER and not expects:
+                    await self._send(head + body.data)
+                else:
+                    early = await self._send_long(head, body, expects)
+                    if early is not None:
+                        return early
+            except ClientTimeout:
+                raise
+            except OSError as error:
+                # The server may have answered before it stopped to listen: what it said is worth more than that.
+                self._sent_whole = False
+                self._sent = monotonic()
+                return await self._read_head(cut=error)
+            self._sent = monotonic()
+            return await self._read_head()
+        except BaseException:
+            self.close()
+            raise
+
+    async def _send(self, data: bytes) -> None:
+        budget = self._budget
+        try:
+            await self._connection.stream.send(data, budget.left(budget.timeout.write))
+        except TimeoutError:
+            raise self._located(budget.over(WriteTimeout, "the server does not take the request"), "send") from None
+
+    async def _send_long(self, head: bytes, body: Body, expects: bool) -> ResponseHead | None:
+        """Sends head and body in pieces; stops with the response if that comes before the body is through."""
+        await self._send(head)
+        if expects and (early := await self._await_continue()) is not None:
+            return early
+        chunked = body.length is None
+        self._sent_whole = False
+        pieces = cast("AsyncGenerator[bytes, None]", body.apieces())
+        try:
+            async for piece in pieces:
+                await self._send(encode_chunk(piece) if chunked else piece)
+                if (early := self._early()) is not None:
+                    return early
+        finally:
+            await pieces.aclose()
+        if chunked:
+            await self._send(LAST_CHUNK)
+        self._sent_whole = True
+        return None
+
+    async def _await_continue(self) -> ResponseHead | None:
+        """Waits a little for 100 Continue (RFC 9110 section 10.1.1); the final response if that comes instead."""
+        until = monotonic() + EXPECT_WAIT
+        reader = self._connection.reader
+        try:
+            while True:
+                head = reader.read_head()
+                if head is not None:
+                    self._sent_whole = head.status < 200
+                    return None if head.status < 200 else self._begin(head)
+                data = await self._connection.stream.recv(self._budget.left(EXPECT_WAIT, until))
+                if not data:
+                    self._cut("head", "the server closed the connection while the body was waiting for its 100")
+                self._take(data)
+        except TimeoutError:
+            return None
+        except ProtocolError as error:
+            self._refuse(error, "head")
+
+    def _early(self) -> ResponseHead | None:
+        """A final response that has come while the body is being sent."""
+        data = self._connection.stream.recv_now()
+        if not data:  # an end is found out by sending
+            return None
+        self._take(data)
+        try:
+            while (head := self._connection.reader.read_head()) is not None:
+                if head.status >= 200:
+                    return self._begin(head)
+        except ProtocolError as error:
+            self._refuse(error, "head")
+        return None
+
+    async def _read_head(self, cut: OSError | None = None) -> ResponseHead:
+        reader = self._connection.reader
+        interim = 0
+        try:
+            while True:
+                head = reader.read_head()
+                if head is None:
+                    data = await self._recv("head", cut=cut)
+                    if not data:
+                        if not self.unanswered:
+                            self._cut("head", "the server closed the connection within the head of its response")
+                        self._cut("head", "the server closed the connection without an answer")
+                    self._take(data)
+                elif head.status >= 200 or head.status == 101:
+                    return self._begin(head)
+                else:
+                    interim += 1
+                    if interim > MAX_INTERIM:
+                        message = f"the server sent more than {MAX_INTERIM} interim responses ({head.status})"
+                        raise self._located(BadResponse(message, rule="too-many-interim"), "head")
+        except ProtocolError as error:
+            self._refuse(error, "head")
+
+    def _begin(self, head: ResponseHead) -> ResponseHead:
+        if not self._connection.reader.in_body:
+            self._finish()
+        return head
+
+    async def read(self) -> bytes:
+        """The next piece of the body as it was sent; none at its end. Raises ClientError."""
+        if self._over:
+            return b""
+        reader = self._connection.reader
+        try:
+            while reader.in_body:
+                if reader.pending:
+                    piece = reader.read_body()
+                    if not reader.in_body:
+                        self._finish()
+                    if piece:
+                        self._received += len(piece)
+                        return piece
+                    if self._over:
+                        return b""
+                data = await self._recv("body", _LARGE if reader.length > _LARGE else CHUNK)
+                if data:
+                    reader.feed(data)
+                elif not reader.end():
+                    self._incomplete()
+            self._finish()
+            return b""
+        except ProtocolError as error:
+            self.close()
+            self._refuse(error, "body")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Gives the slot back and closes the connection, unless the response was read to its end. Twice is fine."""
+        if not self._over:
+            self._over = True
+            self._done = monotonic()
+            self._connection.close()
+            self._pool.discard(self._connection.origin)
+
+    def detach(self) -> tuple[Stream, bytes]:
+        """The stream behind a 101 or a tunnel and what came of it already; the slot goes back without it."""
+        assert self._over
+        return self._connection.stream, self._connection.reader.take_rest()
+
+    @property
+    def trailers(self) -> Headers | None:
+        """See `ClientResponse.trailers`."""
+        return self._connection.reader.trailers if self._over else None
+
+    @property
+    def seconds(self) -> float:
+        """From the call until the end of the body, or until now."""
+        return (self._done or monotonic()) - self._budget.started
+
+    @property
+    def timings(self) -> Timings:
+        """See `ClientResponse.timings`."""
+        opened = self._connection.opened if self._connection.used == 1 else (None, None, None)
+        sent = self._sent - self._began if self._sent else None
+        first = self._first - (self._sent or self._began) if self._first else None
+        return Timings(*opened, sent, first, self._done - self._first if self._done and self._first else None)
+
+    def _take(self, data: bytes) -> None:
+        if self.unanswered:
+            self.unanswered = False
+            self._first = monotonic()
+        self._connection.reader.feed(data)
+
+    async def _recv(self, phase: str, size: int = CHUNK, cut: OSError | None = None) -> bytes:
+        budget = self._budget
+        try:
+            return await self._connection.stream.recv(budget.left(budget.timeout.read), size)
+        except TimeoutError:
+            raise self._located(budget.over(ReadTimeout, "the server sends nothing"), phase) from None
+        except OSError as error:
+            self._cut(phase, f"the connection broke: {(cut or error).strerror or cut or error}")
+
+    def _finish(self) -> None:
+        """The response is read to its end: the connection goes back into the pool if it can be used again."""
+        if self._over:
+            return
+        self._done = monotonic()
+        reader = self._connection.reader
+        if reader.keep_alive and self._sent_whole and not reader.pending:
+            self._over = True
+            self._pool.release(self._connection)
+        else:
+            self.close()
+
+    def _incomplete(self) -> NoReturn:
+        expected = max(self._connection.reader.length, 0) or None
+        promised = f"of the {expected} bytes" if expected else "bytes without the last chunk"
+        message = (
+            f"the server closed the connection within the body: {self._received} {promised} that were promised came"
+        )
+        raise self._located(IncompleteBody(message, received=self._received, expected=expected), "body")
+
+    def _cut(self, phase: str, message: str) -> NoReturn:
+        raise self._located(ServerClosed(message), phase) from None
+
+    def _refuse(self, error: ProtocolError, phase: str) -> NoReturn:
+        message = f"the {phase} of the response breaks HTTP: {error} ({error.rule} at byte {error.offset})"
+        raise self._located(BadResponse(message, rule=error.rule, offset=error.offset), phase) from None
+
+    def _located(self, error: ClientError, phase: str) -> ClientError:
+        error.locate(self._connection.address, self._budget.seconds, phase)
+        return error
