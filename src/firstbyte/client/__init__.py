@@ -1,1 +1,92 @@
-"""The HTTP client: sessions, and the parts that they are made of."""
+"""The HTTP client.
+
+    from firstbyte import client
+
+    r = client.get("https://example.org/", params={"q": 1})
+    with client.Session(base_url="https://api.example.org") as s:
+        s.post("/items", json={"title": "milk"})
+    async with client.AsyncSession() as s:
+        r = await s.get("https://example.org/")
+
+The functions here use a session of their own for one request; a `Session` keeps connections and cookies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Unpack
+
+from firstbyte.client.hooks import Hooks, Timings
+from firstbyte.client.request import ClientRequest
+from firstbyte.client.response import ClientResponse
+from firstbyte.client.session import AsyncSession, RequestOptions, Session
+from firstbyte.client.timeouts import Timeout
+from firstbyte.http.url import URL
+
+__all__ = [
+    "AsyncSession",
+    "ClientRequest",
+    "ClientResponse",
+    "Hooks",
+    "Session",
+    "Timeout",
+    "Timings",
+    "delete",
+    "get",
+    "head",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "request",
+    "stream",
+]
+
+
+def request(method: str, url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+    """The response to one request, its body read. Raises ClientError."""
+    with Session() as session:
+        return session.request(method, url, **options)
+
+
+@contextmanager
+def stream(method: str, url: str | URL, **options: Unpack[RequestOptions]) -> Iterator[ClientResponse]:
+    """A response whose body is read as it comes: `with client.stream("GET", url) as response`. Raises ClientError."""
+    with Session() as session, session.stream(method, url, **options) as response:
+        yield response
+
+
+def get(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+    """GET; see `request`."""
+    return request("GET", url, **options)
+
+
+def head(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+    """HEAD; see `request`."""
+    return request("HEAD", url, **options)
+
+
+def options(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+    """OPTIONS; see `request`."""
+    return request("OPTIONS", url, **options)
+
+
+def post(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+    """POST; see `request`."""
+    return request("POST", url, **options)
+
+
+def put(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+    """PUT; see `request`."""
+    return request("PUT", url, **options)
+
+
+def patch(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+    """PATCH; see `request`."""
+    return request("PATCH", url, **options)
+
+
+def delete(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+    """DELETE; see `request`."""
+    return request("DELETE", url, **options)

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from firstbyte.client.exchange import Connection
 from firstbyte.client.network import Network, SockAddr, Stream
 from firstbyte.client.timeouts import Budget
-from firstbyte.client.tls import TLSStream
+from firstbyte.client.tls import Cert, TLSStream, Verify, make_context
 from firstbyte.errors import ClientError, ConnectError, ConnectTimeout, ResolveError, TLSError
 from firstbyte.http.url import URL
 
@@ -25,9 +25,9 @@ ATTEMPT_DELAY = 0.25  # seconds before the next address is tried beside the firs
 class Connector:
     """Opens the connections of one session. `uds` is a Unix socket that every one goes to, whatever its URL says."""
 
-    def __init__(self, network: Network, context: ssl.SSLContext | None, uds: str | None) -> None:
+    def __init__(self, network: Network, verify: Verify, cert: Cert | None, uds: str | None) -> None:
         self._network = network
-        self._context = context
+        self._trust = (verify, cert)
         self._uds = uds
 
     async def connect(self, url: URL, origin: str, budget: Budget) -> Connection:
@@ -47,9 +47,9 @@ class Connector:
         except TimeoutError:
             limit = budget.timeout.connect
             message = "no connection in time" if limit is None else f"no connection within {limit:g} s"
-            error = budget.over(ConnectTimeout, message)
-            error.locate(steps.address, budget.seconds, steps.phase)
-            raise error from None
+            late = budget.over(ConnectTimeout, message)
+            late.locate(steps.address, budget.seconds, steps.phase)
+            raise late from None
         except (OSError, UnicodeError) as error:
             raise steps.error(error) from error
         connection = Connection(stream, origin, steps.address)
@@ -74,8 +74,7 @@ class Connector:
 
     async def _start_tls(self, stream: Stream, host: str, steps: _Steps) -> Stream:
         steps.begin("tls")
-        assert self._context is not None
-        return await TLSStream.open(stream, self._context, host, steps.left())
+        return await TLSStream.open(stream, make_context(*self._trust), host, steps.left())
 
 
 class _Steps:

@@ -199,23 +199,23 @@ class Exchange:
             return b""
         reader = self._connection.reader
         try:
-            while reader.in_body:
+            while True:
                 if reader.pending:
                     piece = reader.read_body()
+                    self._received += len(piece)
                     if not reader.in_body:
                         self._finish()
-                    if piece:
-                        self._received += len(piece)
                         return piece
-                    if self._over:
-                        return b""
+                    if piece:
+                        return piece
                 data = await self._recv("body", _LARGE if reader.length > _LARGE else CHUNK)
                 if data:
                     reader.feed(data)
-                elif not reader.end():
+                elif reader.end():
+                    self._finish()
+                    return b""
+                else:
                     self._incomplete()
-            self._finish()
-            return b""
         except ProtocolError as error:
             self.close()
             self._refuse(error, "body")

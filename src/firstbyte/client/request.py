@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from firstbyte.client.bodies import Body
@@ -43,8 +44,12 @@ class ClientRequest:
         """The same request with headers of its own."""
         return ClientRequest(self.method, self.url, Headers(self.headers), self.body)
 
-    def encode_head(self, via_proxy: bool = False) -> bytes:
-        """The head as it is sent, in absolute-form for a proxy (RFC 9112 section 3.2). Raises InvalidRequest."""
+    def encode_head(self, via_proxy: bool = False, more: Sequence[tuple[str, str]] = ()) -> bytes:
+        """The head as it is sent, with `more` fields behind its own; in absolute-form for a proxy (RFC 9112 section
+        3.2).
+
+        Raises InvalidRequest.
+        """
         url, headers, body = self.url, self.headers, self.body
         target = f"{url.origin}{url.target}" if via_proxy else url.target
         if self.method == "OPTIONS" and url.path == "/*" and not url.query:
@@ -66,6 +71,7 @@ class ClientRequest:
             lines.append("Transfer-Encoding: chunked" if body.length is None else f"Content-Length: {body.length}")
         elif self.method in _WITH_BODY:
             lines.append("Content-Length: 0")  # RFC 9110 section 8.6
+        lines += [f"{name}: {value}" for name, value in more]
         lines.append("\r\n")
         return "\r\n".join(lines).encode("latin-1")
 

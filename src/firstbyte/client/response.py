@@ -26,9 +26,21 @@ class BodySource(Protocol):
     """Where the body of a response comes from: an exchange on a connection, or an app in memory."""
 
     is_async: bool
-    trailers: Headers | None
-    timings: Timings
-    seconds: float
+
+    @property
+    def trailers(self) -> Headers | None:
+        """Of a body that was read to its end."""
+        ...
+
+    @property
+    def timings(self) -> Timings:
+        """How long each phase took."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """From the call until the end of the body, or until now."""
+        ...
 
     async def read(self) -> bytes:
         """The next piece as it was sent; none at the end. Raises ClientError."""
@@ -157,17 +169,20 @@ class ClientResponse:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DecodingError(f"the body is not the JSON that was expected: {error}", rule="json") from None
 
-    async def aread(self) -> bytes:
-        """The body of a streamed response, read to its end. Raises ClientError, also for one beyond the session's
-        bound."""
+    async def aread(self, max_body: int | None = None) -> bytes:
+        """The body of a streamed response, read to its end.
+
+        Raises ClientError, also for one of more than `max_body` bytes (default: the session's bound).
+        """
         if self._content is None:
             piece = await self._read()
             pieces = [piece]
-            left = self._max_body - len(piece)
+            longest = self._max_body if max_body is None else max_body
+            left = longest - len(piece)
             while piece:
                 if left < 0:
                     self.close()
-                    message = f"the body is longer than the {self._max_body} bytes that the session keeps: stream it"
+                    message = f"the body is longer than the {longest} bytes that are kept: stream it"
                     raise DecodingError(message, rule="body-too-large")
                 piece = await self._read()
                 pieces.append(piece)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, TypeAlias
 from urllib.parse import quote, quote_plus, unquote_to_bytes
@@ -134,7 +135,7 @@ class URL:
             password=_decoded(password, "password"),
         )
 
-    @property
+    @cached_property
     def authority(self) -> str:
         """Host and port as the Host field has them: the port only where it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -148,12 +149,12 @@ class URL:
             raise InvalidURL(f"the scheme {self.scheme} has no port of its own: name one")
         return port
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """Scheme and authority, what browsers keep apart by (RFC 6454)."""
         return f"{self.scheme}://{self.authority}"
 
-    @property
+    @cached_property
     def target(self) -> str:
         """Path and query: the origin-form of a request target (RFC 9112 section 3.2.1)."""
         return f"{self.path}?{self.query}" if self.query else self.path

@@ -1,0 +1,153 @@
+"""The sequence of a call: redirects around authentication around retries around one exchange.
+
+Written once, as coroutines over a `Network`; a session without a loop runs them in one step.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from time import monotonic
+from typing import cast
+
+from firstbyte.client.connect import Connector
+from firstbyte.client.exchange import Connection, Exchange
+from firstbyte.client.hooks import Hooks
+from firstbyte.client.network import Network
+from firstbyte.client.pool import Pool
+from firstbyte.client.redirects import next_request
+from firstbyte.client.request import ClientRequest
+from firstbyte.client.response import ClientResponse
+from firstbyte.client.timeouts import Budget, Timeout
+from firstbyte.errors import ClientError, DecodingError, PoolTimeout, ServerClosed, TooManyRedirects
+
+TRUSTED_IDLE = 1.0  # seconds for which an idle connection is taken to be alive, where a mistake is mended by repeating
+_LEFT = 64 * 1024  # bytes of the body of a redirect or a refusal that are read to keep its connection
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one call may do, whatever the session's own settings are."""
+
+    timeout: Timeout
+    follow_redirects: bool
+    stream: bool
+
+
+@dataclass(slots=True)
+class Settings:
+    """What holds for all calls of a session."""
+
+    hooks: Hooks
+    max_redirects: int
+    allow_downgrade: bool
+    max_body: int
+
+
+class Core:
+    """Sends requests for one session."""
+
+    def __init__(self, network: Network, pool: Pool, connector: Connector, settings: Settings) -> None:
+        self._network = network
+        self._pool = pool
+        self._connector = connector
+        self._settings = settings
+
+    async def send(self, request: ClientRequest, call: Call) -> ClientResponse:
+        """The response to a request, and to those it leads to. Raises ClientError with all that is known of it."""
+        budget = Budget(call.timeout)
+        try:
+            response = await self._follow(request, call, budget)
+            if not call.stream:
+                await response.aread()
+            return response
+        except ClientError as error:
+            error.locate(request.url.authority, budget.seconds, None)
+            if self._settings.hooks.error is not None:
+                self._settings.hooks.error(request, error)
+            raise
+
+    async def _follow(self, request: ClientRequest, call: Call, budget: Budget) -> ClientResponse:
+        response = await self._exchange(request, budget)
+        if not call.follow_redirects or not 300 <= response.status < 400:
+            return response
+        history: list[ClientResponse] = []
+        try:
+            while True:
+                following = next_request(request, response, allow_downgrade=self._settings.allow_downgrade)
+                if following is None:
+                    response.history = tuple(history)
+                    return response
+                await self._leave(response)
+                history.append(response)
+                if len(history) > self._settings.max_redirects:
+                    message = f"more than {self._settings.max_redirects} redirects, the last one to {following.url!r}"
+                    raise TooManyRedirects(message, response=response)
+                request = ClientRequest(following.method, following.url, following.headers, following.body)
+                response = await self._exchange(request, budget)
+        except BaseException:
+            response.close()
+            raise
+
+    async def _exchange(self, request: ClientRequest, budget: Budget) -> ClientResponse:
+        """One request and the head of its response; once more over a new connection if a kept one proves to be dead."""
+        hooks = self._settings.hooks
+        if hooks.request is not None:
+            hooks.request(request)
+        head = request.encode_head()
+        fresh = False
+        while True:
+            connection = await self._acquire(request, budget, fresh)
+            exchange = Exchange(connection, self._pool, budget, self._network.is_async)
+            try:
+                answer = await exchange.send(request.method, head, request.body, "expect" in request.headers)
+                break
+            except ServerClosed:
+                if fresh or connection.used == 1 or not exchange.unanswered or not request.can_be_repeated:
+                    raise
+                fresh = True
+        response = ClientResponse(request, answer, exchange, self._settings.max_body)
+        if hooks.response is not None:
+            try:
+                hooks.response(response)
+            except BaseException:
+                response.close()
+                raise
+        return response
+
+    async def _acquire(self, request: ClientRequest, budget: Budget, fresh: bool) -> Connection:
+        """A connection for the request, kept or new, whose slot is the caller's. Raises ClientError."""
+        pool, origin = self._pool, request.url.origin
+        while True:
+            try:
+                kept = await pool.acquire(origin, budget.left(budget.timeout.pool), fresh)
+            except TimeoutError:
+                late = budget.over(PoolTimeout, f"all {pool.open_connections} connections are in use")
+                late.locate(request.url.authority, budget.seconds, "pool")
+                raise late from None
+            if kept is None:
+                break
+            connection = cast("Connection", kept)
+            # To ask the kernel costs a system call, and the answer can be outdated by the time the request is sent.
+            trusted = not self._network.is_async and request.can_be_repeated
+            if trusted and monotonic() - connection.idle_since < TRUSTED_IDLE:
+                return connection
+            if connection.stream.recv_now() is None:
+                return connection
+            connection.close()
+            pool.discard(origin)
+        try:
+            return await self._connector.connect(request.url, origin, budget)
+        except BaseException:
+            pool.discard(origin)
+            raise
+
+    async def _leave(self, response: ClientResponse) -> None:
+        """Ends with a response that is not the last: a short body is read, so that its connection can be kept."""
+        try:
+            await response.aread(_LEFT)
+        except DecodingError:
+            response.close()
+
+
+_sets_cookie = re.compile(rb"^set-cookie:", re.IGNORECASE | re.MULTILINE).search

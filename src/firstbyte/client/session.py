@@ -1,0 +1,259 @@
+"""Sessions: what a program talks to. One face without a loop and one within, over the same core."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Generic, Self, TypeAlias, TypedDict, TypeVar, Unpack
+
+from firstbyte.client.aio import AsyncNetwork
+from firstbyte.client.bodies import Content, FilesInput, make_body
+from firstbyte.client.connect import Connector
+from firstbyte.client.core import Call, Core, Settings
+from firstbyte.client.decoding import accept_encoding
+from firstbyte.client.hooks import Hooks
+from firstbyte.client.network import Network, SyncNetwork, run
+from firstbyte.client.pool import Pool
+from firstbyte.client.redirects import MAX_REDIRECTS
+from firstbyte.client.request import ClientRequest, parse_url
+from firstbyte.client.response import ClientResponse
+from firstbyte.client.timeouts import Timeout
+from firstbyte.client.tls import Cert, Verify
+from firstbyte.errors import ClientError, InvalidRequest
+from firstbyte.http.headers import Headers
+from firstbyte.http.url import URL, QueryInput
+
+ClientHeaders: TypeAlias = "Headers | Mapping[str, str | None] | Iterable[tuple[str, str | None]]"
+"""Header fields; None in the place of a value leaves a default of the session out."""
+
+USER_AGENT = "firstbyte/0.1"
+DEFAULT_TIMEOUT = Timeout()
+NO_HOOKS = Hooks()
+
+R = TypeVar("R", bound="ClientResponse | Awaitable[ClientResponse]")
+
+
+class RequestOptions(TypedDict, total=False):
+    """What every request takes by name.
+
+    `params` are added to the URL's query. One body: `json`, `data` (a form, or content), `files` (multipart, with the
+    fields of `data`), `content`. What is left out is the session's: `timeout` (a Timeout, or seconds for each wait),
+    `follow_redirects`.
+    """
+
+    params: QueryInput | None
+    headers: ClientHeaders | None
+    json: Any
+    data: Content | QueryInput | None
+    content: Content | None
+    files: FilesInput | None
+    timeout: Timeout | float | None
+    follow_redirects: bool
+
+
+class BaseSession(Generic[R]):
+    """What both kinds of session have in common: settings, a pool of connections, and a method for each of HTTP's."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str | URL | None = None,
+        headers: ClientHeaders | None = None,
+        timeout: Timeout | float | None = DEFAULT_TIMEOUT,
+        follow_redirects: bool = True,
+        max_redirects: int = MAX_REDIRECTS,
+        allow_downgrade: bool = False,
+        verify: Verify = True,
+        cert: Cert | None = None,
+        uds: str | os.PathLike[str] | None = None,
+        hooks: Hooks = NO_HOOKS,
+        max_connections: int = 100,
+        max_per_origin: int | None = None,
+        idle_timeout: float = 15.0,
+        max_body: int = 1 << 30,
+    ) -> None:
+        """Settings of all requests of this session.
+
+        `base_url` is what relative URLs are put behind. `headers` go with every request, `timeout` holds for each.
+        `verify` says whom to trust and `cert` who we are (see `firstbyte.client.tls`); `uds` is a Unix socket that all
+        connections go to. At most `max_connections` are open, `max_per_origin` of them to one origin, and an idle one
+        is closed after `idle_timeout` seconds. `max_body` is the longest body in bytes, decoded, that is kept in memory
+        for `content`; streams have no such bound. Redirects are followed up to `max_redirects`, from https to http only
+        if `allow_downgrade`. Raises InvalidRequest.
+        """
+        self._network = self._make_network()
+        self.base_url = parse_url(str(base_url)) if base_url is not None else None
+        self.headers = Headers((("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", accept_encoding())))
+        merge_headers(self.headers, headers)
+        self.timeout = Timeout.of(timeout)
+        self.follow_redirects = follow_redirects
+        self._pool = Pool(self._network, max_connections, max_per_origin, idle_timeout)
+        settings = Settings(hooks, max_redirects, allow_downgrade, max_body)
+        connector = Connector(self._network, verify, cert, None if uds is None else os.fspath(uds))
+        self._core = Core(self._network, self._pool, connector, settings)
+
+    def _make_network(self) -> Network:
+        raise NotImplementedError
+
+    def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> R:
+        """The response to a request, its body read. Raises ClientError."""
+        raise NotImplementedError
+
+    def get(self, url: str | URL, **options: Unpack[RequestOptions]) -> R:
+        """GET; see `request`."""
+        return self.request("GET", url, **options)
+
+    def head(self, url: str | URL, **options: Unpack[RequestOptions]) -> R:
+        """HEAD; see `request`."""
+        return self.request("HEAD", url, **options)
+
+    def options(self, url: str | URL, **options: Unpack[RequestOptions]) -> R:
+        """OPTIONS; see `request`."""
+        return self.request("OPTIONS", url, **options)
+
+    def post(self, url: str | URL, **options: Unpack[RequestOptions]) -> R:
+        """POST; see `request`."""
+        return self.request("POST", url, **options)
+
+    def put(self, url: str | URL, **options: Unpack[RequestOptions]) -> R:
+        """PUT; see `request`."""
+        return self.request("PUT", url, **options)
+
+    def patch(self, url: str | URL, **options: Unpack[RequestOptions]) -> R:
+        """PATCH; see `request`."""
+        return self.request("PATCH", url, **options)
+
+    def delete(self, url: str | URL, **options: Unpack[RequestOptions]) -> R:
+        """DELETE; see `request`."""
+        return self.request("DELETE", url, **options)
+
+    def stream(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> Streaming:
+        """A response whose body is read as it comes: `with session.stream("GET", url) as response`, or `async with`."""
+        return Streaming(self, method, url, options)
+
+    def build(self, method: str, url: str | URL, options: RequestOptions) -> ClientRequest:
+        """The request that these arguments mean. Raises InvalidRequest."""
+        target = parse_url(url if isinstance(url, str) else str(url), self.base_url)
+        headers = Headers(self.headers)
+        body = None
+        if options:
+            try:
+                if params := options.get("params"):
+                    target = target.with_query(params)
+                merge_headers(headers, options.get("headers"))
+            except (TypeError, ValueError) as error:
+                raise InvalidRequest(str(error)) from error
+            body = make_body(
+                content=options.get("content"),
+                data=options.get("data"),
+                json=options.get("json"),
+                files=options.get("files"),
+            )
+            if body is not None and body.content_type is not None:
+                headers.setdefault("Content-Type", body.content_type)
+            if body is not None and body.is_async and not self._network.is_async:
+                raise InvalidRequest("an async iterator is a body for an AsyncSession only")
+        return ClientRequest(method, target, headers, body)
+
+    def call(self, options: RequestOptions, stream: bool = False) -> Call:
+        """What a call with these options may do. Raises InvalidRequest."""
+        if self._pool.closed:
+            raise ClientError("the session is closed")
+        try:
+            timeout = Timeout.of(options["timeout"]) if "timeout" in options else self.timeout
+        except (TypeError, ValueError) as error:
+            raise InvalidRequest(str(error)) from error
+        return Call(timeout, options.get("follow_redirects", self.follow_redirects), stream)
+
+    @property
+    def pool(self) -> Pool:
+        """The connections."""
+        return self._pool
+
+
+class Session(BaseSession[ClientResponse]):
+    """Requests that share connections, cookies and settings; for any number of threads.
+
+    Use it in a `with` block, or `close` it. The settings are those of `BaseSession`.
+    """
+
+    def _make_network(self) -> Network:
+        return SyncNetwork()
+
+    def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """The response to a request, its body read. Raises ClientError."""
+        return run(self._core.send(self.build(method, url, options), self.call(options)))
+
+    def close(self) -> None:
+        """Closes the connections that are idle; those in use when they are given back."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class AsyncSession(BaseSession[Awaitable[ClientResponse]]):
+    """`Session` in an asyncio loop: what is called there is awaited here, and it belongs to one loop."""
+
+    def _make_network(self) -> Network:
+        return AsyncNetwork()
+
+    async def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+        """The response to a request, its body read. Raises ClientError."""
+        return await self._core.send(self.build(method, url, options), self.call(options))
+
+    async def aclose(self) -> None:
+        """Closes the connections that are idle; those in use when they are given back."""
+        self._pool.close()
+        await self._network.sleep(0)  # what was aborted is closed in the loop's next turn
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+
+class Streaming:
+    """A request that is sent when its `with` or `async with` block begins; its response is left when the block ends."""
+
+    def __init__(self, session: BaseSession[Any], method: str, url: str | URL, options: RequestOptions) -> None:
+        self._session = session
+        self._method = method
+        self._url = url
+        self._options = options
+        self._response: ClientResponse | None = None
+
+    def __enter__(self) -> ClientResponse:
+        return run(self.__aenter__())
+
+    def __exit__(self, *exc: object) -> None:
+        assert self._response is not None
+        self._response.close()
+
+    async def __aenter__(self) -> ClientResponse:
+        session = self._session
+        request = session.build(self._method, self._url, self._options)
+        self._response = await session._core.send(request, session.call(self._options, stream=True))
+        return self._response
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__()
+
+
+def merge_headers(headers: Headers, more: ClientHeaders | None) -> None:
+    """Puts `more` in the place of the fields of the same names; None takes one away. Raises ValueError, TypeError."""
+    if not more:
+        return
+    pairs = list(more.items() if isinstance(more, Mapping | Headers) else more)
+    for name in {name.lower() for name, _ in pairs}:
+        del headers[name]
+    for name, value in pairs:
+        if value is not None:
+            headers.add(name, value)
