@@ -1,7 +1,7 @@
 """Which groups a TLS context agrees on keys with: a call of OpenSSL that Python offers from 3.15 on only.
 
-Before that, Python sets one curve or none. One alone costs most clients another round trip or shuts some out; OpenSSL's own
-list holds more than the profile has. So OpenSSL is asked itself where Python is linked to it in the usual way.
+Before that, Python sets one curve or none. One alone costs most clients another round trip or shuts some out; OpenSSL's
+own list holds more than the profile has. So OpenSSL is asked itself where Python is linked to it in the usual way.
 """
 
 from __future__ import annotations
@@ -33,4 +33,5 @@ def set_groups(context: ssl.SSLContext, groups: str) -> bool:
     control.restype = ctypes.c_long
     # The first member of CPython's PySSLContext after the object's header, in 3.11 to 3.14.
     pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
-    return control(pointer, _SET_GROUPS_LIST, 0, groups.encode("ascii")) == 1
+    done: int = control(pointer, _SET_GROUPS_LIST, 0, groups.encode("ascii"))
+    return done == 1

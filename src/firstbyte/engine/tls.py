@@ -1,12 +1,11 @@
 """The server's TLS: certificates in, one `ssl.SSLContext` out, renewed when their files change.
 
-`Certificates` needs nothing of sockets: a connection wraps a pair of `ssl.MemoryBIO` with its `context`. What a peer showed
-is read by `peer_certificate`.
+`Certificates` needs nothing of sockets: a connection wraps a pair of `ssl.MemoryBIO` with its `context`.
 
-The settings are the intermediate profile of Mozilla's guidelines (wiki.mozilla.org/Security/Server_Side_TLS), version 5:
-TLS 1.2 and 1.3, forward secrecy and authenticated encryption only, the client's order of ciphers. The profile's DHE ciphers
-are left out: no client it is made for needs them beside an ECDHE one but Internet Explorer 11 on Windows 7, and they let a
-client make the server work for nothing (CVE-2002-20001).
+The settings are the intermediate profile of Mozilla's guidelines (wiki.mozilla.org/Security/Server_Side_TLS): TLS 1.2
+and 1.3, forward secrecy and authenticated encryption only, the client's order of ciphers. The profile's DHE ciphers are
+left out: of the clients it is made for only Internet Explorer 11 on Windows 7 needs them, with an RSA certificate, and
+they let a client make the server work for nothing (CVE-2002-20001).
 """
 
 from __future__ import annotations
@@ -33,7 +32,9 @@ CIPHERS = (  # of TLS 1.2; OpenSSL's three of TLS 1.3 are those of the profile
 )
 # The hybrid with ML-KEM keeps today's traffic secret from tomorrow's quantum computers; OpenSSL 3.5 brought it.
 GROUPS = ("X25519MLKEM768:" if ssl.OPENSSL_VERSION_INFO >= (3, 5) else "") + "X25519:P-256:P-384"
-TICKET_KEYS_FOR = 24 * 3600.0  # seconds: who steals a ticket key can read the TLS 1.2 sessions it protects, so it must go
+TICKET_KEYS_FOR = (
+    24 * 3600.0
+)  # seconds: who steals a ticket key can read the TLS 1.2 sessions it protects, so it must go
 
 StrPath: TypeAlias = str | os.PathLike[str]
 Fingerprint: TypeAlias = tuple[tuple[int, int, int] | None, ...]
@@ -43,11 +44,11 @@ Fingerprint: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 class TLS:
     """What a server needs to speak TLS. Files are PEM; a certificate's file holds its chain too, itself first.
 
-    `key` may be in the certificate's file, then it is None. `key_password` opens every key that is encrypted. `extra`
-    holds more (certificate, key) pairs: a client that asks for a name that one of them has gets that one, any other client
-    gets `cert`. `ca` holds the authorities that `client_certificates`, if not "none", must come from: "optional" lets
-    clients without one in, "required" does not. `alpn` are the protocols offered, the preferred one first (RFC 7301).
-    Raises ConfigurationError where these do not fit together; the files are read by `Certificates`.
+    A `key` of None is in the certificate's file. `key_password` opens every key that is encrypted. `extra` holds more
+    (certificate, key) pairs: a client that asks for a name that one of them has gets that one, any other gets `cert`.
+    `ca` holds the authorities that `client_certificates`, if not "none", must come from: "optional" lets in clients
+    that have none, "required" does not. `alpn` are the protocols offered, the preferred one first (RFC 7301). Raises
+    ConfigurationError where these do not fit together; the files are read by `Certificates`.
     """
 
     cert: StrPath
@@ -65,7 +66,7 @@ class TLS:
             )
         if self.ca is None and self.client_certificates != "none":
             raise ConfigurationError(
-                f"client certificates are {self.client_certificates}, but no authority is named that they must come from"
+                f"client certificates are {self.client_certificates}, but no authority is named that they come from"
             )
         if self.ca is not None and self.client_certificates == "none":
             raise ConfigurationError(f"{self.ca} would not be used: make client certificates optional or required")
@@ -78,13 +79,13 @@ class TLS:
 
 
 class Context(ssl.SSLContext):
-    """The settings for one certificate, and that certificate; `ssl_object.context` of a handshaken connection is one."""
+    """The settings for one certificate, and that certificate; the `context` of a connection after its handshake."""
 
     certificate: Certificate
 
 
 class Certificates:
-    """The certificates of a server, ready for handshakes. Raises ConfigurationError, with the file, if one cannot be used.
+    """The certificates of a server, ready for handshakes. Raises ConfigurationError if a file cannot be used.
 
     `context` is for the next handshake: do not keep it, since `reload` replaces it; connections that have theirs go on.
     `warnings` says what will not stop the server but its clients: a certificate that is expired, or not valid yet.
@@ -97,7 +98,7 @@ class Certificates:
 
     @property
     def context(self) -> Context:
-        """The context for a new handshake: by the client's SNI it takes the certificate with that name, or the first."""
+        """The context for a new handshake, which takes the certificate that has the client's SNI, or the first."""
         return self._loaded.default
 
     @property
@@ -114,11 +115,13 @@ class Certificates:
             if now > certificate.not_after.timestamp():
                 found.append(f"the certificate in {path} is expired since {certificate.not_after:%Y-%m-%d %H:%M} UTC")
             elif now < certificate.not_before.timestamp():
-                found.append(f"the certificate in {path} is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC")
+                found.append(
+                    f"the certificate in {path} is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC"
+                )
         return found
 
     def context_for(self, address: str) -> Context:
-        """`context`, for a client that came to this IP address of ours and may therefore send no SNI (RFC 6066 section 3)."""
+        """`context`, for a client of this IP address of ours, which may know no name to send (RFC 6066 section 3)."""
         return self._loaded.named.get(_ip(address) or "", self._loaded.default)
 
     def changed(self) -> bool:
@@ -160,7 +163,9 @@ class _Loaded:
         self.default = contexts[0]
         self.fingerprint = fingerprint
         self.expires = time.monotonic() + TICKET_KEYS_FOR
-        self.named: dict[str, Context] = {}  # "example.org", "*.example.org" or an IP address; the first to have it wins
+        self.named: dict[
+            str, Context
+        ] = {}  # "example.org", "*.example.org" or an IP address; the first to have it wins
         for context in contexts:
             for kind, name in context.certificate.san:
                 key = _ip(name) if kind == "IP Address" else name.lower() if kind == "DNS" else None
@@ -170,7 +175,7 @@ class _Loaded:
     def choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         """The callback of SNI: never fails, since a client with a wrong name deserves a certificate to refuse."""
         if name:
-            # Names are A-labels on both sides (RFC 6066 section 3); a wildcard stands for one label (RFC 9525 section 6.3).
+            # Names are A-labels on both sides (RFC 6066 section 3), a wildcard is one label (RFC 9525 section 6.3).
             name = name.lower().rstrip(".")
             wildcard = "*." + name.partition(".")[2]
             chosen = self.named.get(name) or self.named.get(wildcard) or self.named.get(_ip(name) or "")
@@ -181,14 +186,16 @@ class _Loaded:
 def looks_like_http(first_bytes: bytes) -> bool:
     """Whether a client's first bytes, some or all of them, are a request without TLS (RFC 9112 section 3).
 
-    True for "G" as well as for "GET / HTTP/1.1": what begins a TLS handshake is never a letter. Empty lines may come first.
+    True for "G" as well as for "GET / HTTP/1.1": what begins a TLS handshake is no letter. Empty lines may come first.
     """
     return _REQUEST_LINE.fullmatch(first_bytes) is not None
 
 
 _REQUEST_LINE = re.compile(rb"(?:\r?\n)*[A-Za-z][A-Za-z_-]{0,31}(?: .*)?", re.DOTALL)
 _VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+_CERTIFICATE = re.compile("CERTIFICATE")
+_PRIVATE_KEY = re.compile("(?:[A-Z0-9]+ )?PRIVATE KEY")
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----[\x00-\x7f]*?-----END \1-----")
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the ssl module does not name
 
 
@@ -211,9 +218,9 @@ def _context(tls: TLS, cert: StrPath, key: StrPath | None) -> Context:
 
 def _load_pair(context: Context, cert: StrPath, key: StrPath | None, password: str | None) -> str:
     """Puts certificate and key into `context`; the PEM of the certificate. Raises ConfigurationError."""
-    leaf = _pem(cert, "CERTIFICATE", "certificate")[0]
-    secret = _pem(cert if key is None else key, "PRIVATE KEY", "private key")[0]
     where = cert if key is None else key
+    leaf = _pem(cert, _CERTIFICATE, "certificate")[0]
+    secret = _pem(where, _PRIVATE_KEY, "private key")[0]
     encrypted = "ENCRYPTED" in secret  # in its first line (PKCS #8), or in a header after it
     if encrypted and not password:
         raise ConfigurationError(f"the key in {where} is encrypted and no password is given for it")
@@ -223,9 +230,7 @@ def _load_pair(context: Context, cert: StrPath, key: StrPath | None, password: s
     except OSError as error:  # ssl.SSLError is one
         reason = getattr(error, "reason", None)
         if reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
-            raise ConfigurationError(
-                f"the key in {where} does not belong to the first certificate in {cert}"
-            ) from None
+            raise ConfigurationError(f"the key in {where} does not belong to the first certificate in {cert}") from None
         if reason is not None:
             raise ConfigurationError(f"cannot use {cert} with {where}: {_plain(reason)}") from None
         _authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), cert)  # says so if it is the certificate that is damaged
@@ -237,7 +242,7 @@ def _load_pair(context: Context, cert: StrPath, key: StrPath | None, password: s
 
 def _authorities(context: ssl.SSLContext, path: StrPath) -> None:
     """Makes `context` trust the certificates of a file. Raises ConfigurationError if they are damaged."""
-    blocks = _pem(path, "CERTIFICATE", "certificate")
+    blocks = _pem(path, _CERTIFICATE, "certificate")
     try:
         context.load_verify_locations(cadata="\n".join(blocks))
     except ssl.SSLError as error:
@@ -245,14 +250,14 @@ def _authorities(context: ssl.SSLContext, path: StrPath) -> None:
         raise ConfigurationError(f"cannot use a certificate in {path}: {what}") from None
 
 
-def _pem(path: StrPath, label: str, what: str) -> list[str]:
-    """The PEM blocks of a file whose label ends so (RFC 7468); at least one. Raises ConfigurationError."""
+def _pem(path: StrPath, label: re.Pattern[str], what: str) -> list[str]:
+    """The PEM blocks of a file that have this label (RFC 7468), at least one. Raises ConfigurationError."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ConfigurationError(f"cannot read the {what} file {path}: {error.strerror or error}") from None
     text = data.decode("latin-1")
-    found = [match[0] for match in _BLOCK.finditer(text) if match[1].endswith(label)]
+    found = [match[0] for match in _BLOCK.finditer(text) if label.fullmatch(match[1])]
     if found:
         return found
     labels = ", ".join(dict.fromkeys(match[1] for match in _BLOCK.finditer(text)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from firstbyte.http.certificate import Certificate
 
-# RFC 4514 section 3, and the short names that are usual beyond it; what is not here keeps the name that OpenSSL has for it.
+# RFC 4514 section 3, and the short names that are usual beyond it; what is not here keeps OpenSSL's name.
 _SHORT = {
     "commonName": "CN",
     "localityName": "L",

@@ -12,10 +12,10 @@ from datetime import datetime
 class Certificate:
     """What a certificate says of who holds it; the TLS library has verified it before anyone sees it here.
 
-    `subject` and `issuer` are distinguished names in the text form of RFC 4514, the most specific part first. `not_before`
-    and `not_after` are in UTC. `san` holds the subject's alternative names as (kind, name): ("DNS", "example.org"),
-    ("IP Address", "127.0.0.1"), ("email", …), ("URI", …). `chain` holds the certificates that were sent, in DER, this one
-    first; a session that was resumed brings this one only.
+    `subject` and `issuer` are distinguished names in the text form of RFC 4514, the most specific part first.
+    `not_before` and `not_after` are in UTC. `san` holds the subject's alternative names as (kind, name):
+    ("DNS", "example.org"), ("IP Address", "127.0.0.1"), ("email", …), ("URI", …). `chain` holds the certificates that
+    were sent, in DER, this one first; a session that was resumed brings this one only.
     """
 
     subject: str
