@@ -10,6 +10,8 @@ from typing import Any
 import trustme
 from cryptography.hazmat.primitives import serialization
 
+from firstbyte.engine.tls_peer import decode_certificate
+
 AUTHORITY = trustme.CA()
 
 
@@ -83,4 +85,4 @@ class Handshake:
     def names(self) -> list[str]:
         """The names in the certificate that the client was shown."""
         shown: Any = self.client.getpeercert()
-        return [value for _, value in shown["subjectAltName"]]
+        return [name for _, name in decode_certificate(shown, ()).san]

@@ -168,9 +168,8 @@ class _Loaded:
         ] = {}  # "example.org", "*.example.org" or an IP address; the first to have it wins
         for context in contexts:
             for kind, name in context.certificate.san:
-                key = _ip(name) if kind == "IP Address" else name.lower() if kind == "DNS" else None
-                if key:
-                    self.named.setdefault(key, context)
+                if kind in ("DNS", "IP Address"):
+                    self.named.setdefault(name.lower(), context)
 
     def choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         """The callback of SNI: never fails, since a client with a wrong name deserves a certificate to refuse."""
@@ -307,7 +306,7 @@ def _fingerprint(tls: TLS) -> Fingerprint:
 
 def _ip(text: str) -> str | None:
     try:
-        return str(ip_address(text.strip()))
+        return str(ip_address(text))
     except ValueError:
         return None
 

@@ -6,6 +6,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any
 
 from firstbyte.http.certificate import Certificate
@@ -58,7 +59,7 @@ def decode_certificate(shown: Mapping[str, Any], chain: tuple[bytes, ...]) -> Ce
         serial=int(shown["serialNumber"], 16),
         not_before=_date(shown["notBefore"]),
         not_after=_date(shown["notAfter"]),
-        san=tuple((kind, value) for kind, value in shown.get("subjectAltName", ()) if isinstance(value, str)),
+        san=tuple(_alternative(*each) for each in shown.get("subjectAltName", ())),
         chain=chain,
     )
 
@@ -87,6 +88,12 @@ def _name(parts: tuple[tuple[tuple[str, str], ...], ...]) -> str:
 
 def _escape(value: str) -> str:
     return _SPECIAL.sub(lambda match: "\\" + match[0], value).replace("\0", "\\00")
+
+
+def _alternative(kind: str, value: Any) -> tuple[str, str]:
+    if kind == "IP Address":  # "0:0:0:0:0:0:0:1", and an older OpenSSL ends it with a newline
+        return kind, str(ip_address(value.strip()))
+    return kind, value if isinstance(value, str) else _name(value)  # a DirName is a whole name
 
 
 def _date(text: str) -> datetime:
