@@ -31,7 +31,9 @@ LEAF_DAYS = 90
 RENEW_DAYS = 30  # a leaf with fewer days left is replaced
 NAME = "firstbyte development authority"
 
-ALWAYS = ("localhost", "*.localhost", "127.0.0.1", "::1")  # the names and addresses of every leaf
+# The names and addresses of every leaf. Many clients, browsers and OpenSSL among them, take no wildcard right under a
+# top-level name; it is for the others.
+ALWAYS = ("localhost", "*.localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,8 @@ def how_to_trust(authority: Path, platform: str = sys.platform) -> str:
     for what, *commands in (*_SYSTEM[kind], *_ANYWHERE):
         lines.append(f"  {what}")
         lines.extend(f"    {command.format(path=path, name=NAME)}" for command in commands)
-    lines += [
-        "",
-        f"It can sign for this machine's names only. To be rid of it, delete {authority.parent} and undo the above.",
-    ]
+    lines += ["", "It can sign for this machine's names only. To be rid of it, undo that and delete"]
+    lines += [f"{authority.parent}."]
     return "\n".join(lines)
 
 
