@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from types import SimpleNamespace
 
 import pytest
 import trustme
@@ -13,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.certificates import AUTHORITY, Handshake, authority_file, client_context, days, encrypt, pair
+from firstbyte.engine import _groups
 from firstbyte.engine import tls as tls_module
 from firstbyte.engine.tls import TLS, Certificates, looks_like_http
-from firstbyte.engine.tls_peer import peer_certificate, tls_extension
+from firstbyte.engine.tls_peer import CIPHER_SUITES, peer_certificate, tls_extension
 from firstbyte.errors import ConfigurationError
 
 
@@ -92,6 +94,29 @@ def test_the_profiles_curves_and_no_others(simple, curve, good):
     else:
         with pytest.raises(ssl.SSLError):
             Handshake(simple.context, client)
+
+
+def test_the_profiles_ciphers_and_no_others(simple):
+    assert {each["name"]: each["id"] & 0xFFFF for each in simple.context.get_ciphers()} == CIPHER_SUITES
+
+
+def test_groups_are_left_where_python_cannot_set_them(monkeypatch):
+    def hidden(path):
+        raise OSError(path)
+
+    monkeypatch.setattr(_groups.ctypes, "CDLL", hidden)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    assert _groups.set_groups(context, "P-256") is hasattr(context, "set_groups")
+
+
+def test_groups_are_set_by_python_where_it_can():
+    class Newer(ssl.SSLContext):
+        def set_groups(self, groups):
+            self.groups = groups
+
+    context = Newer(ssl.PROTOCOL_TLS_SERVER)
+    assert _groups.set_groups(context, "P-256")
+    assert context.groups == "P-256"
 
 
 def test_no_compression_no_renegotiation(simple):
@@ -184,6 +209,19 @@ def test_a_client_without_a_name_gets_the_certificate_of_the_address(several, ad
     client = client_context()
     client.check_hostname = False
     assert Handshake(several.context_for(address), client, name=None).names[0] == shown
+
+
+@given(name=st.text() | st.from_regex(r"[0-9a-fA-F:.%*]{1,20}"))
+def test_any_name_may_be_asked_for(one, name):
+    """The callback must not raise: Python would answer with an internal error, and print it."""
+    connection = SimpleNamespace(context=one.context)
+    one.context.sni_callback(connection, name, one.context)
+    assert connection.context is one.context
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    return Certificates(TLS(*pair(tmp_path_factory.mktemp("one"), "a.example", "*.b.example")))
 
 
 def test_sni_counts_for_more_than_the_address(several):

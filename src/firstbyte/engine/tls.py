@@ -21,15 +21,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from firstbyte.engine._groups import set_groups
-from firstbyte.engine.tls_peer import decode_certificate
+from firstbyte.engine.tls_peer import CIPHER_SUITES, decode_certificate
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.certificate import Certificate
 
-CIPHERS = (  # of TLS 1.2; OpenSSL's three of TLS 1.3 are those of the profile
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-)
+CIPHERS = ":".join(name for name in CIPHER_SUITES if not name.startswith("TLS_"))  # those of TLS 1.3 need no naming
 # The hybrid with ML-KEM keeps today's traffic secret from tomorrow's quantum computers; OpenSSL 3.5 brought it.
 GROUPS = ("X25519MLKEM768:" if ssl.OPENSSL_VERSION_INFO >= (3, 5) else "") + "X25519:P-256:P-384"
 TICKET_KEYS_FOR = (
@@ -163,9 +159,8 @@ class _Loaded:
         self.default = contexts[0]
         self.fingerprint = fingerprint
         self.expires = time.monotonic() + TICKET_KEYS_FOR
-        self.named: dict[
-            str, Context
-        ] = {}  # "example.org", "*.example.org" or an IP address; the first to have it wins
+        # By "example.org", "*.example.org" or an IP address; the first to have it wins.
+        self.named: dict[str, Context] = {}
         for context in contexts:
             for kind, name in context.certificate.san:
                 if kind in ("DNS", "IP Address"):

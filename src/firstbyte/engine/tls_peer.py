@@ -11,6 +11,19 @@ from typing import Any
 
 from firstbyte.http.certificate import Certificate
 
+# Of Mozilla's intermediate profile: OpenSSL's names, and the numbers of the TLS registry.
+CIPHER_SUITES = {
+    "TLS_AES_128_GCM_SHA256": 0x1301,
+    "TLS_AES_256_GCM_SHA384": 0x1302,
+    "TLS_CHACHA20_POLY1305_SHA256": 0x1303,
+    "ECDHE-ECDSA-AES128-GCM-SHA256": 0xC02B,
+    "ECDHE-RSA-AES128-GCM-SHA256": 0xC02F,
+    "ECDHE-ECDSA-AES256-GCM-SHA384": 0xC02C,
+    "ECDHE-RSA-AES256-GCM-SHA384": 0xC030,
+    "ECDHE-ECDSA-CHACHA20-POLY1305": 0xCCA9,
+    "ECDHE-RSA-CHACHA20-POLY1305": 0xCCA8,
+}
+
 # RFC 4514 section 3, and the short names that are usual beyond it; what is not here keeps OpenSSL's name.
 _SHORT = {
     "commonName": "CN",
@@ -47,7 +60,7 @@ def tls_extension(ssl_object: ssl.SSLObject) -> dict[str, Any]:
         "client_cert_name": peer.subject if peer is not None else None,
         "client_cert_error": None,  # a client whose certificate is not good ends in the handshake
         "tls_version": _VERSIONS.get(ssl_object.version() or ""),
-        "cipher_suite": _cipher_suites(ssl_object.context).get(cipher[0]) if cipher else None,
+        "cipher_suite": CIPHER_SUITES.get(cipher[0]) if cipher else None,
     }
 
 
@@ -72,11 +85,6 @@ def _rest_of_chain(ssl_object: ssl.SSLObject) -> tuple[bytes, ...]:
     if not hasattr(inner, "get_unverified_chain"):
         return ()
     return tuple(ssl.PEM_cert_to_DER_cert(each.public_bytes()) for each in (inner.get_unverified_chain() or ())[1:])
-
-
-def _cipher_suites(context: ssl.SSLContext) -> dict[str, int]:
-    """The numbers of TLS's registry by OpenSSL's names."""
-    return {cipher["name"]: cipher["id"] & 0xFFFF for cipher in context.get_ciphers()}
 
 
 def _name(parts: tuple[tuple[tuple[str, str], ...], ...]) -> str:
