@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,37 @@ def test_a_listing(app: App, root: Path) -> None:
     closed = App()
     closed.mount("/", StaticFiles(root))
     assert get(closed, "/empty/")[0] == 404
+
+
+def test_a_listing_has_what_can_be_asked_for(app: App, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = root / "empty"
+    (folder / "loop").symlink_to("loop")
+    (folder / "nowhere").symlink_to("missing")
+    (folder / "outside").symlink_to(root.parent)
+    (folder / "inside").symlink_to(root / "sub")
+    (folder / ".hidden").write_text("hidden")
+    (folder / os.fsdecode(b"caf\xe9")).write_text("no UTF-8")
+    page = ask(app, "GET", "/empty/").body
+    assert isinstance(page, bytes)
+    names = re.findall(r'href="./(.*?)"', page.decode())
+    assert names == ["inside/", "%3Cb%3E.txt"]
+    assert [get(app, f"/empty/{name}")[0] for name in names] == [200, 200]
+
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert get(app, "/empty/")[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [("/empty/link", "link/"), ("/a:b", "a%3Ab/"), ("/empty%2Flink", "empty%2Flink/"), ("/%73ub", "%73ub/")],
+)
+def test_a_folder_is_redirected_to_the_name_it_was_asked_by(app: App, root: Path, path: str, location: str) -> None:
+    (root / "a:b").mkdir()
+    (root / "empty" / "link").symlink_to(root / "sub")
+    assert ask(app, "GET", path).headers["location"] == location
 
 
 def test_methods(app: App) -> None:

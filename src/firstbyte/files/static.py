@@ -41,14 +41,16 @@ class StaticFiles:
                 raise HTTPError(404, f"nothing is at {request.path}")
             return send_file(path, request)
         if not request.path.endswith("/"):
-            target = quote(path.name) + "/"  # relative, so that it holds wherever this is mounted or proxied
+            # Relative, so that it holds wherever this is mounted or proxied; as it was asked for, since a link has another
+            # name than the folder; and without a colon, which would make a scheme of what stands before it.
+            target = request.raw_path.rpartition("/")[2].replace(":", "%3A") + "/"
             return Response.redirect(f"{target}?{request.raw_query}" if request.raw_query else target, 308)
         index = path / "index.html"
         if index.is_file():
             return send_file(self._locate(request.path + "index.html"), request)
         if not self._listing:
             raise HTTPError(404, f"nothing is at {request.path}")
-        return Response.html(_listing(path, request.path))
+        return Response.html(_page(request.path, self._entries(path, request.path)))
 
     def _locate(self, url_path: str) -> Path:
         """The existing file or folder that a decoded path names. Raises HTTPError 404."""
@@ -64,6 +66,24 @@ class StaticFiles:
             raise HTTPError(404, f"nothing is at {url_path}")
         return path
 
+    def _entries(self, folder: Path, url_path: str) -> list[tuple[bool, str]]:
+        """What can be asked for in a folder: whether it is a folder too, and its name; folders first."""
+        found = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    try:
+                        entry.name.encode()  # what is no UTF-8 has no address here
+                        if entry.is_symlink():
+                            self._locate(url_path + entry.name)  # nor has what leads out, or nowhere
+                        if not entry.name.startswith("."):
+                            found.append((entry.is_dir(), entry.name))
+                    except (UnicodeError, HTTPError):
+                        continue
+        except PermissionError:
+            raise HTTPError(403, "the server may not read this folder") from None
+        return sorted(found, key=lambda entry: (not entry[0], entry[1].lower()))
+
     def _answer_method(self, request: Request) -> Response:
         allow = {"Allow": "GET, HEAD, OPTIONS"}
         if request.method == "OPTIONS":
@@ -71,16 +91,12 @@ class StaticFiles:
         raise HTTPError(405, f"{request.method} is not allowed here: GET and HEAD are", allow)
 
 
-def _listing(folder: Path, url_path: str) -> str:
-    """A plain page that links to what is in a folder, folders first."""
-    entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
-    entries.sort(key=lambda entry: (not entry.is_dir(), entry.name.lower()))
+def _page(url_path: str, entries: list[tuple[bool, str]]) -> str:
+    """A plain page that links to what is in a folder."""
     rows = ["<li><a href='../'>../</a>"] if url_path != "/" else []
-    for entry in entries:
-        name = entry.name + "/" if entry.is_dir() else entry.name
-        link = quote(name, safe="/", errors="surrogateescape")
-        shown = html.escape(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-        rows.append(f'<li><a href="./{link}">{shown}</a>')
+    for is_folder, name in entries:
+        shown = name + "/" if is_folder else name
+        rows.append(f'<li><a href="./{quote(shown)}">{html.escape(shown)}</a>')
     title = html.escape(url_path)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
