@@ -253,11 +253,38 @@ def test_mounts() -> None:
     app.add_route("/blog/own", lambda: "own")
     app.mount("/blog", inner)
     app.mount("/blog/deep", inner)
-    assert get(app, "/blog") == (200, b"inner /blog /blog/")
+    assert get(app, "/blog/") == (200, b"inner /blog /blog/")
     assert get(app, "/blog/own") == (200, b"own")
     assert get(app, "/blog/x") == (200, b"inner x")
     assert get(app, "/blog/deep/y") == (200, b"inner y")
     assert get(app, "/blogger")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("policy", "path", "status"),
+    [
+        ("redirect", "/blog?a=b", 308),
+        ("ignore", "/blog?a=b", 200),
+        ("strict", "/blog?a=b", 200),
+        ("redirect", "/blog/", 200),
+        ("ignore", "/blog/", 200),
+        ("redirect", "/page/", 308),
+    ],
+)
+def test_the_root_of_a_mount_ends_with_a_slash(policy: Any, path: str, status: int) -> None:
+    """Or the relative links of what is mounted would lead beside it; and no route for any name takes it away."""
+    inner = App()
+    inner.add_route("/", lambda: "inner")
+    app = App(trailing_slash=policy)
+    app.mount("/blog", inner)
+    if path != "/blog?a=b":
+        app.add_route("/{name}", lambda name: name)
+    response = ask(app, "GET", path)
+    assert response.status == status
+    if status == 308:
+        assert response.headers["location"] == {"/blog?a=b": "/blog/?a=b", "/page/": "/page"}[path]
+    else:
+        assert response.body == b"inner"
 
 
 def test_what_a_mount_cannot_be(app: App) -> None:

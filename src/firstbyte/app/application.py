@@ -224,7 +224,7 @@ class App:
         methods = built.static.get(request.raw_path)
         if methods is None:
             return self._resolve_path(built, request)
-        return methods.get(request.method) or methods["*"]
+        return methods[request.method]
 
     def _resolve_path(self, built: _Built, request: Request) -> Endpoint:
         path = request.raw_path
@@ -236,20 +236,24 @@ class App:
             return built.bad_path
         if found is not None:
             methods, request.path_params = found
-            return methods.get(request.method) or methods["*"]
-        if self.trailing_slash != "strict" and path != "/" and (found := built.router.find(slash_toggled(path))):
-            if self.trailing_slash == "redirect":
-                return built.redirect
-            methods, request.path_params = found
-            return methods.get(request.method) or methods["*"]
-        for mount in self._mounts:
-            if mount.matches(path):
-                return mount.resolve(request)
+            return methods[request.method]
+        mount = next((mount for mount in self._mounts if mount.matches(path)), None)
+        if self.trailing_slash != "strict" and path != "/" and not (mount and path == f"{mount.prefix}/"):
+            found = built.router.find(slash_toggled(path))
+            if found is not None:
+                if self.trailing_slash == "redirect":
+                    return built.redirect
+                methods, request.path_params = found
+                return methods[request.method]
+        if mount is not None:
+            if path == mount.prefix and self.trailing_slash == "redirect":
+                return built.redirect  # from there, relative links of what is mounted would lead beside it
+            return mount.resolve(request)
         return built.not_found
 
     def _build(self) -> _Built:
         """Composes every endpoint; again after something was added."""
-        router: Router[dict[str, Endpoint]] = Router()
+        router: Router[_Methods] = Router()
         for route in self.routes:
             inner = partial(bind, route.function, route.pattern)
             call, is_async = self._composed(inner, is_coroutine(route.function), route.middleware)
@@ -261,7 +265,7 @@ class App:
                 max_body=route.max_body,
                 cancel_on_disconnect=route.cancel_on_disconnect,
             )
-            methods = router.at(route.pattern, dict)
+            methods = router.at(route.pattern, _Methods)
             for method in route.methods:
                 methods[method] = endpoint
         for methods in router.values():
@@ -269,7 +273,7 @@ class App:
                 methods.setdefault("HEAD", methods["GET"])
             allowed = allow(methods)
             methods.setdefault("OPTIONS", self._fixed(_options(allowed), "OPTIONS"))
-            methods["*"] = self._fixed(_method_not_allowed(allowed), "405")
+            methods.other = self._fixed(_method_not_allowed(allowed), "405")
         for mount in self._mounts:
             mount.compose = self._guarded
         endpoints = [endpoint for methods in router.values() for endpoint in methods.values()]
@@ -357,12 +361,21 @@ class App:
         return error_response(request, 500, f"The server has logged what went wrong as {identifier}.")
 
 
+class _Methods(dict[str, Endpoint]):
+    """The endpoints of one path by method, and `other` for every method that has none."""
+
+    other: Endpoint
+
+    def __missing__(self, method: str) -> Endpoint:
+        return self.other
+
+
 class _Built(NamedTuple):
     """The endpoints of an app."""
 
     is_async: bool
-    static: dict[str, dict[str, Endpoint]]
-    router: Router[dict[str, Endpoint]]
+    static: dict[str, _Methods]
+    router: Router[_Methods]
     not_found: Endpoint
     bad_path: Endpoint
     redirect: Endpoint
