@@ -41,8 +41,8 @@ class StaticFiles:
                 raise HTTPError(404, f"nothing is at {request.path}")
             return send_file(path, request)
         if not request.path.endswith("/"):
-            # Relative, so that it holds wherever this is mounted or proxied; as it was asked for, since a link has another
-            # name than the folder; and without a colon, which would make a scheme of what stands before it.
+            # Relative, so that it holds wherever this is mounted or proxied; by the name that was asked for, since a
+            # link has another than its folder; and without a colon, which would make what stands before it a scheme.
             target = request.raw_path.rpartition("/")[2].replace(":", "%3A") + "/"
             return Response.redirect(f"{target}?{request.raw_query}" if request.raw_query else target, 308)
         index = path / "index.html"
