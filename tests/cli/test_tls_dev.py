@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -11,6 +12,8 @@ import threading
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from engine.certificates import Handshake, days
 from firstbyte.cli import tls_dev
@@ -107,6 +110,35 @@ def test_what_is_missing_or_damaged_is_made_again(tmp_path, file, damage, create
     made = development_certificate(tmp_path)
     assert made.created is created
     Handshake(Certificates(made.tls).context, trusting(made), "localhost")
+
+
+@pytest.mark.parametrize("kind", ["encrypted", "rsa"])
+def test_a_key_that_is_not_ours_is_replaced(tmp_path, kind):
+    development_certificate(tmp_path)
+    key = rsa.generate_private_key(65537, 2048) if kind == "rsa" else ec.generate_private_key(ec.SECP256R1())
+    cipher = serialization.BestAvailableEncryption(b"x") if kind == "encrypted" else serialization.NoEncryption()
+    (tmp_path / "authority.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, cipher)
+    )
+    assert development_certificate(tmp_path).created
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    development_certificate(tmp_path)
+    before = contents(tmp_path)
+
+    def full(fd):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ConfigurationError, match="No space left"):
+        development_certificate(tmp_path, now=days(80))
+    assert contents(tmp_path) == before
+
+
+def test_a_system_without_such_locks(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert development_certificate(tmp_path).created
 
 
 def test_a_key_of_another_authority_makes_a_new_one(tmp_path):

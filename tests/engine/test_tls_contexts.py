@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 import trustme
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
 from hypothesis import given
 from hypothesis import strategies as st
@@ -461,9 +463,24 @@ def encrypted(folder):
     return cert, encrypt(key, "secret")
 
 
+def for_clients_only(folder):
+    """A certificate of its own authority that says it is no server's (RFC 5280 section 4.2.1.12)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "client")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, days(-1), days(1))
+    builder = builder.add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+    cert, secret = folder / "client.pem", folder / "client.key"
+    cert.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return cert, secret
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (for_clients_only, "the certificate in .*client.pem cannot be a server's: unsu.* certificate purpose"),
         (missing, "cannot read the certificate file .*nowhere.pem: No such file"),
         (a_folder, "cannot read the certificate file .*: Is a directory"),
         (text, "text holds no certificate in PEM, which begins with -----BEGIN$"),
@@ -496,6 +513,12 @@ def test_the_password_of_a_key(tmp_path, form):
     with pytest.raises(ConfigurationError, match=r"the password does not open the key in .*encrypted"):
         Certificates(TLS(cert, secret, key_password="wrong"))
     assert "secret" not in repr(TLS(cert, key, key_password="secret"))
+
+
+def test_a_key_that_openssl_holds_too_weak(tmp_path, monkeypatch):
+    monkeypatch.setattr(tls_module, "CIPHERS", tls_module.CIPHERS + ":@SECLEVEL=3")
+    with pytest.raises(ConfigurationError, match=r"cannot use .*a\.example\.pem with .*: ee key too small"):
+        Certificates(TLS(*pair(tmp_path, "a.example", key_type=trustme.KeyType.RSA)))
 
 
 def test_an_authority_that_cannot_be_used(tmp_path):
