@@ -178,8 +178,11 @@ class Exchange:
                             self._cut("head", "the server closed the connection within the head of its response")
                         self._cut("head", "the server closed the connection without an answer")
                     self._take(data)
-                elif head.status >= 200 or head.status == 101:
+                elif head.status >= 200:
                     return self._begin(head)
+                elif head.status == 101:
+                    message = "the server changes the protocol, which it was not asked for"
+                    raise self._located(BadResponse(message, rule="unasked-upgrade"), "head")
                 else:
                     interim += 1
                     if interim > MAX_INTERIM:
