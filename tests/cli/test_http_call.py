@@ -60,8 +60,8 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("method", "items", "options", "message"),
     [
-        ("GET", ["q=x"], {}, "write q==value"),
-        ("HEAD", ["f@x"], {}, "write f==value"),
+        ("GET", ["q=x"], {}, "write q==x"),
+        ("HEAD", ["f@x"], {}, "write f==x"),
         ("GET", [], {"raw": "{}"}, "GET has no body"),
         ("POST", ["a=b"], {"raw": "{}"}, "--raw is the whole body"),
         ("POST", ["f@x"], {"kind": "json"}, "--json cannot carry the file of f@"),

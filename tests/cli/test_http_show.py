@@ -23,7 +23,7 @@ class Answer:
 
     status = 404
     reason = "Not Found"
-    http_version = "HTTP/1.1"
+    http_version = "1.1"
 
     def __init__(self, pieces: list[bytes], content_type: str = "application/json") -> None:
         self.headers = Headers({"Content-Type": content_type})

@@ -12,6 +12,7 @@ import click
 
 from firstbyte import __version__, compiled
 from firstbyte.cli.config import ConfigGroup
+from firstbyte.cli.http_commands import http_commands
 from firstbyte.cli.load import load_app
 from firstbyte.cli.options import server_options
 from firstbyte.cli.serving import serve
@@ -82,3 +83,7 @@ def folder(port: int, bind: str, directory: str, **options: Any) -> int:
 @cli.group(cls=ConfigGroup)
 def config() -> None:
     """Print the options in force and where each comes from, of `firstbyte run` unless another COMMAND is named."""
+
+
+for each in http_commands():
+    cli.add_command(each)

@@ -49,9 +49,9 @@ def make_call(
     parsed = parse_items(items, lambda path: Path(path).expanduser().read_bytes())
     body, content_type = _body(parsed, kind, raw)
     if body and strict and method in _NO_BODY:
-        name = next(iter([*parsed.data, *parsed.files]), ("field",))[0]
+        name, value = next(iter([*parsed.form(), *parsed.files]), ("field", "value"))
         raise InvalidItem(
-            f"{method} has no body: for a field of the query write {name}==value; if a body is meant, "
+            f"{method} has no body: for a field of the query write {name}=={value}; if a body is meant, "
             f"`firstbyte request {method}` sends it"
         )
     defaults: list[tuple[str, str | None]] = []

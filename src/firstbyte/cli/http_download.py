@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import TextIO
@@ -50,6 +50,25 @@ def progress_line(name: str, done: int, total: int | None, seconds: float, colou
     elif seconds >= 1:
         words.append(f"in {_clock(seconds)}")
     return "  ".join(words)
+
+
+def write_file(path: Path, pieces: Iterable[bytes], total: int | None, stream: TextIO, colour: bool = False) -> None:
+    """Writes the pieces to `path`, by way of `path.part`, and shows on `stream` how far it is. Raises OSError."""
+    part = path.with_name(f"{path.name}.part")
+    done = 0
+    with part.open("wb") as file:
+        progress = Progress(stream, path.name, colour)
+        try:
+            for piece in pieces:
+                file.write(piece)
+                done += len(piece)
+                progress.update(done, total)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        finally:
+            progress.finish(done, total)
 
 
 class Progress:

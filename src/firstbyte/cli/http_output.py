@@ -86,12 +86,12 @@ def waterfall(phases: Sequence[Phase], colour: bool = False, width: int = 48) ->
     """
     first = min((phase.begin for phase in phases), default=0.0)
     last = max((phase.end for phase in phases), default=0.0)
-    scale = width / (last - first) if last > first else 0.0
+    whole = last - first or 1.0
     names = max([len(phase.name) for phase in phases] + [len("total")])
     lines = []
     for index, phase in enumerate(phases):
-        begin = min(int((phase.begin - first) * scale), width - 1)
-        end = max(round((phase.end - first) * scale), begin + 1)
+        begin = min(int((phase.begin - first) / whole * width), width - 1)
+        end = max(round((phase.end - first) / whole * width), begin + 1)
         bar = paint("█" * (end - begin), _BARS[index % len(_BARS)], colour) if phase.end > phase.begin else ""
         lines.append(f"{phase.name:{names}}  {format_seconds(phase.end - phase.begin):>9}  {' ' * begin}{bar}".rstrip())
     lines.append(paint(f"{'total':{names}}  {format_seconds(last - first):>9}", None, colour, bold=True))

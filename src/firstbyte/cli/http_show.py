@@ -63,7 +63,7 @@ class Show:
 def show_response(response: Answer, show: Show, out: TextIO) -> None:
     """Writes what `show` says to a text stream; bytes that are not formatted go to its buffer as they are."""
     if show.head:
-        start_line = f"{response.http_version} {response.status} {response.reason}".rstrip(" ")
+        start_line = f"HTTP/{response.http_version} {response.status} {response.reason}".rstrip(" ")
         out.write(format_head(start_line, response.headers.items(), show.colour) + "\n\n")
         out.flush()
     if not show.body:

@@ -1,0 +1,89 @@
+"""The commands of the HTTP client, in httpie's manner: `firstbyte post :8000/tasks title=milk`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+_ITEMS = """
+\b
+URL    :8000/tasks is http://localhost:8000/tasks; without a scheme it is http
+ITEMS  title=milk      a field of the body, which is JSON, or a form with --form
+       done:=false     a field that is JSON itself; owner[name]=Ann and tags[]=x nest
+       q==term         a field of the query
+       X-Token:abc     a header; `X-Token:` leaves a default one out, `X-Token;` sends it empty
+       photo@cat.png   a file, which makes the body multipart/form-data
+       text=@notes.txt, list:=@list.json, q==@term.txt, X-Key:@key.txt take the value from a file
+
+\b
+Exit codes: 0 for an answer of 1xx to 3xx, 4 for 4xx, 5 for 5xx, 2 for wrong usage, 7 for none at all.
+"""
+
+METHODS = {
+    "GET": "Get what is at URL.",
+    "POST": "Post the fields of ITEMS to URL.",
+    "PUT": "Put the fields of ITEMS at URL.",
+    "PATCH": "Change fields of what is at URL.",
+    "DELETE": "Delete what is at URL.",
+    "HEAD": "Get the head of the answer alone.",
+    "OPTIONS": "Ask what can be done with URL.",
+}
+
+
+def http_commands() -> list[click.Command]:
+    """A command for each of the methods, and `request METHOD` for any."""
+
+    def command(method: str, url: str, items: Sequence[str], **options: Any) -> int:
+        return _perform(method, url, items, strict=True, **options)
+
+    @click.command("request", help=f"Send a request with any METHOD to URL; a body goes with each.\n{_ITEMS}")
+    @click.argument("method", callback=lambda ctx, param, value: value.upper() if value.islower() else value)
+    @_http_options
+    def request(method: str, url: str, items: Sequence[str], **options: Any) -> int:
+        return _perform(method, url, items, strict=False, **options)
+
+    return [
+        click.command(method.lower(), help=f"{what}\n{_ITEMS}")(_http_options(functools.partial(command, method)))
+        for method, what in METHODS.items()
+    ] + [request]
+
+
+def _http_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The arguments URL and ITEMS, and the options that all of the commands have."""
+
+    def run(**options: Any) -> int:
+        return command(**options)
+
+    for each in reversed(_OPTIONS):
+        run = each(run)
+    return run
+
+
+def _perform(method: str, url: str, items: Sequence[str], **options: Any) -> int:
+    from firstbyte.cli.http_run import perform  # the client is loaded by those who use it
+
+    return perform(method, url, items, **options)
+
+
+_OPTIONS = (
+    click.argument("url"),
+    click.argument("items", nargs=-1),
+    click.option("-j", "--json", "kind", flag_value="json", help="The body is JSON, the default; ask for JSON too."),
+    click.option("-f", "--form", "kind", flag_value="form", help="The body is a form."),
+    click.option("--raw", metavar="TEXT", help="The whole body: text, @FILE, or @- for standard input."),
+    click.option("--headers", "head", is_flag=True, help="Print the head of the answer."),
+    click.option("-b", "--body", is_flag=True, help="Print the body of the answer."),
+    click.option("--pretty/--plain", default=None, help="Format and colour; the default on a terminal alone."),
+    click.option("--timing", is_flag=True, help="Show when each phase was, as a waterfall."),
+    click.option("-d", "--download", is_flag=True, help="Save the body in a file."),
+    click.option("-o", "--output", metavar="FILE", help="The file of --download."),
+    click.option("--follow/--no-follow", default=None, help="Follow redirects; the default with --download alone."),
+    click.option(
+        "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
+        help="For all of it together; none by default.",
+    ),
+    click.option("--verify/--insecure", default=True, show_default=True, help="Check the server's certificate."),
+)  # fmt: skip

@@ -1,0 +1,122 @@
+"""Sends what a command line asks for, shows what came of it, and returns the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from firstbyte import client
+from firstbyte.cli.http_call import Call, Kind, make_call
+from firstbyte.cli.http_download import file_name, free_path, write_file
+from firstbyte.cli.http_items import InvalidItem
+from firstbyte.cli.http_output import Phase, exit_code, paint, visible, waterfall
+from firstbyte.cli.http_show import Show, show_response
+from firstbyte.errors import ClientError, ConfigurationError, InvalidRequest
+from firstbyte.http.headers import Headers
+
+_USAGE, _NETWORK = 2, 7  # exit codes; the second is curl's for a server that cannot be reached
+_PHASES = ("resolve", "connect", "tls", "send", "wait", "receive")  # what the fields of Timings are called here
+
+
+def perform(
+    method: str,
+    url: str,
+    items: Sequence[str],
+    *,
+    kind: Kind | None,
+    raw: str | None,
+    strict: bool,
+    head: bool,
+    body: bool,
+    pretty: bool | None,
+    timing: bool,
+    download: bool,
+    output: str | None,
+    follow: bool | None,
+    **connection: Any,
+) -> int:
+    """Runs one command; the arguments are its options. Whatever goes wrong is one line on standard error."""
+    show = Show.choose(sys.stdout, head=head, body=body, pretty=pretty, verbose=False)
+    try:
+        call = make_call(method, url, items, kind=kind, raw=raw, strict=strict)
+        saving = download or output is not None
+        with _session(saving if follow is None else follow, **connection) as session:
+            response = _save(session, call, output) if saving else _print(session, call, show)
+        if timing:
+            _show_timings(response, sys.stderr)
+        return exit_code(response.status)
+    except (InvalidItem, InvalidRequest, ConfigurationError) as error:
+        return _fail(error, _USAGE)
+    except ClientError as error:
+        return _fail(error, _NETWORK)
+    except BrokenPipeError:
+        # Whoever read the output has left, as `head` does. The interpreter must not try to write the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _session(follow: bool, *, timeout: float | None, verify: bool) -> client.Session:
+    return client.Session(timeout=client.Timeout(total=timeout), follow_redirects=follow, verify=verify)
+
+
+def _print(session: client.Session, call: Call, show: Show) -> client.ClientResponse:
+    """Sends the request and prints the answer while it comes."""
+    with session.stream(call.method, call.url, headers=call.headers, **call.body) as response:
+        show_response(response, show, sys.stdout)
+    return response
+
+
+def _save(session: client.Session, call: Call, output: str | None) -> client.ClientResponse:
+    """Sends the request and saves a good answer in a file, which has its name only when all of it is there."""
+    headers = call.headers
+    if all(name.lower() != "accept-encoding" for name, _ in headers):
+        headers = [*headers, ("Accept-Encoding", "identity")]  # the file as it is there, and a length to show
+    with session.stream(call.method, call.url, headers=headers, **call.body) as response:
+        if not 200 <= response.status < 300:
+            answer = f"{response.status} {response.reason}".rstrip()
+            click.echo(visible(f"firstbyte: nothing is saved: {response.url!r} was answered with {answer}"), err=True)
+            return response
+        name = file_name(response.url, response.headers.get("content-disposition"))
+        path = free_path(Path(name)) if output is None else Path(output).expanduser()
+        try:
+            write_file(path, response.chunks(), _length(response.headers), sys.stderr, _has_colour(sys.stderr))
+        except OSError as error:
+            raise InvalidItem(f"cannot save {path}: {error.strerror or error}") from None
+    return response
+
+
+def _length(headers: Headers) -> int | None:
+    """How long the body will be, if its length is that of what was sent."""
+    length = headers.get("content-length") or ""
+    return int(length) if length.isdigit() and "content-encoding" not in headers else None
+
+
+def _show_timings(response: client.ClientResponse, out: TextIO) -> None:
+    """A waterfall for each exchange that led to the response, itself included."""
+    colour = _has_colour(out)
+    for each in (*response.history, response):
+        if response.history:
+            click.echo(paint(f"{each.request.method} {each.url} {each.status}", None, colour, bold=True), file=out)
+        click.echo(waterfall(list(_phases(each)), colour), file=out)
+
+
+def _phases(response: client.ClientResponse) -> Iterator[Phase]:
+    at = 0.0
+    for name, seconds in zip(_PHASES, response.timings, strict=True):
+        if seconds is not None:
+            yield Phase(name, at, at + seconds)
+            at += seconds
+
+
+def _has_colour(out: TextIO) -> bool:
+    return out.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _fail(error: Exception, code: int) -> int:
+    click.secho(f"firstbyte: {error}", err=True, fg="red" if _has_colour(sys.stderr) else None)
+    return code
