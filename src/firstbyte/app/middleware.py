@@ -141,11 +141,14 @@ def _around_coroutine(call: AsyncCall, middleware: Any) -> AsyncCall:
 def _enter(generator: Generator[None, Response, Any], middleware: Middleware, request: Request) -> Response | None:
     """Runs a middleware to its yield; its answer if it returns one before."""
     try:
-        next(generator)
+        yielded = next(generator)
     except StopIteration as stop:
         if stop.value is None:
             raise _no_answer(middleware) from None
         return to_response(stop.value, request)
+    if yielded is not None:  # as an asynchronous one answers: to pass it over would let the request through
+        generator.close()
+        raise TypeError(f"the middleware {place(middleware)} yields its answer: a generator without async returns it")
     return None
 
 
