@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from app.support import ask, get
 from firstbyte import App, Request, Response
+from firstbyte.app.middleware import wrap
 
 
 @pytest.fixture
@@ -33,3 +35,64 @@ def test_a_yielded_answer_is_a_fault_and_lets_nobody_through(app: App, caplog: p
     assert (status, ended) == (500, [True])
     assert b"secret" not in body
     assert "yields its answer" in caplog.text
+
+
+def swallowing(request: Request) -> Any:
+    try:
+        yield
+    except ValueError:
+        pass
+
+
+async def swallowing_async(request: Request) -> Any:
+    try:
+        yield
+    except ValueError:
+        pass
+
+
+def run(endpoint_call: Any, is_async: bool) -> Any:
+    request = Request.build("GET", "/")
+    return asyncio.run(endpoint_call(request)) if is_async else endpoint_call(request)
+
+
+@pytest.mark.parametrize("middleware", [swallowing, swallowing_async])
+def test_an_error_that_passes_by_keeps_its_cause(middleware: Any) -> None:
+    def fail(request: Request) -> Response:
+        try:
+            raise KeyError("the cause")
+        except KeyError as error:
+            raise ValueError("what came of it") from error
+
+    call, is_async = wrap(fail, False, [middleware])
+    with pytest.raises(ValueError, match="what came of it") as caught:
+        run(call, is_async)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def twice(request: Request) -> Any:
+    yield
+    yield
+
+
+async def twice_async(request: Request) -> Any:
+    yield
+    yield
+
+
+@pytest.mark.parametrize("middleware", [twice, twice_async])
+def test_a_second_yield_closes_the_answer_that_is_thrown_away(middleware: Any) -> None:
+    closed = []
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            yield b"a"
+        finally:
+            closed.append(True)
+
+    body = pieces()
+    next(body)
+    call, is_async = wrap(lambda request: Response(body), False, [middleware])
+    with pytest.raises(TypeError, match="second yield"):
+        run(call, is_async)
+    assert closed == [True]

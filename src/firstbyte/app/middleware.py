@@ -167,18 +167,22 @@ def _leave(
             assert response is not None
             generator.send(response)
     except StopIteration as stop:
-        if stop.value is not None:
-            return to_response(stop.value, request)
-        if response is None:
-            assert error is not None
-            raise error from None  # it was only passing by, as a `finally` does after a bare except
-        return response
+        answer = stop.value
     except BaseException:
         if response is not None:
             response.close()
         raise
-    generator.close()
-    raise _second_yield(middleware)
+    else:
+        if response is not None:
+            response.close()
+        generator.close()
+        raise _second_yield(middleware)
+    if answer is not None:
+        return to_response(answer, request)
+    if error is not None:
+        raise error  # it was only passing by, as a `finally` does after a bare except; with the cause that it has
+    assert response is not None
+    return response
 
 
 def _around_awaiting(call: AsyncCall, middleware: Any) -> AsyncCall:
@@ -191,13 +195,17 @@ def _around_awaiting(call: AsyncCall, middleware: Any) -> AsyncCall:
         except StopAsyncIteration:
             raise _no_answer(middleware) from None
         if answer is None:
+            response = None
             try:
                 response = await call(request)
             except Exception as error:
+                ended = False
                 try:
                     answer = await generator.athrow(error)
                 except StopAsyncIteration:
-                    raise error from None
+                    ended = True
+                if ended:
+                    raise  # with the cause that it has
             except BaseException:
                 await generator.aclose()
                 raise
@@ -210,6 +218,8 @@ def _around_awaiting(call: AsyncCall, middleware: Any) -> AsyncCall:
                     response.close()
                     raise
             if answer is None:
+                if response is not None:
+                    response.close()
                 await generator.aclose()
                 raise _second_yield(middleware)
         await generator.aclose()
