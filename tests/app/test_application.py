@@ -382,6 +382,34 @@ def test_error_handlers_by_status_and_type(app: App) -> None:
     assert get(app, "/raise/other") == (500, b"sorry")
 
 
+@pytest.mark.parametrize("around", [False, True])
+def test_an_error_handler_may_raise_an_answer(app: App, around: bool) -> None:
+    """As a handler may; whether there is middleware makes no difference."""
+
+    @app.error(KeyError)
+    def missing(request: Request, error: Exception) -> None:
+        raise HTTPError(404, "no such key", {"X-Key": "k"})
+
+    @app.error(409)
+    def not_mine(request: Request, error: Exception) -> None:
+        raise error
+
+    @app.get("/raise/{kind}")
+    def fail(kind: str) -> None:
+        raise {"key": KeyError("k"), "conflict": HTTPError(409, "twice")}[kind]
+
+    if around:
+
+        @app.middleware
+        def nothing(request: Request) -> Any:
+            yield
+
+    response = ask(app, "GET", "/raise/key")
+    assert (response.status, response.headers["x-key"]) == (404, "k")
+    status, body = get(app, "/raise/conflict")
+    assert (status, b"twice" in body) == (409, True)
+
+
 def test_an_error_handler_that_fails(app: App, caplog: pytest.LogCaptureFixture) -> None:
     app.error(404)(lambda request, error: 1 / 0)
     assert get(app, "/none")[0] == 500

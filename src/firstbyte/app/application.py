@@ -327,14 +327,18 @@ class App:
         for kind in type(error).__mro__:
             if handler is None:
                 handler = self._on_type.get(kind)
-        if handler is None and not isinstance(error, HTTPError):
-            return None
+        response: Response | None = None
         if handler is not None:
-            response = to_response(handler(request, error), request)
-            if isinstance(error, HTTPError) and response.status == 200:
-                response.status = error.status  # a page for a 404 is a 404 unless it says otherwise
-        else:
-            assert isinstance(error, HTTPError)
+            try:
+                response = to_response(handler(request, error), request)
+            except HTTPError as answer:
+                error = answer  # for what it means, or to leave it to the page that all have
+            else:
+                if isinstance(error, HTTPError) and response.status == 200:
+                    response.status = error.status  # a page for a 404 is a 404 unless it says otherwise
+        if response is None:
+            if not isinstance(error, HTTPError):
+                return None
             response = error_response(request, error.status, error.detail)
         if isinstance(error, HTTPError):
             for name, value in error.headers.items():
