@@ -35,7 +35,7 @@ def test_methods(app: App) -> None:
     assert (options.status, options.headers["Allow"]) == (204, "GET, HEAD, OPTIONS, PUT")
     refused = ask(app, "DELETE", "/items/5")
     assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, PUT")
-    assert ask(app, "OPTIONS", "*").headers["Allow"] == "GET, OPTIONS, PUT"
+    assert ask(app, "OPTIONS", "*").headers["Allow"] == "GET, HEAD, OPTIONS, PUT"
 
 
 def test_every_decorator() -> None:
@@ -285,6 +285,48 @@ def test_the_root_of_a_mount_ends_with_a_slash(policy: Any, path: str, status: i
         assert response.headers["location"] == {"/blog?a=b": "/blog/?a=b", "/page/": "/page"}[path]
     else:
         assert response.body == b"inner"
+
+
+def test_the_prefix_of_a_mount_is_a_path_as_that_of_a_route_is() -> None:
+    inner = App()
+    inner.add_route("/x", lambda request: request.url.path)
+    app = App()
+    app.mount("/über uns", inner)
+    assert get(app, "/%C3%BCber%20uns/x", Host="h") == (200, b"/%C3%BCber%20uns/x")
+
+
+def test_middleware_that_comes_after_a_request_goes_around_mounts_too() -> None:
+    inner = App()
+    inner.add_route("/", lambda: "inner")
+    app = App()
+    app.mount("/", inner)
+    assert get(app, "/") == (200, b"inner")
+
+    @app.middleware
+    def refuse(request: Request) -> Any:
+        return "no", 401
+        yield
+
+    assert get(app, "/") == (401, b"no")
+
+
+def test_async_middleware_makes_an_app_of_mounts_alone_async() -> None:
+    app = App()
+    app.mount("/", App())
+    assert not app.is_async
+
+    @app.middleware
+    async def around(request: Request) -> Any:
+        yield
+
+    assert app.is_async
+
+
+def test_options_of_the_server_name_every_method(app: App) -> None:
+    allowed = App()
+    allowed.add_route("/", lambda: "", ["GET"])
+    allowed.add_route("/x", lambda: "", ["PUT"])
+    assert ask(allowed, "OPTIONS", "*").headers["allow"] == "GET, HEAD, OPTIONS, PUT"
 
 
 def test_what_a_mount_cannot_be(app: App) -> None:

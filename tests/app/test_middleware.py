@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.support import ask, get
+from app.support import get
 from firstbyte import App, Request, Response
 from firstbyte.app.middleware import wrap
 

@@ -129,8 +129,8 @@ class App:
         if isinstance(methods, str) or not methods:
             raise RouteError(f"{place(function)}: methods is a list of names such as ['GET'], not {methods!r}")
         for method in methods:
-            if TOKEN.fullmatch(method) is None or method != method.upper():
-                raise RouteError(f"{place(function)}: {method!r} is no method: write it in capitals")
+            if TOKEN.fullmatch(method) is None or method != method.upper() or method == "*":
+                raise RouteError(f"{place(function)}: {method!r} is no method: write its name, in capitals")
         for around in middleware:
             check_middleware(around)
         pattern = Pattern(path, annotations_of(function))
@@ -275,18 +275,19 @@ class App:
             methods.setdefault("OPTIONS", self._fixed(_options(allowed), "OPTIONS"))
             methods.other = self._fixed(_method_not_allowed(allowed), "405")
         for mount in self._mounts:
-            mount.compose = self._guarded
+            mount.compose_with(self._guarded)
         endpoints = [endpoint for methods in router.values() for endpoint in methods.values()]
+        not_found = self._fixed(_not_found, "404")  # asynchronous where any middleware is, whatever routes there are
+        is_async = any(part.is_async for part in (not_found, *endpoints, *self._mounts))
+        everywhere = allow(method for methods in router.values() for method in methods)
         self._built = _Built(
-            any(endpoint.is_async for endpoint in endpoints) or any(mount.is_async for mount in self._mounts),
+            is_async,
             router.static,
             router,
-            self._fixed(_not_found, "404"),
+            not_found,
             self._fixed(_bad_path, "400"),
             self._fixed(_redirect, "308"),
-            self._fixed(
-                _options(allow({route_method for route in self.routes for route_method in route.methods})), "*"
-            ),
+            self._fixed(_options(everywhere), "*"),
         )
         return self._built
 

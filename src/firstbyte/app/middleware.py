@@ -141,7 +141,7 @@ def _around_coroutine(call: AsyncCall, middleware: Any) -> AsyncCall:
 def _enter(generator: Generator[None, Response, Any], middleware: Middleware, request: Request) -> Response | None:
     """Runs a middleware to its yield; its answer if it returns one before."""
     try:
-        yielded = next(generator)
+        yielded: object = next(generator)
     except StopIteration as stop:
         if stop.value is None:
             raise _no_answer(middleware) from None

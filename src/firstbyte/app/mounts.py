@@ -8,6 +8,7 @@ from typing import Any
 from firstbyte.errors import RouteError
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.request import Request
+from firstbyte.http.url import encode_path
 
 _REMEMBERED = 10_000  # endpoints of the mounted handler whose composed form is kept
 
@@ -22,10 +23,15 @@ class Mount:
             )
         if not callable(getattr(handler, "resolve", None)):
             raise RouteError(f"what is mounted at {prefix} must be a Handler, with resolve(request), not {handler!r}")
-        self.prefix = "" if prefix == "/" else prefix
+        self.prefix = "" if prefix == "/" else encode_path(prefix)  # as it is written in a request
         self._handler = handler
-        self.compose: Callable[[Any, bool], tuple[Any, bool]]  # set by the app when it is built
+        self._compose: Callable[[Any, bool], tuple[Any, bool]]  # given by the app when it is built
         self._composed: dict[Endpoint, Endpoint] = {}
+
+    def compose_with(self, compose: Callable[[Any, bool], tuple[Any, bool]]) -> None:
+        """From now on, what `compose` puts around a call is around every call of the mounted handler."""
+        self._compose = compose
+        self._composed.clear()
 
     def matches(self, raw_path: str) -> bool:
         """True for a path below the prefix."""
@@ -42,7 +48,7 @@ class Mount:
         inner = self._handler.resolve(request)
         endpoint = self._composed.get(inner)
         if endpoint is None:
-            call, is_async = self.compose(inner.call, inner.is_async)
+            call, is_async = self._compose(inner.call, inner.is_async)
             endpoint = Endpoint(
                 call,
                 name=inner.name,
