@@ -11,6 +11,7 @@ from setuptools import Extension, setup
 
 COMPILED = (
     "engine/connection",
+    "engine/hub",
     "engine/observer",
     "engine/output",
     "engine/pool",
@@ -47,7 +48,7 @@ def extensions() -> list[Extension]:
         Extension(
             f"firstbyte.{source.rpartition('.')[0].replace('/', '.')}",
             [str(Path("src/firstbyte", source))],
-            extra_compile_args=["-O2"],
+            extra_compile_args=["-O2", "-g0"],
             optional=not REQUIRED,
         )
         for source in sources

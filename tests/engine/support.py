@@ -13,6 +13,7 @@ import pytest
 
 from firstbyte import App, Limits, Server, Timeouts
 from firstbyte.engine.observer import EVENTS, Observer
+from firstbyte.engine.tls import TLS
 from firstbyte.http.handler import Handler
 
 WAIT = 20  # seconds after which a test gives up on something that must come
@@ -159,8 +160,9 @@ def serve(driver: str) -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(
-            handler: Handler, threads: int = 8, loop: str = driver, warn_blocking: float = 10.0, **options: float
-        ) -> Running:
+            handler: Handler, threads: int = 8, loop: str = driver, warn_blocking: float = 10.0,
+            tls: TLS | None = None, **options: float,
+        ) -> Running:  # fmt: skip
             timeouts = {
                 name: options.pop(name) for name in ("write", "keep_alive", "linger", "drain") if name in options
             }
@@ -170,7 +172,7 @@ def serve(driver: str) -> Iterator[Serve]:
             timeouts.setdefault("drain", 5.0)
             recorder = Recorder()
             server = Server(
-                handler, port=0, threads=threads, loop=loop, warn_blocking=warn_blocking,  # type: ignore[arg-type]
+                handler, port=0, threads=threads, loop=loop, warn_blocking=warn_blocking, tls=tls,  # type: ignore[arg-type]
                 timeouts=Timeouts(**timeouts), limits=Limits(**options), observers=[recorder],  # type: ignore[arg-type]
             )  # fmt: skip
             running = Running(server, recorder)

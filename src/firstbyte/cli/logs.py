@@ -6,7 +6,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 import msgspec
@@ -15,6 +15,9 @@ from firstbyte.engine.connection import Connection
 from firstbyte.engine.observer import Observer
 from firstbyte.errors import ProtocolError
 from firstbyte.http.request import Request
+
+if TYPE_CHECKING:
+    from firstbyte.engine.entrance import Handshake
 
 logger = logging.getLogger("firstbyte.access")
 
@@ -66,7 +69,7 @@ class AccessLog(Observer):
 class ErrorLog(Observer):
     """Logs what the engine refused, with the rule and the byte, and when the system gives no more connections."""
 
-    def rejected(self, connection: Connection, error: ProtocolError) -> None:
+    def rejected(self, connection: Connection | Handshake, error: ProtocolError) -> None:
         """Logs a request that was no valid one."""
         logger.warning(
             "%s refused with %d: %s (%s at byte %d)", connection.client, error.status, error, error.rule, error.offset

@@ -1,3 +1,6 @@
+import cython
+
+from firstbyte.engine.hub cimport Driver, Hub
 from firstbyte.engine.observer cimport Hooks
 from firstbyte.engine.output cimport Output
 from firstbyte.http.handler cimport Endpoint
@@ -9,7 +12,7 @@ from firstbyte.wire.writer cimport BodyWriter, Tails, encode_plain
 
 cdef class Connection:
     cdef object __weakref__
-    cdef object _reactor
+    cdef Hub _reactor
     cdef Hooks _hooks
     cdef Output _output
     cdef list _out
@@ -36,13 +39,17 @@ cdef class Connection:
     cdef public double deadline
     cdef public double started
 
+    @cython.locals(state=int)
     cpdef on_event(self, int events)
+    @cython.locals(reader=RequestReader, reactor=Hub, hooks=Hooks, driver=Driver, request=Request, endpoint=Endpoint)
     cpdef advance(self)
     cpdef bint flush(self) except -1
     cpdef bint push(self, bytes piece) except -1
     cpdef close(self, str reason)
+    @cython.locals(reactor=Hub, reader=RequestReader, keep_alive=bint, tails=Tails, tail=bytes, data=bytes)
     cdef bint _respond(self, Request request, Response response) except -1
     cdef bint _responded(self, Request request, Response response) except -1
+    @cython.locals(output=Output, reactor=Hub, busy=bint, now=double, reader=RequestReader, pending=bint)
     cdef bint _settle(self) except -1
     cdef bint _begin_body(self, Request request, Endpoint endpoint) except -1
     cdef bint _take_body(self) except -1

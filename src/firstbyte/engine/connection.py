@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from firstbyte.engine._sys import READ, WRITE
 from firstbyte.engine.answers import close_quietly, error_response, failed_endpoint
 from firstbyte.engine.collector import Collector
+from firstbyte.engine.hub import Hub
 from firstbyte.engine.incoming import RECV, AwaitedBody, IncomingBody
 from firstbyte.engine.output import BATCH, JOIN, Output
 from firstbyte.errors import ProtocolError, ResponseError
@@ -30,7 +31,6 @@ from firstbyte.wire.writer import CONTINUE, BodyWriter, encode_head, encode_plai
 
 if TYPE_CHECKING:
     from firstbyte.engine.exchange import Exchange
-    from firstbyte.engine.reactor import Reactor
 
 logger = logging.getLogger("firstbyte.engine")
 
@@ -53,7 +53,7 @@ class Connection:
         "busy", "deadline", "ends", "fd", "interest", "lost", "owner", "reader", "sock", "started", "state",
     )  # fmt: skip
 
-    def __init__(self, reactor: Reactor, sock: socket.socket, ends: Ends) -> None:
+    def __init__(self, reactor: Hub, sock: socket.socket, ends: Ends) -> None:
         self._reactor = reactor
         self._hooks = reactor.hooks
         self.sock = sock

@@ -12,7 +12,7 @@ from firstbyte.wire.writer import CONTINUE
 
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
-    from firstbyte.engine.reactor import Reactor
+    from firstbyte.engine.hub import Hub
 
 RECV = 64 * 1024  # bytes asked of one recv: a whole burst of pipelined requests, or a good piece of a body
 
@@ -22,7 +22,7 @@ class IncomingBody:
 
     __slots__ = ("_connection", "_max_body", "_reactor", "_ready", "_request")
 
-    def __init__(self, reactor: Reactor, connection: Connection, request: Request, max_body: int) -> None:
+    def __init__(self, reactor: Hub, connection: Connection, request: Request, max_body: int) -> None:
         self._reactor = reactor
         self._connection = connection
         self._request = request

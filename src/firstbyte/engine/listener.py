@@ -13,6 +13,7 @@ from firstbyte.errors import ListenError
 from firstbyte.http.request import Address, Ends
 
 if TYPE_CHECKING:
+    from firstbyte.engine.entrance import Entrance
     from firstbyte.engine.reactor import Reactor
 
 ACCEPTS = 64  # connections taken at one event, so that a flood of them does not starve the others
@@ -82,8 +83,9 @@ def listen_unix(path: str, backlog: int = 1024) -> socket.socket:
 class Listener:
     """One listening socket in a reactor."""
 
-    def __init__(self, reactor: Reactor, sock: socket.socket) -> None:
+    def __init__(self, reactor: Reactor, sock: socket.socket, entrance: Entrance | None = None) -> None:
         self._reactor = reactor
+        self._entrance = entrance
         self._sock = sock
         self.fileno = sock.fileno()
         self.paused_until = 0.0  # on the monotonic clock; 0 while accepting
@@ -134,9 +136,15 @@ class Listener:
             sock.setblocking(False)
             if self._tcp:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                reactor.adopt(sock, Ends(address_of(peer), self.address))
+                self._admit(sock, address_of(peer))
             else:
-                reactor.adopt(sock, Ends(Address("unix", 0), self.address))
+                self._admit(sock, Address("unix", 0))
+
+    def _admit(self, sock: socket.socket, client: Address) -> None:
+        if self._entrance is None:
+            self._reactor.adopt(sock, Ends(client, self.address))
+        else:
+            self._entrance.admit(self._reactor, sock, client, self.address)
 
     def _pause(self) -> None:
         self.paused_until = self._reactor.now + PAUSE

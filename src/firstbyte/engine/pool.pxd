@@ -1,10 +1,13 @@
+from firstbyte.engine.hub cimport Driver
+
+
 cdef class Worker:
     cdef public object baton
     cdef public object thread
     cdef public list token
 
 
-cdef class Pool:
+cdef class Pool(Driver):
     cdef object __weakref__
     cdef public Py_ssize_t _limit
     cdef public list _workers

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
+from firstbyte.engine.hub import Driver
+
 logger = logging.getLogger("firstbyte.engine")
 
 STOP = 0.5  # seconds that threads which run no handler have to end when the server stops
@@ -27,8 +29,8 @@ class Worker:
         self.thread: threading.Thread
 
 
-class Pool:
-    """At most `limit` threads and the work that waits for one of them."""
+class Pool(Driver):
+    """What drivers have of threads: at most `limit`, and the work that waits for one of them."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -8,46 +8,23 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
-from time import monotonic, time
-from typing import Protocol
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
 
 from firstbyte.engine._sys import ERROR, HANGUP, READ, Waker, poller
 from firstbyte.engine.connection import CLOSED, STATES, Connection
+from firstbyte.engine.hub import Hub
 from firstbyte.engine.listener import Listener
-from firstbyte.engine.observer import Hooks, Observer
+from firstbyte.engine.observer import Observer
 from firstbyte.engine.timeouts import Timeouts
-from firstbyte.http.dates import format_date
-from firstbyte.http.handler import Endpoint, Handler
-from firstbyte.http.request import Ends, Request
-from firstbyte.http.response import Response
-from firstbyte.wire.head import HeadScanner
+from firstbyte.http.handler import Handler
+from firstbyte.http.request import Ends
 from firstbyte.wire.limits import Limits
-from firstbyte.wire.writer import Tails
+
+if TYPE_CHECKING:
+    from firstbyte.engine.entrance import Handshake
 
 logger = logging.getLogger("firstbyte.engine")
-
-
-class Driver(Protocol):
-    """Decides in which thread, or in which loop, an endpoint runs."""
-
-    def call(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
-        """The endpoint's answer, or None if another thread will give it: then the connection is that thread's."""
-        ...
-
-    def detach(self, connection: Connection) -> bool:
-        """Makes this thread one that may block for the connection, which is busy from here on.
-
-        False if every thread is busy: the caller then gives the rest of its work to `enqueue`.
-        """
-        ...
-
-    def enqueue(self, connection: Connection, work: Callable[..., None], *arguments: object) -> None:
-        """Leaves work for the next free thread; the connection is busy until that has done it."""
-        ...
-
-    def about_to_block(self, connection: Connection) -> None:
-        """This thread, in the connection's handler, is going to wait: if it leads, another leads in its place."""
-        ...
 
 
 class Source(Protocol):
@@ -58,11 +35,13 @@ class Source(Protocol):
         ...
 
 
-class Reactor:
-    """Watches the listeners and connections of one process.
+class Reactor(Hub):
+    """Watches the listeners and connections of one process."""
 
-    `now` is the monotonic time of the last return of the poller: the clock of everything the leader does.
-    """
+    __slots__ = (
+        "_any_paused", "_connections", "_hand_back", "_listeners", "_next_sweep", "_poller", "_submitted", "_tick",
+        "_waker", "drained", "ready", "sources",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -71,25 +50,15 @@ class Reactor:
         timeouts: Timeouts,
         observers: Iterable[Observer] = (),
     ) -> None:
-        self.handler = handler
-        self.limits = limits
-        self.scanner = HeadScanner(limits)
-        self.timeouts = timeouts
-        self.hooks = Hooks(observers, logger.exception)
-        self.driver: Driver  # set by the driver that runs this reactor
-        self.now = monotonic()
+        super().__init__(handler, limits, timeouts, observers, logger.exception)
         self.ready: list[tuple[int, int]] = []  # descriptors and events that nobody has dealt with yet
-        self.draining = False
         self.drained: Callable[[], None] = lambda: None  # called in any thread when the last connection is closed
         self._any_paused = False
         self.sources: dict[int, Source] = {}  # by descriptor
-        self._connections: dict[int, Connection] = {}
+        self._connections: dict[int, Connection | Handshake] = {}
         self._listeners: list[Listener] = []
         self._poller = poller()
         self._hand_back = threading.Lock()  # guards `busy` and the interest of a busy connection
-        self.tails: Tails  # the ends of response heads for this second, for the leader
-        self._tails_until = 0.0
-        self._renew_tails(self.now)
         self._tick = timeouts.tick
         self._next_sweep = inf
         self._submitted: deque[Callable[[], None]] = deque()
@@ -154,7 +123,7 @@ class Reactor:
     # -- connections
 
     @property
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[Connection | Handshake]:
         """The open connections, as they are now."""
         return list(self._connections.values())
 
@@ -188,8 +157,15 @@ class Reactor:
         if self.hooks.accepted is not None:
             self.hooks.accepted(connection)
 
-    def forget(self, connection: Connection) -> None:
-        """Lets go of a connection that is being closed, in whichever thread. Its socket is closed after this."""
+    def enter(self, handshake: Handshake) -> None:
+        """Takes a client that has something to pass before it becomes a connection."""
+        self._connections[handshake.fd] = handshake
+        self.sources[handshake.fd] = handshake
+        self._poller.register(handshake.fd, READ)
+        self.sweep_soon()
+
+    def forget(self, connection: Connection | Handshake) -> None:
+        """See `Hub.forget`. Lets go of a handshake, too."""
         with self._hand_back:  # so that `look_away` never changes a descriptor that has become another's
             del self._connections[connection.fd]
             del self.sources[connection.fd]
@@ -201,7 +177,7 @@ class Reactor:
             self.drained()
 
     def watch(self, connection: Connection, interest: int) -> None:
-        """Waits for `interest` on a connection; a busy one becomes the leader's, and the caller is done with it."""
+        """See `Hub.watch`."""
         if not connection.busy:
             if connection.interest != interest:
                 connection.interest = interest
@@ -222,8 +198,8 @@ class Reactor:
         else:
             self.submit(self.sweep_soon)
 
-    def change_interest(self, connection: Connection, interest: int) -> None:
-        """Changes what a connection is watched for while a coroutine owns it; in the loop's thread."""
+    def change_interest(self, connection: Connection | Handshake, interest: int) -> None:
+        """Changes what is watched for of a handshake, or of a connection that a coroutine owns; in their own thread."""
         if connection.interest != interest and not connection.lost:
             connection.interest = interest
             self._poller.modify(connection.fd, interest)
@@ -235,7 +211,7 @@ class Reactor:
             self._poller.unregister(connection.fd)
 
     def look_away(self, connection: Connection, events: int) -> bool:
-        """Stops watching a busy connection that is ready, until it is released. False if it is busy no more."""
+        """See `Hub.look_away`."""
         with self._hand_back:
             if connection.state == CLOSED:
                 return True
@@ -248,18 +224,6 @@ class Reactor:
                 connection.interest = 0
                 self._poller.modify(connection.fd, 0)
             return True
-
-    def fresh_tails(self) -> Tails:
-        """The ends of response heads for this second, for a thread that does not lead."""
-        now = monotonic()
-        if now >= self._tails_until:
-            self._renew_tails(now)
-        return self.tails
-
-    def _renew_tails(self, now: float) -> None:
-        today = time()
-        self.tails = Tails(format_date(today))
-        self._tails_until = now + 1 - today % 1
 
     # -- other threads' part
 
@@ -297,10 +261,16 @@ class Reactor:
         self._waker.close()
 
 
-def describe(connections: Iterable[Connection]) -> dict[str, int]:
+def describe(connections: Iterable[Connection | Handshake]) -> dict[str, int]:
     """How many connections are in which state, by name; those a handler thread owns count as "handler"."""
     counts: dict[str, int] = {}
     for connection in connections:
-        name = "handler" if connection.busy else STATES[connection.state]
+        name = (
+            "handler"
+            if connection.busy
+            else STATES[connection.state]
+            if isinstance(connection, Connection)
+            else connection.state
+        )
         counts[name] = counts.get(name, 0) + 1
     return counts

@@ -21,7 +21,9 @@ from firstbyte.http.request import Address
 from firstbyte.wire.limits import Limits
 
 if TYPE_CHECKING:
+    from firstbyte.engine.entrance import Entrance
     from firstbyte.engine.loop import LoopDriver
+    from firstbyte.engine.tls import TLS
 
 logger = logging.getLogger("firstbyte.engine")
 
@@ -33,7 +35,8 @@ class Server:
     """Serves a handler on a host and port, on a Unix socket, or on sockets that are given and listen already.
 
     `threads` is how many handlers may run at once. `run` blocks until `stop`, Ctrl+C or SIGTERM; `with server:` serves
-    in threads of its own. Raises ListenError from `bind`, which both call.
+    in threads of its own. Raises ListenError from `bind`, which both call, and ConfigurationError for certificates of
+    `tls` that cannot be used.
 
     A handler that has coroutines (`is_async`) is run in an asyncio loop: of the kind that `loop` names, uvloop with
     "auto" where that is installed; naming one runs any handler in it. What holds the loop up for `warn_blocking`
@@ -47,6 +50,7 @@ class Server:
         port: int = 8000,
         *,
         unix: str | None = None,
+        tls: TLS | None = None,
         sockets: Sequence[socket.socket] = (),
         threads: int = THREADS,
         loop: Literal["auto", "asyncio", "uvloop"] = "auto",
@@ -59,6 +63,8 @@ class Server:
         self._host = host
         self._port = port
         self._unix = unix
+        self._tls = tls
+        self._entrance: Entrance | None = None
         self._sockets = list(sockets)
         self._backlog = backlog
         self.timeouts = timeouts or Timeouts()
@@ -96,6 +102,11 @@ class Server:
 
     def bind(self) -> None:
         """Begins to listen; clients that connect wait until the server runs. Raises ListenError."""
+        if self._tls is not None and self._entrance is None:
+            from firstbyte.engine.entrance import Entrance
+            from firstbyte.engine.tls import Certificates
+
+            self._entrance = Entrance(Certificates(self._tls))
         if not self._sockets:
             if self._unix is not None:
                 self._sockets = [listen_unix(self._unix, self._backlog)]
@@ -120,7 +131,7 @@ class Server:
         driver = self._driver
         assert driver is not None
         for sock in self._sockets:
-            self.reactor.add_listener(Listener(self.reactor, sock))
+            self.reactor.add_listener(Listener(self.reactor, sock, self._entrance))
         previous: dict[signal.Signals, Any] = {}
         if signals and threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,3 +1,5 @@
+import cython
+
 from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.observer cimport Hooks
 from firstbyte.engine.pool cimport Pool, Worker
@@ -14,4 +16,6 @@ cdef class ThreadDriver(Pool):
     cdef object _bell
     cdef public bint hurry
 
+    @cython.locals(pace=Pace, hooks=Hooks, token=list, start=double, elapsed=double)
     cpdef call(self, Connection connection, Request request, Endpoint endpoint)
+    cpdef bint detach(self, Connection connection) except -1

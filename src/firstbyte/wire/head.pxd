@@ -1,3 +1,5 @@
+import cython
+
 from firstbyte.http.request cimport Ends, Request
 
 
@@ -6,4 +8,5 @@ cdef class HeadScanner:
     cdef dict _heads
     cdef dict _blocks
 
+    @cython.locals(request=Request, size=Py_ssize_t, line_end=Py_ssize_t, stop=Py_ssize_t, fields_at=Py_ssize_t, head=bytes, block=bytes)
     cpdef scan(self, bytes buffer, Py_ssize_t start, Ends ends)

@@ -1,3 +1,5 @@
+import cython
+
 from firstbyte.http.request cimport Ends, Request
 from firstbyte.wire.head cimport HeadScanner
 
@@ -18,6 +20,7 @@ cdef class RequestReader:
     cdef public object trailers
 
     cpdef feed(self, bytes data)
+    @cython.locals(buffer=bytes, at=Py_ssize_t, request=Request, end=Py_ssize_t, framing=tuple, scanned=tuple)
     cpdef read_head(self)
     cpdef bytes read_body(self)
     cdef _advance(self, Py_ssize_t at)

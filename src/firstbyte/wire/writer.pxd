@@ -1,3 +1,5 @@
+import cython
+
 from firstbyte.http.response cimport Response
 
 
@@ -18,4 +20,5 @@ cdef class BodyWriter:
     cpdef bytes end(self)
 
 
+@cython.locals(key=tuple, prefix=bytes, size=Py_ssize_t)
 cpdef bytes encode_plain(Response response, bytes body, bytes tail)
