@@ -13,6 +13,7 @@ from time import monotonic
 from urllib.parse import unquote
 
 from firstbyte.client.exchange import Connection
+from firstbyte.client.hooks import Hooks
 from firstbyte.client.network import Network, SockAddr, Stream
 from firstbyte.client.timeouts import Budget
 from firstbyte.client.tls import Cert, TLSStream, Verify, make_context
@@ -25,8 +26,9 @@ ATTEMPT_DELAY = 0.25  # seconds before the next address is tried beside the firs
 class Connector:
     """Opens the connections of one session. `uds` is a Unix socket that every one goes to, whatever its URL says."""
 
-    def __init__(self, network: Network, verify: Verify, cert: Cert | None, uds: str | None) -> None:
+    def __init__(self, network: Network, verify: Verify, cert: Cert | None, uds: str | None, hooks: Hooks) -> None:
         self._network = network
+        self._hooks = hooks
         self._trust = (verify, cert)
         self._uds = uds
 
@@ -52,7 +54,7 @@ class Connector:
             raise late from None
         except (OSError, UnicodeError) as error:
             raise steps.error(error) from error
-        connection = Connection(stream, origin, steps.address)
+        connection = Connection(self._hooks.listen(stream), origin, steps.address)
         connection.opened = steps.timings()
         return connection
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from firstbyte.client.network import CHUNK, Stream
 from firstbyte.errors import ClientError
 
 if TYPE_CHECKING:
@@ -44,3 +45,44 @@ class Hooks:
     error: Callable[[ClientRequest, ClientError], None] | None = None
     sent: Callable[[bytes], None] | None = None
     received: Callable[[bytes], None] | None = None
+
+    def listen(self, stream: Stream) -> Stream:
+        """The stream, with `sent` and `received` told of its bytes if there are such."""
+        return stream if self.sent is None and self.received is None else _Heard(stream, self.sent, self.received)
+
+
+class _Heard:
+    """A stream that tells of its bytes; see `Stream`."""
+
+    __slots__ = ("_received", "_sent", "_stream")
+
+    def __init__(
+        self, stream: Stream, sent: Callable[[bytes], None] | None, received: Callable[[bytes], None] | None
+    ) -> None:
+        self._stream = stream
+        self._sent = sent
+        self._received = received
+
+    async def recv(self, timeout: float | None, size: int = CHUNK) -> bytes:
+        """See `Stream.recv`."""
+        data = await self._stream.recv(timeout, size)
+        if data and self._received is not None:
+            self._received(data)
+        return data
+
+    def recv_now(self) -> bytes | None:
+        """See `Stream.recv_now`."""
+        data = self._stream.recv_now()
+        if data and self._received is not None:
+            self._received(data)
+        return data
+
+    async def send(self, data: bytes, timeout: float | None) -> None:
+        """See `Stream.send`. It is told before: what the server does not take has been tried."""
+        if self._sent is not None:
+            self._sent(data)
+        await self._stream.send(data, timeout)
+
+    def close(self) -> None:
+        """See `Stream.close`."""
+        self._stream.close()

@@ -90,7 +90,7 @@ class BaseSession(Generic[R]):
         self.follow_redirects = follow_redirects
         self._pool = Pool(self._network, max_connections, max_per_origin, idle_timeout)
         settings = Settings(hooks, max_redirects, allow_downgrade, max_body)
-        connector = Connector(self._network, verify, cert, None if uds is None else os.fspath(uds))
+        connector = Connector(self._network, verify, cert, None if uds is None else os.fspath(uds), hooks)
         self._core = Core(self._network, self._pool, connector, settings)
 
     def _make_network(self) -> Network:
