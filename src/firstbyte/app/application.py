@@ -278,7 +278,9 @@ class App:
             mount.compose_with(self._guarded)
         endpoints = [endpoint for methods in router.values() for endpoint in methods.values()]
         not_found = self._fixed(_not_found, "404")  # asynchronous where any middleware is, whatever routes there are
-        is_async = any(part.is_async for part in (not_found, *endpoints, *self._mounts))
+        is_async = any(endpoint.is_async for endpoint in (not_found, *endpoints)) or any(
+            mount.is_async for mount in self._mounts
+        )
         everywhere = allow(method for methods in router.values() for method in methods)
         self._built = _Built(
             is_async,
