@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
@@ -277,8 +278,10 @@ class Request:
     def text(self) -> str:
         """The body as text, by the charset of its media type (UTF-8 if none). Raises HTTPError 400 if it is not."""
         media_type = self.media_type
-        charset = "utf-8" if media_type is None else media_type.parameters.get("charset", "utf-8")
+        charset = (media_type and media_type.charset) or "utf-8"
         try:
+            if codecs.lookup(charset).name in _NO_CHARSETS:
+                raise LookupError(charset)
             return self.body.decode(charset)
         except UnicodeDecodeError as error:
             raise HTTPError(400, f"the body is not valid {charset}: {error.reason} at byte {error.start}") from None
@@ -339,4 +342,7 @@ class BodyPieces:
             yield piece
 
 
+# Codecs of Python's own that are no charsets: some raise what no charset does, and punycode takes quadratic time.
+_NO_CHARSETS = frozenset(("idna", "punycode", "raw-unicode-escape", "raw_unicode_escape", "undefined",
+                          "unicode-escape", "unicode_escape"))
 _NO_PARAMS: dict[str, Any] = {}  # shared by every request without path parameters; nobody writes to it
