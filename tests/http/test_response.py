@@ -85,6 +85,15 @@ def test_cookies() -> None:
     assert repr(response) == "<Response 200 text/plain; charset=utf-8, 1 bytes>"
 
 
+def test_a_cookie_is_deleted_as_it_was_set() -> None:
+    response = Response("x")
+    response.delete_cookie("a", path="/x", domain="example.org", secure=True, samesite="None", partitioned=True)
+    (cookie,) = response.headers.get_all("set-cookie")
+    assert set(cookie.split("; ")) >= {"Domain=example.org", "Path=/x", "Secure", "SameSite=None", "Partitioned"}
+    with pytest.raises(ValueError, match="must be secure"):
+        response.delete_cookie("a", samesite="None")
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
     path = tmp_path / "page.html"

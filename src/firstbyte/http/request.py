@@ -343,6 +343,7 @@ class BodyPieces:
 
 
 # Codecs of Python's own that are no charsets: some raise what no charset does, and punycode takes quadratic time.
-_NO_CHARSETS = frozenset(("idna", "punycode", "raw-unicode-escape", "raw_unicode_escape", "undefined",
-                          "unicode-escape", "unicode_escape"))
+_NO_CHARSETS = frozenset(
+    ("idna", "punycode", "raw-unicode-escape", "raw_unicode_escape", "undefined", "unicode-escape", "unicode_escape")
+)
 _NO_PARAMS: dict[str, Any] = {}  # shared by every request without path parameters; nobody writes to it

@@ -139,9 +139,24 @@ class Response:
         )
         self.headers.add("Set-Cookie", cookie)
 
-    def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
-        """Adds a Set-Cookie field that makes the client forget the cookie of that name, path and domain."""
-        self.headers.add("Set-Cookie", expire_cookie(name, path=path, domain=domain))
+    def delete_cookie(
+        self,
+        name: str,
+        *,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        samesite: Literal["Strict", "Lax", "None"] | None = "Lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Adds a Set-Cookie field that makes the client forget a cookie that was set with these, as `expire_cookie`.
+
+        Raises ValueError as `format_set_cookie` does.
+        """
+        cookie = expire_cookie(
+            name, path=path, domain=domain, secure=secure, samesite=samesite, partitioned=partitioned
+        )
+        self.headers.add("Set-Cookie", cookie)
 
     def close(self) -> None:
         """Ends a body that will not be sent to its end: closes the file or the generator."""
