@@ -104,6 +104,8 @@ def test_what_networks_remember_is_bounded() -> None:
     for number in range(5000):
         assert f"10.0.{number >> 8}.{number & 255}" in networks
     assert len(networks._known) <= 1024
+    assert "_" * 10_000 not in networks
+    assert max(map(len, networks._known)) < 64
     assert "unix" in networks
 
 

@@ -114,6 +114,8 @@ def test_what_it_remembers_is_bounded() -> None:
     for number in range(5000):
         assert hosts.allows(f"h{number}.example.org")
     assert len(hosts._known) <= 1024
+    assert not hosts.allows("h" * 10_000)
+    assert max(map(len, hosts._known)) < 300
 
 
 @pytest.mark.parametrize(

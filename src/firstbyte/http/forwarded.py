@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from firstbyte.errors import ConfigurationError, ProtocolError
-from firstbyte.http.headers import Headers
 from firstbyte.http.hosts import parse_host
 from firstbyte.http.media import value_and_parameters
 from firstbyte.http.request import Address, Request
@@ -35,7 +35,9 @@ FIELDS = (
 DEFAULT_FIELDS = FIELDS[:3]
 """Those it reads unless told otherwise: many proxies pass on the other ones as the client wrote them."""
 
+_BESIDE_FORWARDED = frozenset(FIELDS[1:5])  # those that say what Forwarded says too
 _REMEMBERED = 1024  # addresses whose answer is kept: the peers are the same few proxies
+_REMEMBERED_SIZE = 64  # characters, longer than any address
 
 
 class Networks:
@@ -71,7 +73,8 @@ class Networks:
             known = self._has(address)
             if len(self._known) >= _REMEMBERED:
                 self._known = {"unix": self._known["unix"]}
-            self._known[address] = known
+            if len(address) < _REMEMBERED_SIZE:
+                self._known[address] = known
         return known
 
     def _has(self, address: str) -> bool:
@@ -143,6 +146,7 @@ def parse_node(text: str) -> Address:
         raise ValueError(f"{_shown(text)} is no address") from None
 
 
+@lru_cache(_REMEMBERED)
 def parse_ip(text: str) -> IPv4Address | IPv6Address:
     """An IP address, an IPv4-mapped one as the IPv4 address that it stands for. Raises ValueError."""
     ip = ip_address(text)
@@ -171,7 +175,6 @@ class TrustedProxies:
         unknown = self._fields.difference(FIELDS)
         if unknown:
             raise ConfigurationError(f"{min(unknown)!r} is no field that proxies set: {', '.join(FIELDS)} are")
-        self._x_fields = self._fields.intersection(FIELDS[1:5])  # those that say what Forwarded says
 
     def apply(self, request: Request) -> str | None:
         """Sets `client`, `scheme`, `forwarded_host` and `root_path` as the proxies say; returns what to log, or None.
@@ -187,17 +190,20 @@ class TrustedProxies:
         if peer is None or peer.host not in self._networks:
             return None
         headers = request.headers
+        said = {name: headers.get_joined(name) or "" for name in self._fields.intersection(headers)}
+        if not said:
+            return None
         ignored: list[str] = []
         claim = _Claim(peer)
-        has_x = any(name in headers for name in self._x_fields)
+        has_x = not _BESIDE_FORWARDED.isdisjoint(said)
         if has_x:
-            claim = self._x_forwarded(peer, request, ignored)
-        if "forwarded" in self._fields and "forwarded" in headers:
-            newer = self._forwarded(peer, headers, ignored)
+            claim = self._x_forwarded(peer, request, said, ignored)
+        if "forwarded" in said:
+            newer = self._forwarded(peer, said["forwarded"], ignored)
             if has_x and (ignored or _outcome(newer, request) != _outcome(claim, request)):
                 raise ProtocolError(400, "forwarded-contradiction", _contradiction(newer, claim, request, ignored))
             claim = newer  # it has the ports, too
-        prefix = self._field(headers, "x-forwarded-prefix", 0, _prefix, ignored)
+        prefix = _outermost(said, "x-forwarded-prefix", 0, _prefix, ignored)
         request.client = claim.client
         request.scheme = claim.scheme or request.scheme
         request.forwarded_host = claim.host
@@ -205,10 +211,10 @@ class TrustedProxies:
             request.root_path = prefix + request.root_path
         return "; ".join(ignored) or None
 
-    def _forwarded(self, peer: Address, headers: Headers, ignored: list[str]) -> _Claim:
+    def _forwarded(self, peer: Address, value: str, ignored: list[str]) -> _Claim:
         client, scheme, host = peer, None, None
         try:
-            for element in forwarded_from_right(headers.get_joined("forwarded") or ""):
+            for element in forwarded_from_right(value):
                 scheme, host = element.scheme or scheme, element.host or host
                 client = element.client or client
                 if element.client is None or client.host not in self._networks:
@@ -218,38 +224,23 @@ class TrustedProxies:
             return _Claim(peer)
         return _Claim(client, scheme, host)
 
-    def _x_forwarded(self, peer: Address, request: Request, ignored: list[str]) -> _Claim:
-        headers = request.headers
+    def _x_forwarded(self, peer: Address, request: Request, said: dict[str, str], ignored: list[str]) -> _Claim:
         client, hops = peer, 0
-        if "x-forwarded-for" in self._fields:
-            try:
-                for address in addresses_from_right(headers.get_joined("x-forwarded-for") or ""):
-                    client, hops = address, hops + 1
-                    if address.host not in self._networks:
-                        break
-            except ValueError as error:
-                ignored.append(f"X-Forwarded-For from {peer} is ignored: {error}")
-                client, hops = peer, 0
-        scheme = self._field(headers, "x-forwarded-proto", hops, _scheme, ignored)
-        host = self._field(headers, "x-forwarded-host", hops, _host, ignored)
+        try:
+            for address in addresses_from_right(said.get("x-forwarded-for", "")):
+                client, hops = address, hops + 1
+                if address.host not in self._networks:
+                    break
+        except ValueError as error:
+            ignored.append(f"X-Forwarded-For from {peer} is ignored: {error}")
+            client, hops = peer, 0
+        scheme = _outermost(said, "x-forwarded-proto", hops, _scheme, ignored)
+        host = _outermost(said, "x-forwarded-host", hops, _host, ignored)
 
         def with_port(text: str) -> str | None:
             return _with_port(scheme or request.scheme, host or request.host, text)
 
-        return _Claim(client, scheme, self._field(headers, "x-forwarded-port", hops, with_port, ignored) or host)
-
-    def _field(self, headers: Headers, name: str, hops: int, parse: Callable[[str], T], ignored: list[str]) -> T | None:
-        """What the outermost of the trusted proxies says in a field where each may add its word at the right."""
-        said = headers.get_joined(name) if name in self._fields else None
-        items = [item.strip(" \t") for item in (said or "").split(",")]
-        items = [item for item in items if item]
-        if not items:
-            return None
-        try:
-            return parse(items[max(0, len(items) - max(1, hops))])
-        except ValueError as error:
-            ignored.append(f"{name.title()} is ignored: {error}")
-            return None
+        return _Claim(client, scheme, _outermost(said, "x-forwarded-port", hops, with_port, ignored) or host)
 
 
 # -- networks and nodes
@@ -292,6 +283,25 @@ def _element(text: str) -> ForwardedElement:
         None if scheme is None else _scheme(scheme),
         None if host is None else _host(host),
     )
+
+
+def _outermost(
+    said: dict[str, str], name: str, hops: int, parse: Callable[[str], T | None], ignored: list[str]
+) -> T | None:
+    """What the outermost trusted proxy says in a field where each may add its word at the right.
+
+    `hops` is how many of them X-Forwarded-For tells of.
+    """
+    if name not in said:
+        return None
+    items = [item for item in (part.strip(" \t") for part in said[name].split(",")) if item]
+    if not items:
+        return None
+    try:
+        return parse(items[max(0, len(items) - max(1, hops))])
+    except ValueError as error:
+        ignored.append(f"{name.title()} is ignored: {error}")
+        return None
 
 
 # -- one value each: they raise ValueError

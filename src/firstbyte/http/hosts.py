@@ -9,6 +9,7 @@ from firstbyte.errors import ConfigurationError
 from firstbyte.http.url import URL, InvalidURL
 
 _REMEMBERED = 1024  # answers kept: clients send the same Host again and again
+_REMEMBERED_SIZE = 300  # characters, longer than any name with its port
 _NOT_IN_HOST = re.compile(r"[/?#@]")  # what ends an authority, or begins one
 
 
@@ -64,9 +65,11 @@ class Hosts:
         """Whether a Host field, with or without a port, names one of these; what is malformed or empty does not."""
         known = self._known.get(host)
         if known is None:
+            known = self._allows(host)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            known = self._known[host] = self._allows(host)
+            if len(host) < _REMEMBERED_SIZE:
+                self._known[host] = known
         return known
 
     def _allows(self, text: str) -> bool:
