@@ -218,9 +218,29 @@ def test_redirects_are_followed_where_asked(run: Run) -> None:
     assert "redirects" in result.err
 
 
+def test_verbose_explains_the_bytes(run: Run) -> None:
+    result = run("post", ":0/echo", "--verbose", "a=b")
+    empty, *lines = result.err.splitlines()
+    assert not empty
+    assert re.fullmatch(r">      0  POST /echo HTTP/1.1␍␊ +request line: .*", lines[0])
+    assert any(re.search(r'^> +\d+  \{"a":"b"\} +body$', line) for line in lines)
+    assert any(re.search(r"^<      0  HTTP/1.1 200 OK␍␊ +status line", line) for line in lines)
+    assert result.json()["method"] == "POST"
+    redirected = run("get", ":0/redirect", "--verbose", "--follow").err
+    assert redirected.count("request line") == 2
+
+
+def test_verbose_shows_what_was_sent_before_it_failed(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        result = run("get", f":{listener.getsockname()[1]}", "--verbose", "--timeout", "0.3")
+    assert result.code == 7
+    assert "request line" in result.err
+    assert result.err.splitlines()[-1].startswith("firstbyte: ")
+
+
 def test_timing_is_a_waterfall(run: Run) -> None:
     result = run("get", ":0/count", "--timing")
-    names = [line.split()[0] for line in result.err.splitlines()]
+    names = [line.split()[0] for line in result.err.strip().splitlines()]
     assert names == ["resolve", "connect", "send", "wait", "receive", "total"]
     assert result.out == b"0\n1\n2\n"
 

@@ -77,6 +77,7 @@ _OPTIONS = (
     click.option("--headers", "head", is_flag=True, help="Print the head of the answer."),
     click.option("-b", "--body", is_flag=True, help="Print the body of the answer."),
     click.option("--pretty/--plain", default=None, help="Format and colour; the default on a terminal alone."),
+    click.option("-v", "--verbose", is_flag=True, help="Explain every byte that was sent and received."),
     click.option("--timing", is_flag=True, help="Show when each phase was, as a waterfall."),
     click.option("-d", "--download", is_flag=True, help="Save the body in a file."),
     click.option("-o", "--output", metavar="FILE", help="The file of --download."),

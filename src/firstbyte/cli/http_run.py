@@ -16,6 +16,7 @@ from firstbyte.cli.http_download import file_name, free_path, write_file
 from firstbyte.cli.http_items import InvalidItem
 from firstbyte.cli.http_output import Phase, exit_code, paint, visible, waterfall
 from firstbyte.cli.http_show import Show, show_response
+from firstbyte.cli.http_wire import Transcript
 from firstbyte.errors import ClientError, ConfigurationError, InvalidRequest
 from firstbyte.http.headers import Headers
 
@@ -34,6 +35,7 @@ def perform(
     head: bool,
     body: bool,
     pretty: bool | None,
+    verbose: bool,
     timing: bool,
     download: bool,
     output: str | None,
@@ -41,12 +43,17 @@ def perform(
     **connection: Any,
 ) -> int:
     """Runs one command; the arguments are its options. Whatever goes wrong is one line on standard error."""
-    show = Show.choose(sys.stdout, head=head, body=body, pretty=pretty, verbose=False)
+    show = Show.choose(sys.stdout, head=head, body=body, pretty=pretty, verbose=verbose)
+    transcript = Transcript() if verbose else None
     try:
         call = make_call(method, url, items, kind=kind, raw=raw, strict=strict)
         saving = download or output is not None
-        with _session(saving if follow is None else follow, **connection) as session:
-            response = _save(session, call, output) if saving else _print(session, call, show)
+        with _session(transcript, saving if follow is None else follow, **connection) as session:
+            try:
+                response = _save(session, call, output) if saving else _print(session, call, show)
+            finally:
+                if transcript is not None and (text := transcript.render(_has_colour(sys.stderr))):
+                    click.echo(f"\n{text}", err=True)  # last, where a long body does not scroll it away
         if timing:
             _show_timings(response, sys.stderr)
         return exit_code(response.status)
@@ -60,8 +67,13 @@ def perform(
         return 0
 
 
-def _session(follow: bool, *, timeout: float | None, verify: bool) -> client.Session:
-    return client.Session(timeout=client.Timeout(total=timeout), follow_redirects=follow, verify=verify)
+def _session(transcript: Transcript | None, follow: bool, *, timeout: float | None, verify: bool) -> client.Session:
+    hooks = client.Hooks()
+    if transcript is not None:
+        hooks = client.Hooks(
+            request=lambda request: transcript.begin(request.method), sent=transcript.sent, received=transcript.received
+        )
+    return client.Session(timeout=client.Timeout(total=timeout), follow_redirects=follow, verify=verify, hooks=hooks)
 
 
 def _print(session: client.Session, call: Call, show: Show) -> client.ClientResponse:
@@ -99,6 +111,7 @@ def _length(headers: Headers) -> int | None:
 def _show_timings(response: client.ClientResponse, out: TextIO) -> None:
     """A waterfall for each exchange that led to the response, itself included."""
     colour = _has_colour(out)
+    click.echo(file=out)
     for each in (*response.history, response):
         if response.history:
             click.echo(paint(f"{each.request.method} {each.url} {each.status}", None, colour, bold=True), file=out)
