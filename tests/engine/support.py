@@ -161,7 +161,7 @@ def serve(driver: str) -> Iterator[Serve]:
 
         def start(
             handler: Handler, threads: int = 8, loop: str = driver, warn_blocking: float = 10.0,
-            tls: TLS | None = None, **options: float,
+            tls: TLS | None = None, proxy_protocol: bool = False, **options: float,
         ) -> Running:  # fmt: skip
             timeouts = {
                 name: options.pop(name) for name in ("write", "keep_alive", "linger", "drain") if name in options
@@ -173,6 +173,7 @@ def serve(driver: str) -> Iterator[Serve]:
             recorder = Recorder()
             server = Server(
                 handler, port=0, threads=threads, loop=loop, warn_blocking=warn_blocking, tls=tls,  # type: ignore[arg-type]
+                proxy_protocol=proxy_protocol,
                 timeouts=Timeouts(**timeouts), limits=Limits(**options), observers=[recorder],  # type: ignore[arg-type]
             )  # fmt: skip
             running = Running(server, recorder)

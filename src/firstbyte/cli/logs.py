@@ -17,7 +17,7 @@ from firstbyte.errors import ProtocolError
 from firstbyte.http.request import Request
 
 if TYPE_CHECKING:
-    from firstbyte.engine.entrance import Handshake
+    from firstbyte.engine.entrance import Arrival
 
 logger = logging.getLogger("firstbyte.access")
 
@@ -69,7 +69,7 @@ class AccessLog(Observer):
 class ErrorLog(Observer):
     """Logs what the engine refused, with the rule and the byte, and when the system gives no more connections."""
 
-    def rejected(self, connection: Connection | Handshake, error: ProtocolError) -> None:
+    def rejected(self, connection: Connection | Arrival, error: ProtocolError) -> None:
         """Logs a request that was no valid one."""
         logger.warning(
             "%s refused with %d: %s (%s at byte %d)", connection.client, error.status, error, error.rule, error.offset

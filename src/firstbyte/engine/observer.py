@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
-    from firstbyte.engine.entrance import Handshake
+    from firstbyte.engine.entrance import Arrival
     from firstbyte.errors import ProtocolError
     from firstbyte.http.handler import Endpoint
     from firstbyte.http.request import Request
@@ -51,7 +51,7 @@ class Observer:
     def write_ended(self, connection: Connection, request: Request, status: int, size: int) -> None:
         """The kernel has taken the last byte of the response; `size` counts head and body."""
 
-    def rejected(self, connection: Connection | Handshake, error: ProtocolError) -> None:
+    def rejected(self, connection: Connection | Arrival, error: ProtocolError) -> None:
         """What came is no valid request: `error` has the rule, the byte offset and the status of the answer."""
 
     def closed(self, connection: Connection, reason: str) -> None:
@@ -78,7 +78,7 @@ class Hooks:
     handler_ended: Callable[[Connection, Request, Response], None] | None
     write_started: Callable[[Connection, Request, Response], None] | None
     write_ended: Callable[[Connection, Request, int, int], None] | None
-    rejected: Callable[[Connection | Handshake, ProtocolError], None] | None
+    rejected: Callable[[Connection | Arrival, ProtocolError], None] | None
     closed: Callable[[Connection, str], None] | None
     accept_failed: Callable[[OSError], None] | None
 

@@ -22,7 +22,7 @@ from firstbyte.http.request import Ends
 from firstbyte.wire.limits import Limits
 
 if TYPE_CHECKING:
-    from firstbyte.engine.entrance import Handshake
+    from firstbyte.engine.entrance import Arrival
 
 logger = logging.getLogger("firstbyte.engine")
 
@@ -55,7 +55,7 @@ class Reactor(Hub):
         self.drained: Callable[[], None] = lambda: None  # called in any thread when the last connection is closed
         self._any_paused = False
         self.sources: dict[int, Source] = {}  # by descriptor
-        self._connections: dict[int, Connection | Handshake] = {}
+        self._connections: dict[int, Connection | Arrival] = {}
         self._listeners: list[Listener] = []
         self._poller = poller()
         self._hand_back = threading.Lock()  # guards `busy` and the interest of a busy connection
@@ -123,7 +123,7 @@ class Reactor(Hub):
     # -- connections
 
     @property
-    def connections(self) -> list[Connection | Handshake]:
+    def connections(self) -> list[Connection | Arrival]:
         """The open connections, as they are now."""
         return list(self._connections.values())
 
@@ -157,14 +157,14 @@ class Reactor(Hub):
         if self.hooks.accepted is not None:
             self.hooks.accepted(connection)
 
-    def enter(self, handshake: Handshake) -> None:
+    def enter(self, arrival: Arrival) -> None:
         """Takes a client that has something to pass before it becomes a connection."""
-        self._connections[handshake.fd] = handshake
-        self.sources[handshake.fd] = handshake
-        self._poller.register(handshake.fd, READ)
+        self._connections[arrival.fd] = arrival
+        self.sources[arrival.fd] = arrival
+        self._poller.register(arrival.fd, READ)
         self.sweep_soon()
 
-    def forget(self, connection: Connection | Handshake) -> None:
+    def forget(self, connection: Connection | Arrival) -> None:
         """See `Hub.forget`. Lets go of a handshake, too."""
         with self._hand_back:  # so that `look_away` never changes a descriptor that has become another's
             del self._connections[connection.fd]
@@ -198,7 +198,7 @@ class Reactor(Hub):
         else:
             self.submit(self.sweep_soon)
 
-    def change_interest(self, connection: Connection | Handshake, interest: int) -> None:
+    def change_interest(self, connection: Connection | Arrival, interest: int) -> None:
         """Changes what is watched for of a handshake, or of a connection that a coroutine owns; in their own thread."""
         if connection.interest != interest and not connection.lost:
             connection.interest = interest
@@ -261,7 +261,7 @@ class Reactor(Hub):
         self._waker.close()
 
 
-def describe(connections: Iterable[Connection | Handshake]) -> dict[str, int]:
+def describe(connections: Iterable[Connection | Arrival]) -> dict[str, int]:
     """How many connections are in which state, by name; those a handler thread owns count as "handler"."""
     counts: dict[str, int] = {}
     for connection in connections:

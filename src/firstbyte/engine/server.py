@@ -36,7 +36,7 @@ class Server:
 
     `threads` is how many handlers may run at once. `run` blocks until `stop`, Ctrl+C or SIGTERM; `with server:` serves
     in threads of its own. Raises ListenError from `bind`, which both call, and ConfigurationError for certificates of
-    `tls` that cannot be used.
+    `tls` that cannot be used. With `proxy_protocol` every connection must begin with a proxy's PROXY header.
 
     A handler that has coroutines (`is_async`) is run in an asyncio loop: of the kind that `loop` names, uvloop with
     "auto" where that is installed; naming one runs any handler in it. What holds the loop up for `warn_blocking`
@@ -51,6 +51,7 @@ class Server:
         *,
         unix: str | None = None,
         tls: TLS | None = None,
+        proxy_protocol: bool = False,
         sockets: Sequence[socket.socket] = (),
         threads: int = THREADS,
         loop: Literal["auto", "asyncio", "uvloop"] = "auto",
@@ -64,6 +65,7 @@ class Server:
         self._port = port
         self._unix = unix
         self._tls = tls
+        self._proxy_protocol = proxy_protocol
         self._entrance: Entrance | None = None
         self._sockets = list(sockets)
         self._backlog = backlog
@@ -102,11 +104,12 @@ class Server:
 
     def bind(self) -> None:
         """Begins to listen; clients that connect wait until the server runs. Raises ListenError."""
-        if self._tls is not None and self._entrance is None:
+        if (self._tls is not None or self._proxy_protocol) and self._entrance is None:
             from firstbyte.engine.entrance import Entrance
             from firstbyte.engine.tls import Certificates
 
-            self._entrance = Entrance(Certificates(self._tls))
+            certificates = None if self._tls is None else Certificates(self._tls)
+            self._entrance = Entrance(certificates, self._proxy_protocol)
         if not self._sockets:
             if self._unix is not None:
                 self._sockets = [listen_unix(self._unix, self._backlog)]
