@@ -22,7 +22,12 @@ class Face:
     def __init__(self, is_async: bool, **settings: Any) -> None:
         self.is_async = is_async
         self._runner = asyncio.Runner() if is_async else None
-        self.session: Any = self._wait(_made(AsyncSession, settings)) if is_async else Session(**settings)
+        try:
+            self.session: Any = self._wait(_made(AsyncSession, settings)) if is_async else Session(**settings)
+        except BaseException:
+            if self._runner is not None:
+                self._runner.close()
+            raise
 
     def _wait(self, awaitable: Any) -> Any:
         if self._runner is None:
@@ -66,6 +71,12 @@ class Face:
 
     def read(self, response: ClientResponse) -> bytes:
         return self._wait(response.aread()) if self.is_async else response.content
+
+    def pause(self) -> None:
+        """Lets the loop, if there is one, see what has come."""
+        if self._runner is not None:
+            for _ in range(3):
+                self._runner.run(asyncio.sleep(0))
 
     def close(self) -> None:
         if self._runner is None:

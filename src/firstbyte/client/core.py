@@ -6,18 +6,22 @@ Written once, as coroutines over a `Network`; a session without a loop runs them
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import cast
 
+from firstbyte.client.auth import Auth, NetrcAuth
 from firstbyte.client.connect import Connector
+from firstbyte.client.cookies import CookieJar
 from firstbyte.client.exchange import Connection, Exchange
 from firstbyte.client.hooks import Hooks
 from firstbyte.client.network import Network
 from firstbyte.client.pool import Pool
-from firstbyte.client.redirects import next_request
+from firstbyte.client.redirects import next_request, same_origin
 from firstbyte.client.request import ClientRequest
 from firstbyte.client.response import ClientResponse
+from firstbyte.client.retries import Retry
 from firstbyte.client.timeouts import Budget, Timeout
 from firstbyte.errors import ClientError, DecodingError, PoolTimeout, ServerClosed, TooManyRedirects
 
@@ -27,18 +31,22 @@ _LEFT = 64 * 1024  # bytes of the body of a redirect or a refusal that are read 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What one call may do, whatever the session's own settings are."""
+    """What one call may do and has with it, the session's own settings being the default."""
 
     timeout: Timeout
     follow_redirects: bool
     stream: bool
+    auth: Auth | None
+    retry: Retry | None
+    cookies: Mapping[str, str] | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What holds for all calls of a session."""
 
     hooks: Hooks
+    jar: CookieJar
     max_redirects: int
     allow_downgrade: bool
     max_body: int
@@ -57,7 +65,9 @@ class Core:
         """The response to a request, and to those it leads to. Raises ClientError with all that is known of it."""
         budget = Budget(call.timeout)
         try:
-            response = await self._follow(request, call, budget)
+            response = await self._authenticate(request, call, budget)
+            if call.follow_redirects and 300 <= response.status < 400:
+                response = await self._follow(response, call, budget)
             if not call.stream:
                 await response.aread()
             return response
@@ -67,34 +77,76 @@ class Core:
                 self._settings.hooks.error(request, error)
             raise
 
-    async def _follow(self, request: ClientRequest, call: Call, budget: Budget) -> ClientResponse:
-        response = await self._exchange(request, budget)
-        if not call.follow_redirects or not 300 <= response.status < 400:
-            return response
-        history: list[ClientResponse] = []
+    async def _follow(self, response: ClientResponse, call: Call, budget: Budget) -> ClientResponse:
+        """The last of the responses that `response` redirects to, or itself."""
+        settings, history = self._settings, list[ClientResponse]()
+        first = request = response.request
         try:
-            while True:
-                following = next_request(request, response, allow_downgrade=self._settings.allow_downgrade)
-                if following is None:
-                    response.history = tuple(history)
-                    return response
+            while (following := next_request(request, response, allow_downgrade=settings.allow_downgrade)) is not None:
                 await self._leave(response)
                 history.append(response)
-                if len(history) > self._settings.max_redirects:
-                    message = f"more than {self._settings.max_redirects} redirects, the last one to {following.url!r}"
+                if len(history) > settings.max_redirects:
+                    message = f"more than {settings.max_redirects} redirects, the last one to {following.url!r}"
                     raise TooManyRedirects(message, response=response)
                 request = ClientRequest(following.method, following.url, following.headers, following.body)
-                response = await self._exchange(request, budget)
+                if not same_origin(first.url, request.url):
+                    # What is secret to one origin does not go to another; netrc has secrets for each.
+                    call = replace(call, auth=call.auth if isinstance(call.auth, NetrcAuth) else None, cookies=None)
+                response = await self._authenticate(request, call, budget)
         except BaseException:
             response.close()
             raise
+        response.history = tuple(history)
+        return response
 
-    async def _exchange(self, request: ClientRequest, budget: Budget) -> ClientResponse:
+    async def _authenticate(self, request: ClientRequest, call: Call, budget: Budget) -> ClientResponse:
+        """The last answer in the flow of the call's auth, if it has one."""
+        if call.auth is None:
+            return await self._retry(request, call, budget)
+        flow = call.auth.flow(request)
+        try:
+            request = next(flow)
+            while True:
+                response = await self._retry(request, call, budget)
+                try:
+                    request = flow.send(response)
+                except StopIteration:
+                    return response
+                except BaseException:
+                    response.close()
+                    raise
+                await self._leave(response)
+        finally:
+            flow.close()
+
+    async def _retry(self, request: ClientRequest, call: Call, budget: Budget) -> ClientResponse:
+        """The first answer that is not to be tried again; its body is read, where that is wanted, so that it counts."""
+        retry = call.retry
+        made = 0
+        while True:
+            made += 1
+            response = None
+            try:
+                response = await self._exchange(request, call, budget)
+                wait = None if retry is None else retry.after_answer(made, request, response)
+                if wait is None or budget.ends_within(wait):
+                    if not call.stream and not 300 <= response.status < 400:
+                        await response.aread()
+                    return response
+                await self._leave(response)
+            except ClientError as error:
+                wait = None if retry is None else retry.after_error(made, request, error)
+                if wait is None or budget.ends_within(wait):
+                    raise
+            await self._network.sleep(wait)
+
+    async def _exchange(self, request: ClientRequest, call: Call, budget: Budget) -> ClientResponse:
         """One request and the head of its response; once more over a new connection if a kept one proves to be dead."""
-        hooks = self._settings.hooks
-        if hooks.request is not None:
-            hooks.request(request)
-        head = request.encode_head()
+        settings = self._settings
+        if settings.hooks.request is not None:
+            settings.hooks.request(request)
+        cookie = None if "cookie" in request.headers else settings.jar.header_for(request.url, call.cookies)
+        head = request.encode_head(more=() if cookie is None else (("Cookie", cookie),))
         fresh = False
         while True:
             connection = await self._acquire(request, budget, fresh)
@@ -106,13 +158,15 @@ class Core:
                 if fresh or connection.used == 1 or not exchange.unanswered or not request.can_be_repeated:
                     raise
                 fresh = True
-        response = ClientResponse(request, answer, exchange, self._settings.max_body)
-        if hooks.response is not None:
-            try:
-                hooks.response(response)
-            except BaseException:
-                response.close()
-                raise
+        response = ClientResponse(request, answer, exchange, settings.max_body)
+        try:
+            if _sets_cookie(answer.block):
+                settings.jar.update_from(request.url, response.headers)
+            if settings.hooks.response is not None:
+                settings.hooks.response(response)
+        except BaseException:
+            response.close()
+            raise
         return response
 
     async def _acquire(self, request: ClientRequest, budget: Budget, fresh: bool) -> Connection:

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from firstbyte.client.bodies import Body
+from firstbyte.client.retries import IDEMPOTENT
 from firstbyte.errors import InvalidRequest
 from firstbyte.http.headers import TOKEN, Headers
 from firstbyte.http.url import URL
 
 SCHEMES = ("http", "https", "http+unix", "https+unix")
-
-IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
-"""RFC 9110 section 9.2.2: sending one of these twice does what sending it once does."""
 
 
 class ClientRequest:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypedDict, TypeVar, Unpack
 
 from firstbyte.client.aio import AsyncNetwork
+from firstbyte.client.auth import AuthInput, Basic, to_auth
 from firstbyte.client.bodies import Content, FilesInput, make_body
 from firstbyte.client.connect import Connector
+from firstbyte.client.cookies import CookieJar
 from firstbyte.client.core import Call, Core, Settings
 from firstbyte.client.decoding import accept_encoding
 from firstbyte.client.hooks import Hooks
@@ -18,6 +21,7 @@ from firstbyte.client.pool import Pool
 from firstbyte.client.redirects import MAX_REDIRECTS
 from firstbyte.client.request import ClientRequest, parse_url
 from firstbyte.client.response import ClientResponse
+from firstbyte.client.retries import RetryInput, to_retry
 from firstbyte.client.timeouts import Timeout
 from firstbyte.client.tls import Cert, Verify
 from firstbyte.errors import ClientError, InvalidRequest
@@ -48,7 +52,10 @@ class RequestOptions(TypedDict, total=False):
     data: Content | QueryInput | None
     content: Content | None
     files: FilesInput | None
+    auth: AuthInput
+    cookies: Mapping[str, str] | None
     timeout: Timeout | float | None
+    retries: RetryInput
     follow_redirects: bool
 
 
@@ -60,7 +67,10 @@ class BaseSession(Generic[R]):
         *,
         base_url: str | URL | None = None,
         headers: ClientHeaders | None = None,
+        auth: AuthInput = None,
+        cookies: CookieJar | Mapping[str, str] | None = None,
         timeout: Timeout | float | None = DEFAULT_TIMEOUT,
+        retries: RetryInput = None,
         follow_redirects: bool = True,
         max_redirects: int = MAX_REDIRECTS,
         allow_downgrade: bool = False,
@@ -75,26 +85,36 @@ class BaseSession(Generic[R]):
     ) -> None:
         """Settings of all requests of this session.
 
-        `base_url` is what relative URLs are put behind. `headers` go with every request, `timeout` holds for each.
-        `verify` says whom to trust and `cert` who we are (see `firstbyte.client.tls`); `uds` is a Unix socket that all
-        connections go to. At most `max_connections` are open, `max_per_origin` of them to one origin, and an idle one
-        is closed after `idle_timeout` seconds. `max_body` is the longest body in bytes, decoded, that is kept in memory
-        for `content`; streams have no such bound. Redirects are followed up to `max_redirects`, from https to http only
-        if `allow_downgrade`. Raises InvalidRequest.
+        `base_url` is what relative URLs are put behind. `headers`, `auth` and `cookies` go with every request;
+        `timeout` and `retries` (a Retry, or how many) hold for each. `verify` says whom to trust and `cert` who we are
+        (see `firstbyte.client.tls`); `uds` is a Unix socket that all connections go to. At most `max_connections` are
+        open, `max_per_origin` of them to one origin, and an idle one is closed after `idle_timeout` seconds. `max_body`
+        is the longest body in bytes, decoded, that is kept in memory for `content`; streams have no such bound.
+        Redirects are followed up to `max_redirects`, from https to http only if `allow_downgrade`. Raises
+        InvalidRequest.
         """
         self._network = self._make_network()
         self.base_url = parse_url(str(base_url)) if base_url is not None else None
         self.headers = Headers((("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", accept_encoding())))
         merge_headers(self.headers, headers)
-        self.timeout = Timeout.of(timeout)
-        self.follow_redirects = follow_redirects
+        self.cookies = cookies if isinstance(cookies, CookieJar) else self._jar(cookies)
+        self._call = Call(Timeout.of(timeout), follow_redirects, False, to_auth(auth), to_retry(retries), None)
+        self._call_of_stream = replace(self._call, stream=True)
         self._pool = Pool(self._network, max_connections, max_per_origin, idle_timeout)
-        settings = Settings(hooks, max_redirects, allow_downgrade, max_body)
+        settings = Settings(hooks, self.cookies, max_redirects, allow_downgrade, max_body)
         connector = Connector(self._network, verify, cert, None if uds is None else os.fspath(uds), hooks)
         self._core = Core(self._network, self._pool, connector, settings)
 
     def _make_network(self) -> Network:
         raise NotImplementedError
+
+    def _jar(self, cookies: Mapping[str, str] | None) -> CookieJar:
+        jar = CookieJar()
+        for name, value in (cookies or {}).items():
+            if self.base_url is None:
+                raise InvalidRequest("cookies of a session are for the host of its base_url: give one, or a CookieJar")
+            jar.set(name, value, self.base_url.host)
+        return jar
 
     def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> R:
         """The response to a request, its body read. Raises ClientError."""
@@ -132,17 +152,23 @@ class BaseSession(Generic[R]):
         """A response whose body is read as it comes: `with session.stream("GET", url) as response`, or `async with`."""
         return Streaming(self, method, url, options)
 
-    def build(self, method: str, url: str | URL, options: RequestOptions) -> ClientRequest:
-        """The request that these arguments mean. Raises InvalidRequest."""
+    def prepare(self, method: str, url: str | URL, options: RequestOptions, stream: bool) -> tuple[ClientRequest, Call]:
+        """The request that these arguments mean, and what it may do. Raises InvalidRequest."""
+        if self._pool.closed:
+            raise ClientError("the session is closed")
         target = parse_url(url if isinstance(url, str) else str(url), self.base_url)
         headers = Headers(self.headers)
+        call = self._call_of_stream if stream else self._call
         body = None
         if options:
             try:
                 if params := options.get("params"):
                     target = target.with_query(params)
                 merge_headers(headers, options.get("headers"))
+                call = self._with_options(call, options)
             except (TypeError, ValueError) as error:
+                if isinstance(error, InvalidRequest):
+                    raise
                 raise InvalidRequest(str(error)) from error
             body = make_body(
                 content=options.get("content"),
@@ -154,17 +180,21 @@ class BaseSession(Generic[R]):
                 headers.setdefault("Content-Type", body.content_type)
             if body is not None and body.is_async and not self._network.is_async:
                 raise InvalidRequest("an async iterator is a body for an AsyncSession only")
-        return ClientRequest(method, target, headers, body)
+        if target.username or target.password:
+            if "auth" not in options:
+                call = replace(call, auth=Basic(target.username, target.password))
+            target = replace(target, username="", password="")  # so that no log and no other server has them
+        return ClientRequest(method, target, headers, body), call
 
-    def call(self, options: RequestOptions, stream: bool = False) -> Call:
-        """What a call with these options may do. Raises InvalidRequest."""
-        if self._pool.closed:
-            raise ClientError("the session is closed")
-        try:
-            timeout = Timeout.of(options["timeout"]) if "timeout" in options else self.timeout
-        except (TypeError, ValueError) as error:
-            raise InvalidRequest(str(error)) from error
-        return Call(timeout, options.get("follow_redirects", self.follow_redirects), stream)
+    def _with_options(self, call: Call, options: RequestOptions) -> Call:
+        changes: dict[str, Any] = {name: options[name] for name in ("follow_redirects", "cookies") if name in options}
+        if "timeout" in options:
+            changes["timeout"] = Timeout.of(options["timeout"])
+        if "auth" in options:
+            changes["auth"] = to_auth(options["auth"])
+        if "retries" in options:
+            changes["retry"] = to_retry(options["retries"])
+        return replace(call, **changes) if changes else call
 
     @property
     def pool(self) -> Pool:
@@ -183,7 +213,7 @@ class Session(BaseSession[ClientResponse]):
 
     def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
         """The response to a request, its body read. Raises ClientError."""
-        return run(self._core.send(self.build(method, url, options), self.call(options)))
+        return run(self._core.send(*self.prepare(method, url, options, False)))
 
     def close(self) -> None:
         """Closes the connections that are idle; those in use when they are given back."""
@@ -204,7 +234,7 @@ class AsyncSession(BaseSession[Awaitable[ClientResponse]]):
 
     async def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
         """The response to a request, its body read. Raises ClientError."""
-        return await self._core.send(self.build(method, url, options), self.call(options))
+        return await self._core.send(*self.prepare(method, url, options, False))
 
     async def aclose(self) -> None:
         """Closes the connections that are idle; those in use when they are given back."""
@@ -237,8 +267,8 @@ class Streaming:
 
     async def __aenter__(self) -> ClientResponse:
         session = self._session
-        request = session.build(self._method, self._url, self._options)
-        self._response = await session._core.send(request, session.call(self._options, stream=True))
+        request, call = session.prepare(self._method, self._url, self._options, True)
+        self._response = await session._core.send(request, call)
         return self._response
 
     async def __aexit__(

@@ -55,6 +55,10 @@ class Budget:
             raise TimeoutError
         return left if wait is None else min(left, wait)
 
+    def ends_within(self, wait: float) -> bool:
+        """Whether the call is over in `wait` seconds."""
+        return self.deadline is not None and monotonic() + wait >= self.deadline
+
     def over(self, error: type[ClientTimeout], message: str) -> ClientTimeout:
         """The error for a wait that took too long: `error`, or TotalTimeout where that is what ended it."""
         if self.deadline is not None and monotonic() >= self.deadline:
