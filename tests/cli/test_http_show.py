@@ -106,6 +106,7 @@ def test_the_prompt_begins_a_line() -> None:
         ("text/plain", [b"caf\xc3", b"\xa9\r", b"\n\x1b[2J"], "café\n\\x1b[2J"),
         ("text/plain; charset=latin-1", [b"caf\xe9"], "café"),
         ("text/plain; charset=unheard-of", [b"caf\xc3\xa9\xff"], "café\ufffd"),
+        ("text/plain; charset=zlib", [b"caf\xc3\xa9"], "café"),
         ("text/event-stream", [b"data: 1\n\n"], "data: 1\n\n"),
         ("application/xhtml+xml", [b"<a/>"], "<a/>"),
         ("", [b"words"], "words"),

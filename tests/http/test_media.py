@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstbyte.http.media import MediaType, accepts, guess_type, parse_quality_list
+from firstbyte.http.media import MediaType, accepts, codec_of, guess_type, parse_quality_list
 
 TOKENS = st.text(alphabet="abcxyz019!#$&-^_.+", min_size=1, max_size=10)
 
@@ -195,3 +195,16 @@ def test_hostile_headers_take_linear_time(piece):
 )
 def test_guess_type(filename, content_type):
     assert guess_type(filename) == content_type
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec"), [("UTF8", "utf-8"), ("latin-1", "iso8859-1"), ("shift_jis", "shift_jis")]
+)
+def test_the_codec_of_a_charset(charset: str, codec: str) -> None:
+    assert codec_of(charset) == codec
+
+
+@pytest.mark.parametrize("charset", ["", "none", "käse", "zlib", "hex", "rot13", "punycode", "idna", "unicode_escape"])
+def test_what_is_no_charset(charset: str) -> None:
+    with pytest.raises(LookupError):
+        codec_of(charset)

@@ -12,7 +12,7 @@ from typing import Protocol, TextIO
 
 from firstbyte.cli.http_output import format_head, format_json, format_size, paint, visible
 from firstbyte.http.headers import Headers
-from firstbyte.http.media import MediaType
+from firstbyte.http.media import MediaType, codec_of
 
 _FORMATTED = 8 * 1024 * 1024  # bytes of JSON that are formatted; what is longer is shown as it came
 _TEXTUAL = {"javascript", "xml", "yaml", "www-form-urlencoded", "graphql", "ndjson", "sql", "toml"}
@@ -135,6 +135,7 @@ def _is_text(media_type: MediaType | None, first: bytes) -> bool:
 def _decoder(media_type: MediaType | None) -> codecs.IncrementalDecoder:
     """Decodes by the charset, UTF-8 if there is none or one that nobody knows."""
     try:
-        return codecs.getincrementaldecoder((media_type and media_type.charset) or "utf-8")("replace")
+        codec = codec_of((media_type and media_type.charset) or "utf-8")
     except LookupError:
-        return codecs.getincrementaldecoder("utf-8")("replace")
+        codec = "utf-8"
+    return codecs.getincrementaldecoder(codec)("replace")

@@ -17,7 +17,7 @@ from firstbyte.client.request import ClientRequest
 from firstbyte.errors import ClientError, DecodingError, StatusError
 from firstbyte.http.cookies import parse_cookies
 from firstbyte.http.headers import Headers
-from firstbyte.http.media import MediaType
+from firstbyte.http.media import MediaType, codec_of
 from firstbyte.http.url import URL
 from firstbyte.wire.response import ResponseHead
 
@@ -269,7 +269,7 @@ class ClientResponse:
         media_type = self.media_type
         charset = "utf-8" if media_type is None else media_type.charset or "utf-8"
         try:
-            return codecs.lookup(charset).name
+            return codec_of(charset)
         except LookupError:
             raise DecodingError(f"the body's charset {charset!r} is unknown", rule="charset") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,10 @@ from typing import TypeAlias
 from firstbyte.http.headers import TOKEN
 
 _TOKEN = TOKEN.pattern
+# Codecs of Python's own that are no charsets: some raise what no charset does, and punycode takes quadratic time.
+_NO_CHARSETS = frozenset(
+    ("idna", "punycode", "raw-unicode-escape", "raw_unicode_escape", "undefined", "unicode-escape", "unicode_escape")
+)
 # RFC 9110 section 5.6.6; a parameter may be missing after its semicolon.
 _PARAMETER = re.compile(
     rf'[ \t]*+;[ \t]*+(?:({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t\x20-\x7e])*+)"))?'
@@ -113,6 +118,18 @@ def guess_type(filename: str) -> str:
     Names without an ending, or with one that is not known, are application/octet-stream.
     """
     return _TYPES.get(splitext(filename)[1].lower(), "application/octet-stream")
+
+
+def codec_of(charset: str) -> str:
+    """The name of Python's codec for a charset.
+
+    Raises LookupError for one that Python does not know, and for its codecs that are no charsets.
+    """
+    name = codecs.lookup(charset).name
+    if name in _NO_CHARSETS:
+        raise LookupError(charset)
+    b"a".decode(name, "replace")  # LookupError for those between bytes, such as zlib
+    return name
 
 
 _Member: TypeAlias = tuple[str, dict[str, str], float]  # value in lower case, parameters other than the weight, weight

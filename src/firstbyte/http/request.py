@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ import msgspec
 from firstbyte.errors import HTTPError
 from firstbyte.http.cookies import parse_cookies
 from firstbyte.http.headers import Headers, HeadersInput
-from firstbyte.http.media import MediaType
+from firstbyte.http.media import MediaType, codec_of
 from firstbyte.http.multidict import MultiDict
 from firstbyte.http.url import URL, decode_path, parse_query
 
@@ -280,9 +279,7 @@ class Request:
         media_type = self.media_type
         charset = (media_type and media_type.charset) or "utf-8"
         try:
-            if codecs.lookup(charset).name in _NO_CHARSETS:
-                raise LookupError(charset)
-            return self.body.decode(charset)
+            return self.body.decode(codec_of(charset))
         except UnicodeDecodeError as error:
             raise HTTPError(400, f"the body is not valid {charset}: {error.reason} at byte {error.start}") from None
         except LookupError:
@@ -342,8 +339,4 @@ class BodyPieces:
             yield piece
 
 
-# Codecs of Python's own that are no charsets: some raise what no charset does, and punycode takes quadratic time.
-_NO_CHARSETS = frozenset(
-    ("idna", "punycode", "raw-unicode-escape", "raw_unicode_escape", "undefined", "unicode-escape", "unicode_escape")
-)
 _NO_PARAMS: dict[str, Any] = {}  # shared by every request without path parameters; nobody writes to it
