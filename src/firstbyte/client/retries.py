@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from firstbyte.client.bodies import Body
-from firstbyte.client.request import IDEMPOTENT
 from firstbyte.errors import (
     ClientError,
     ConnectError,
@@ -23,6 +22,7 @@ from firstbyte.errors import (
 from firstbyte.http.dates import parse_date
 from firstbyte.http.headers import Headers
 
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110 section 9.2.2
 STATUSES = frozenset({429, 502, 503, 504})  # RFC 6585 section 4, RFC 9110 sections 15.6.3 to 15.6.5: it may pass
 
 
