@@ -13,7 +13,7 @@ import pytest
 
 from app.support import ask, get
 from firstbyte import App, Endpoint, HTTPError, Request, Response
-from firstbyte.errors import ConfigurationError, RouteError
+from firstbyte.errors import ClientDisconnected, ConfigurationError, RouteError
 
 
 @pytest.fixture
@@ -382,6 +382,18 @@ def test_an_unexpected_error_is_logged_once_with_its_id(app: App, caplog: pytest
     assert len(caplog.records) == 1
     identifier = caplog.records[0].getMessage().split("id ")[1].split(":")[0]
     assert identifier.encode() in body
+
+
+def test_a_client_that_leaves_is_no_fault_of_the_program(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    @app.get("/leaves")
+    def leaves() -> None:
+        raise ClientDisconnected("the client left before the end of its body")
+
+    with caplog.at_level(logging.INFO):
+        assert get(app, "/leaves")[0] == 400
+    (record,) = caplog.records
+    assert (record.levelno, record.exc_info) == (logging.INFO, None)
+    assert "the client left" in record.getMessage()
 
 
 def test_the_debug_page(caplog: pytest.LogCaptureFixture) -> None:

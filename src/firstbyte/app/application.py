@@ -14,7 +14,7 @@ from firstbyte.app.mounts import Mount
 from firstbyte.app.pages import debug_response, error_response
 from firstbyte.app.results import to_response
 from firstbyte.app.routing import Pattern, Router, allow, slash_toggled
-from firstbyte.errors import ConfigurationError, HTTPError, RouteError
+from firstbyte.errors import ClientDisconnected, ConfigurationError, HTTPError, RouteError
 from firstbyte.http.handler import Call, Endpoint, Handler
 from firstbyte.http.headers import TOKEN
 from firstbyte.http.request import Request
@@ -355,6 +355,9 @@ class App:
             response = self._handled(request, error)
             if response is not None:
                 return response
+            if isinstance(error, ClientDisconnected):  # no fault of the program; nobody reads the answer
+                logger.info("%s %s: %s", request.method, request.target, error)
+                return error_response(request, 400, str(error))
             logger.error("500 id %s: %s %s failed", identifier, request.method, request.target, exc_info=error)
             if self.debug:
                 return debug_response(request, error, identifier)
