@@ -24,13 +24,19 @@ class _PlainFinder:
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The module's source; None for what is not ours or is a package, which the import system finds."""
+        """The module's source; None for what is not ours or is a package, which the import system finds.
+
+        Raises ModuleNotFoundError for a module that exists compiled only.
+        """
         if not name.startswith(f"{_PACKAGE}.") or path is None:
             return None
+        last = name.rpartition(".")[2]
         for folder in path:
-            file = Path(folder, f"{name.rpartition('.')[2]}.py")
+            file = Path(folder, f"{last}.py")
             if file.is_file():
                 return importlib.util.spec_from_file_location(name, file)
+            if any(Path(folder, last + suffix).is_file() for suffix in _SUFFIXES):
+                raise ModuleNotFoundError(f"{name} is not in plain Python", name=name)
         return None
 
 

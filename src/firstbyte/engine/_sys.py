@@ -12,6 +12,8 @@ import selectors
 from collections import deque
 from typing import Protocol
 
+RECV = 64 * 1024  # bytes asked of one recv: a whole burst of pipelined requests, or a good piece of a body
+
 READ = 1  # the values of EPOLLIN, EPOLLOUT, EPOLLERR and EPOLLHUP, so that epoll needs no translation
 WRITE = 4
 ERROR = 8
@@ -153,6 +155,24 @@ class Waker:
         self._closed = True
         os.close(self.fileno)
         os.close(self._write_end)
+
+
+def receive(fd: int) -> bytes:
+    """At most RECV bytes of what has come over a socket; none at its end. Raises OSError (BlockingIOError: nothing)."""
+    return os.read(fd, RECV)
+
+
+def transmit(fd: int, data: bytes | memoryview) -> int:
+    """Sends what the kernel takes of `data`, which is not empty; how much that was. Raises OSError, BlockingIOError."""
+    return os.write(fd, data)
+
+
+try:
+    from firstbyte.engine import _native  # type: ignore[attr-defined]
+except ImportError:
+    pass  # it is not compiled
+else:
+    receive, transmit = _native.receive, _native.transmit
 
 
 def poller() -> Poller:

@@ -14,11 +14,11 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from firstbyte.engine._sys import READ, WRITE
+from firstbyte.engine._sys import READ, RECV, WRITE, receive
 from firstbyte.engine.answers import close_quietly, error_response, failed_endpoint
 from firstbyte.engine.collector import Collector
 from firstbyte.engine.hub import Hub
-from firstbyte.engine.incoming import RECV, AwaitedBody, IncomingBody
+from firstbyte.engine.incoming import AwaitedBody, IncomingBody
 from firstbyte.engine.output import BATCH, JOIN, Output
 from firstbyte.errors import ProtocolError, ResponseError
 from firstbyte.http.handler import Endpoint
@@ -48,8 +48,8 @@ class Connection:
     """A client's connection, from accept to close."""
 
     __slots__ = (
-        "_body_writer", "_collector", "_endpoint", "_fresh", "_hooks", "_keep_alive", "_linger", "_out", "_output",
-        "_reactor", "_request", "_response", "_size", "_stream", "_written",
+        "_body_writer", "_collector", "_encrypted", "_endpoint", "_fresh", "_hooks", "_keep_alive", "_linger", "_out",
+        "_output", "_reactor", "_request", "_response", "_size", "_stream", "_written",
         "busy", "deadline", "ends", "fd", "interest", "lost", "owner", "reader", "sock", "started", "state",
     )  # fmt: skip
 
@@ -59,6 +59,7 @@ class Connection:
         self.sock = sock
         self.fd = sock.fileno()
         self.ends = ends
+        self._encrypted = ends.scheme == "https"
         self.reader = RequestReader(reactor.scanner, ends)
         self.state = HEAD
         self.busy = False  # a handler thread or a coroutine owns the connection
@@ -70,7 +71,7 @@ class Connection:
         self._fresh = True  # nothing of the next request has come
         self._keep_alive = True  # after the answer being written, the connection goes on
         self._linger = False  # the peer may still be sending when the connection ends
-        self._output = Output(sock, ends.scheme == "https")
+        self._output = Output(sock, self._encrypted)
         self._out = self._output.buffers  # what is to be sent, in order
         self._collector: Collector | None = None  # of the body that comes
         self._request: Request | None = None  # whose body comes, or whose answer is a generator or file being sent
@@ -101,7 +102,7 @@ class Connection:
             self._on_writable()
             return
         try:
-            data = self.sock.recv(RECV)
+            data = receive(self.fd) if not self._encrypted else self.sock.recv(RECV)
         except BlockingIOError:
             return
         except OSError as error:

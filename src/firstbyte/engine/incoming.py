@@ -6,6 +6,7 @@ import select
 from math import inf
 from typing import TYPE_CHECKING
 
+from firstbyte.engine._sys import RECV
 from firstbyte.errors import ClientDisconnected, HTTPError, ProtocolError
 from firstbyte.http.request import Request
 from firstbyte.wire.writer import CONTINUE
@@ -13,8 +14,6 @@ from firstbyte.wire.writer import CONTINUE
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
     from firstbyte.engine.hub import Hub
-
-RECV = 64 * 1024  # bytes asked of one recv: a whole burst of pipelined requests, or a good piece of a body
 
 
 class IncomingBody:

@@ -6,6 +6,7 @@ import os
 import socket
 from typing import NoReturn
 
+from firstbyte.engine._sys import transmit
 from firstbyte.http.response import FileBody
 
 JOIN = 16 * 1024  # bytes up to which buffers are copied into one for a single send; beyond it sendmsg gathers them
@@ -17,10 +18,11 @@ _PIECE = 64 * 1024  # bytes of a file read at a time where the kernel cannot sen
 class Output:
     """Sends without waiting, as far as the peer takes it. Its methods raise OSError when the peer is gone."""
 
-    __slots__ = ("_encrypted", "buffers", "file", "sock")
+    __slots__ = ("_encrypted", "_fd", "buffers", "file", "sock")
 
     def __init__(self, sock: socket.socket, encrypted: bool = False) -> None:
         self.sock = sock
+        self._fd = sock.fileno()
         self._encrypted = encrypted
         self.buffers: list[bytes | memoryview] = []
         self.file: FileBody | None = None  # sent when the buffers are empty; closed by whoever gave it
@@ -37,7 +39,7 @@ class Output:
             try:
                 if len(out) == 1:
                     data = out[0]
-                    sent = self.sock.send(data)
+                    sent = transmit(self._fd, data) if not self._encrypted else self.sock.send(data)
                     if sent == len(data):
                         out.clear()
                         return True
@@ -68,7 +70,7 @@ class Output:
                     return False
             return not file.count
         try:
-            sent = os.sendfile(self.sock.fileno(), file.file.fileno(), file.offset, min(file.count, SENDFILE))
+            sent = os.sendfile(self._fd, file.file.fileno(), file.offset, min(file.count, SENDFILE))
         except BlockingIOError:
             return False
         if not sent:
