@@ -486,6 +486,7 @@ def test_a_malformed_field_is_ignored_and_the_others_are_not(name: str, value: s
         (forwarded("for=192.0.2.1, for=10.0.0.2:80"), "Forwarded from 10.0.0.1:40000 is ignored: 'for=10.0.0.2:80' is"),
         (forwarded("for=192.0.2.1, for=10.0.0.2, junk"), "Forwarded from 10.0.0.1:40000 is ignored: 'junk'"),
         (forwarded("for=2001:db8::1;proto=https"), "Forwarded from 10.0.0.1:40000 is ignored"),
+        (forwarded("junk, for=10.0.0.3;proto=https;host=a"), "Forwarded from 10.0.0.1:40000 is ignored: 'junk'"),
         (x_for("192.0.2.1, junk"), "X-Forwarded-For from 10.0.0.1:40000 is ignored: 'junk' is no address"),
         (x_for("192.0.2.1, junk, 10.0.0.2"), "X-Forwarded-For from 10.0.0.1:40000 is ignored: 'junk' is no address"),
         (x_for("192.0.2.1, 10.0.0.2, 10.0.0.2:x"), "X-Forwarded-For from 10.0.0.1:40000 is ignored"),

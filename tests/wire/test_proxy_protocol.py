@@ -141,6 +141,7 @@ def test_more_is_needed(data: bytes) -> None:
         ("PROXY TCP4 192.0.2.1 192.0.2.2 1 2 3\r\n", "line", 6),
         ("PROXY TCP4 192.0.2.1  192.0.2.2 1 2\r\n", "line", 6),
         ("PROXY TCP4 192.0.2.1 192.0.2.2 01 2\r\n", "line", 6),
+        ("PROXY TCP4 192.0.2.1 192.0.2.2 1 02\r\n", "line", 6),
         ("PROXY TCP4 192.0.2.1 192.0.2.2 +1 2\r\n", "line", 6),
         ("PROXY TCP4 192.0.2.1 192.0.2.2 -1 2\r\n", "line", 6),
         ("PROXY TCP4 192.0.2.1 192.0.2.2 1 123456\r\n", "line", 6),

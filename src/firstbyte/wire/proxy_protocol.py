@@ -127,9 +127,8 @@ def _host(family: int, raw: bytes) -> str:
 def _check_extensions(buffer: bytes | bytearray, at: int, stop: int) -> None:
     """Raises ProtocolError unless the fields from `at` on (type, length in two bytes, value) end at `stop`."""
     while at < stop:
-        value = at + 3
-        end = value + int.from_bytes(buffer[at + 1 : value], "big")
-        if value > stop or end > stop:
+        end = at + 3 + int.from_bytes(buffer[at + 1 : at + 3], "big")
+        if end > stop:
             _refuse("extension", "a field in the PROXY header goes beyond the header's end", at)
         at = end
 
