@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from firstbyte.errors import RouteError
@@ -32,7 +32,8 @@ class Converter(NamedTuple):
 
 def _read_int(text: str) -> int:
     # int() alone takes "1_000", " 1" and digits of other scripts: two addresses for one thing.
-    if _INT.fullmatch(text) is None:
+    digits = text[1:] if text[:1] == "-" else text
+    if not digits.isdigit() or not digits.isascii() or len(digits) > 18:
         raise ValueError(text)
     return int(text)
 
@@ -56,7 +57,6 @@ def _read_str(text: str) -> str:
     return text
 
 
-_INT = re.compile(r"-?[0-9]{1,18}")
 _FLOAT = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 CONVERTERS = {
@@ -171,24 +171,29 @@ class Pattern:
 _PARAMETER = re.compile(r"([^{}]*)\{([A-Za-z_][A-Za-z0-9_]*)(?::([a-z]+))?\}([^{}]*)")
 
 
-class _Edge(NamedTuple, Generic[T]):
-    """One parameter that a segment may be, and where it leads; in the order in which the walk wants its parts."""
+class _Edge:
+    """One parameter that a segment may be, and where it leads."""
 
-    read: Callable[[str], Any]
-    around: tuple[str, str] | None  # literal text before and behind the parameter in its segment
-    takes_rest: bool
-    node: _Node[T]
-    parameter: Parameter
+    __slots__ = ("around", "node", "parameter", "read", "takes_rest")
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.parameter = parameter
+        self.read = parameter.converter.read
+        self.around = bool(parameter.prefix or parameter.suffix)  # literal text stands around it in its segment
+        self.takes_rest = parameter.converter.name == "path"
+        self.node = _Node()
 
 
-@dataclass(slots=True)
-class _Node(Generic[T]):
+class _Node:
     """A place in the tree: what is here, and the segments that lead on."""
 
-    value: T | None = None
-    names: tuple[str, ...] = ()  # of the parameters on the way here
-    literal: dict[str, _Node[T]] = field(default_factory=dict)
-    edges: list[_Edge[T]] = field(default_factory=list)  # the most definite first
+    __slots__ = ("edges", "literal", "names", "value")
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.names: tuple[str, ...] = ()  # of the parameters on the way here
+        self.literal: dict[str, _Node] = {}
+        self.edges: list[_Edge] = []  # the most definite first
 
 
 class Router(Generic[T]):
@@ -196,7 +201,7 @@ class Router(Generic[T]):
 
     def __init__(self) -> None:
         self.static: dict[str, T] = {}  # by raw path: looked up before anything is decoded
-        self._root: _Node[T] = _Node()
+        self._root = _Node()
         self._values: list[T] = []
 
     def values(self) -> list[T]:
@@ -219,7 +224,8 @@ class Router(Generic[T]):
             )
         if pattern.is_static:
             self.static[encode_path(pattern.text)] = node.value
-        return node.value
+        value: T = node.value
+        return value
 
     def find(self, raw_path: str) -> tuple[T, dict[str, Any]] | None:
         """The value for a percent-encoded path and the parameters read from it, or None.
@@ -234,50 +240,50 @@ class Router(Generic[T]):
         if "%" in raw_path:
             segments = [decode_path(segment) for segment in segments]
         values: list[Any] = []
-        node = self._walk(self._root, segments, 0, values)
+        node = _walk(self._root, segments, 0, values)
         if node is None:
             return None
-        assert node.value is not None
-        return node.value, dict(zip(node.names, values, strict=True))
+        found: T = node.value
+        return found, dict(zip(node.names, values, strict=True))
 
-    def _walk(self, node: _Node[T], segments: list[str], index: int, values: list[Any]) -> _Node[T] | None:
-        """The best place that the segments from `index` lead to; adds what the parameters say to `values`."""
-        if index == len(segments):
-            return node if node.value is not None else None
-        segment = segments[index]
-        following = node.literal.get(segment)
-        if following is not None:
-            found = self._walk(following, segments, index + 1, values)
-            if found is not None:
-                return found
-        for read, around, takes_rest, following, _ in node.edges:
-            text = "/".join(segments[index:]) if takes_rest else segment
-            if around is not None:
-                before, behind = around
-                if len(text) < len(before) + len(behind) or not (text.startswith(before) and text.endswith(behind)):
-                    continue
-                text = text[len(before) : len(text) - len(behind)]
-            try:
-                values.append(read(text))
-            except ValueError:
-                continue
-            found = self._walk(following, segments, len(segments) if takes_rest else index + 1, values)
-            if found is not None:
-                return found
-            values.pop()
-        return None
-
-    def _step(self, node: _Node[T], segment: str | Parameter) -> _Node[T]:
+    def _step(self, node: _Node, segment: str | Parameter) -> _Node:
         if isinstance(segment, str):
             return node.literal.setdefault(segment, _Node())
         for edge in node.edges:
             if edge.parameter.edge == segment.edge:
                 return edge.node
-        around = (segment.prefix, segment.suffix) if segment.prefix or segment.suffix else None
-        edge = _Edge(segment.converter.read, around, segment.converter.name == "path", _Node[T](), segment)
+        edge = _Edge(segment)
         node.edges.append(edge)
         node.edges.sort(key=lambda each: each.parameter.order)
         return edge.node
+
+
+def _walk(node: _Node, segments: list[str], index: int, values: list[Any]) -> _Node | None:
+    """The best place that the segments from `index` lead to; adds what the parameters say to `values`."""
+    if index == len(segments):
+        return node if node.value is not None else None
+    segment = segments[index]
+    following = node.literal.get(segment)
+    if following is not None:
+        found = _walk(following, segments, index + 1, values)
+        if found is not None:
+            return found
+    for edge in node.edges:
+        text = "/".join(segments[index:]) if edge.takes_rest else segment
+        if edge.around:
+            before, behind = edge.parameter.prefix, edge.parameter.suffix
+            if len(text) < len(before) + len(behind) or not (text.startswith(before) and text.endswith(behind)):
+                continue
+            text = text[len(before) : len(text) - len(behind)]
+        try:
+            values.append(edge.read(text))
+        except ValueError:
+            continue
+        found = _walk(edge.node, segments, len(segments) if edge.takes_rest else index + 1, values)
+        if found is not None:
+            return found
+        values.pop()
+    return None
 
 
 def slash_toggled(raw_path: str) -> str:
