@@ -1,7 +1,7 @@
 import cython
 
 from firstbyte.engine.hub cimport Driver, Hub
-from firstbyte.engine.observer cimport Hooks
+from firstbyte.engine.observer cimport Entry, Hooks
 from firstbyte.engine.output cimport Output
 from firstbyte.http.handler cimport Endpoint
 from firstbyte.http.request cimport Request
@@ -28,6 +28,7 @@ cdef class Connection:
     cdef bint _keep_alive
     cdef bint _linger
     cdef Py_ssize_t _size
+    cdef Py_ssize_t _head
     cdef public object sock
     cdef public object owner
     cdef public object ends
@@ -38,7 +39,7 @@ cdef class Connection:
     cdef public bint busy
     cdef public bint lost
     cdef public double deadline
-    cdef public double started
+    cdef public Entry entry
 
     @cython.locals(state=int)
     cpdef on_event(self, int events)

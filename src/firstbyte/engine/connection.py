@@ -31,6 +31,7 @@ from firstbyte.wire.writer import CONTINUE, BodyWriter, encode_head, encode_plai
 
 if TYPE_CHECKING:
     from firstbyte.engine.exchange import Exchange
+    from firstbyte.engine.observer import Entry
 
 logger = logging.getLogger("firstbyte.engine")
 
@@ -48,9 +49,9 @@ class Connection:
     """A client's connection, from accept to close."""
 
     __slots__ = (
-        "_body_writer", "_collector", "_encrypted", "_endpoint", "_fresh", "_hooks", "_keep_alive", "_linger", "_out",
-        "_output", "_reactor", "_request", "_response", "_size", "_stream", "_written",
-        "busy", "deadline", "ends", "fd", "interest", "lost", "owner", "reader", "sock", "started", "state",
+        "_body_writer", "_collector", "_encrypted", "_endpoint", "_fresh", "_head", "_hooks", "_keep_alive", "_linger",
+        "_out", "_output", "_reactor", "_request", "_response", "_size", "_stream", "_written",
+        "busy", "deadline", "ends", "entry", "fd", "interest", "lost", "owner", "reader", "sock", "state",
     )  # fmt: skip
 
     def __init__(self, reactor: Hub, sock: socket.socket, ends: Ends) -> None:
@@ -67,7 +68,7 @@ class Connection:
         self.lost = False  # the peer went away while a handler was running, and the poller has let go of the connection
         self.interest = READ  # what the poller watches it for
         self.deadline = reactor.now + reactor.timeouts.head  # on the monotonic clock; looked at by the reactor's sweep
-        self.started = 0.0  # for observers: when the request came (perf_counter)
+        self.entry: Entry | None = None  # of the request that it is at, while an observer wants to know
         self._fresh = True  # nothing of the next request has come
         self._keep_alive = True  # after the answer being written, the connection goes on
         self._linger = False  # the peer may still be sending when the connection ends
@@ -79,8 +80,8 @@ class Connection:
         self._response: Response | None = None  # whose generator or file is being sent
         self._stream: Iterator[bytes] | None = None  # the generator
         self._body_writer: BodyWriter | None = None  # frames what the generator gives
-        self._size = 0  # bytes of the answer so far
-        self._written: list[tuple[Request, int, int]] = []  # answers in `_out`, for the observer
+        self._size = self._head = 0  # bytes of the answer so far, and of its head
+        self._written: list[Entry] = []  # of the answers in `_out`
 
     @property
     def client(self) -> Address | None:
@@ -328,7 +329,7 @@ class Connection:
             head = encode_head(response, request.method, request.minor, keep_alive, tails)
         self._keep_alive = head.keep_alive
         self._out.append(head.data)
-        self._size = len(head.data)
+        self._size = self._head = len(head.data)
         if head.ending == writer.NONE:
             close_quietly(response)
         elif isinstance(body, bytes):
@@ -355,8 +356,8 @@ class Connection:
 
     def _responded(self, request: Request, response: Response) -> bool:
         """The last byte of the answer is in `_out` or sent. Always True: the thread goes on with the connection."""
-        if self._hooks.write_ended is not None:
-            self._written.append((request, response.status, self._size))
+        if self.entry is not None:
+            self._written.append(self.entry.end(response, self._size, self._head, self.reader))
         if type(request._body) is not bytes:
             request.close_body()
         # Small answers to pipelined requests go out together, but not without bound, nor past the connection's last,
@@ -417,6 +418,7 @@ class Connection:
         """Puts the answer to an invalid request on its way; it is the connection's last."""
         if self._hooks.rejected is not None:
             self._hooks.rejected(self, error)
+        self.entry = None
         response = error_response(error.status, str(error))
         head = encode_head(response, "GET", 1, False, self._reactor.fresh_tails())
         assert isinstance(response.body, bytes)
@@ -443,9 +445,9 @@ class Connection:
             return False
         reactor = self._reactor
         if self._written:
-            written, self._written = self._written, []
-            for request, status, size in written:
-                self._hooks.write_ended(self, request, status, size)  # type: ignore[misc]  # it has a listener
+            written, self._written, self.entry = self._written, [], None
+            for entry in written:
+                self._hooks.write_ended(self, entry)  # type: ignore[misc]  # it has a listener
         if not self._keep_alive:
             self._end()
             return False
@@ -534,6 +536,8 @@ class Connection:
             self.owner.on_close()
         self._reactor.forget(self)
         self.sock.close()
+        if self._hooks.cut is not None:
+            self._hooks.cut(self, self._written, self._size, self._head, self._output.left)
         self._out.clear()
         if self._collector is not None:
             self._collector.close()

@@ -77,6 +77,8 @@ class Arrival:
         "_reactor", "_server", "busy", "client", "deadline", "fd", "interest", "lost", "owner", "sock", "state",
     )  # fmt: skip
 
+    entry = None  # of a request: there is none yet
+
     def __init__(self, reactor: Reactor, sock: socket.socket, client: Address, server: Address, state: str) -> None:
         self._reactor = reactor
         self._server = server

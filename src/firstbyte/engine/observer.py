@@ -7,7 +7,10 @@ that an event without a listener costs one comparison.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
+
+from firstbyte.http.status import has_body
 
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
@@ -16,12 +19,50 @@ if TYPE_CHECKING:
     from firstbyte.http.handler import Endpoint
     from firstbyte.http.request import Request
     from firstbyte.http.response import Response
+    from firstbyte.wire.reader import RequestReader
+
+
+class Entry:
+    """What is known of one request when its answer is written, or cannot be (`was_cut`).
+
+    `began` and `queued` are readings of `perf_counter`: when its head was complete, and when it began to wait for a
+    thread (0 if it did not); `waited` is how many seconds it then did. `response` is None until there is one. Sizes
+    are bytes: `received` of head and body (without chunked framing), `size` sent of head and body, `body_size` of the
+    body alone (with chunked framing).
+    """
+
+    __slots__ = (
+        "began", "body_size", "endpoint", "queued", "received", "request", "response", "size", "waited", "was_cut",
+    )  # fmt: skip
+
+    def __init__(self, request: Request) -> None:
+        self.began = perf_counter()
+        self.request = request
+        self.endpoint: Endpoint | None = None
+        self.response: Response | None = None
+        self.queued = 0.0
+        self.waited = 0.0
+        self.received = self.size = self.body_size = 0
+        self.was_cut = False
+
+    def end(self, response: Response, size: int, head_size: int, reader: RequestReader) -> Entry:
+        """This entry, with its end: the engine has the whole answer. `head_size` counts for what is not plain bytes."""
+        self.response = response
+        self.size = size
+        body = response.body
+        if type(body) is not bytes:
+            self.body_size = size - head_size
+        elif self.request.method != "HEAD" and has_body(response.status):
+            self.body_size = len(body)
+        self.received = len(self.request.head) + (reader.body_size if reader.length else 0)
+        return self
 
 
 class Observer:
     """Hears what happens to connections and requests, each event in the thread where it happens; must not block.
 
-    An observer that raises is a fault of the program: the error is logged and the connection goes on.
+    An observer that raises is a fault of the program: the error is logged and the connection goes on. While one hears
+    `write_ended`, the engine keeps an `Entry` of the request that a connection is at, as `connection.entry`.
     """
 
     def accepted(self, connection: Connection) -> None:
@@ -48,11 +89,20 @@ class Observer:
     def write_started(self, connection: Connection, request: Request, response: Response) -> None:
         """The head of the response is ready to be sent."""
 
-    def write_ended(self, connection: Connection, request: Request, status: int, size: int) -> None:
-        """The kernel has taken the last byte of the response; `size` counts head and body."""
+    def write_ended(self, connection: Connection, entry: Entry) -> None:
+        """The kernel has taken the last byte of the response, which `entry.response` is."""
+
+    def cut(self, connection: Connection, entry: Entry) -> None:
+        """The connection is about to be closed before the answer is sent, or before there is one.
+
+        `entry.size` and `entry.body_size` are what was sent of it. Told only while someone hears `write_ended`.
+        """
 
     def rejected(self, connection: Connection | Arrival, error: ProtocolError) -> None:
-        """What came is no valid request: `error` has the rule, the byte offset and the status of the answer."""
+        """What came is no valid request: `error` has the rule, the byte offset and the status of the answer.
+
+        `connection.entry` is None if no head was complete.
+        """
 
     def closed(self, connection: Connection, reason: str) -> None:
         """The connection is closed, and why."""
@@ -77,20 +127,80 @@ class Hooks:
     handler_started: Callable[[Connection, Request, Endpoint], None] | None
     handler_ended: Callable[[Connection, Request, Response], None] | None
     write_started: Callable[[Connection, Request, Response], None] | None
-    write_ended: Callable[[Connection, Request, int, int], None] | None
+    write_ended: Callable[[Connection, Entry], None] | None
+    cut: Callable[[Connection, list[Entry], int, int, int], None] | None  # see `_each_cut`
     rejected: Callable[[Connection | Arrival, ProtocolError], None] | None
     closed: Callable[[Connection, str], None] | None
     accept_failed: Callable[[OSError], None] | None
 
     def __init__(self, observers: Iterable[Observer], failed: Callable[[str], None]) -> None:
         observers = list(observers)
+        keeps_entries = any(_hears(observer, "write_ended") for observer in observers)
+        if keeps_entries:
+            observers.insert(0, _EntryOpener())
         for event in EVENTS:
-            heard = [getattr(o, event) for o in observers if getattr(type(o), event) is not getattr(Observer, event)]
+            heard = [getattr(observer, event) for observer in observers if _hears(observer, event)]
             setattr(self, event, _guarded(heard, event, failed) if heard else None)
+        if self.cut is not None:
+            self.cut = _each_cut(self.cut) if keeps_entries else None
+
+
+class _EntryOpener(Observer):
+    """Keeps the entries, before anyone else hears of an event."""
+
+    def head(self, connection: Connection, request: Request) -> None:
+        connection.entry = Entry(request)
+
+    def resolved(self, connection: Connection, request: Request, endpoint: Endpoint) -> None:
+        if connection.entry is not None:
+            connection.entry.endpoint = endpoint
+
+    def queued(self, connection: Connection, request: Request) -> None:
+        if connection.entry is not None:
+            connection.entry.queued = perf_counter()
+
+    def handler_started(self, connection: Connection, request: Request, endpoint: Endpoint) -> None:
+        entry = connection.entry
+        if entry is not None and entry.queued:
+            entry.waited = perf_counter() - entry.queued
+
+    def write_started(self, connection: Connection, request: Request, response: Response) -> None:
+        if connection.entry is not None:
+            connection.entry.response = response
+
+
+def _hears(observer: Observer, event: str) -> bool:
+    return getattr(type(observer), event) is not getattr(Observer, event)
+
+
+def _each_cut(tell: Callable[..., None]) -> Callable[[Connection, list[Entry], int, int, int], None]:
+    """Tells of every request of a connection whose answer has not been sent to its end: those that `ended` and wait to
+    be sent, and the one that it is at, of whose answer `size` bytes are known. `unsent` are left of all."""
+
+    def cut(connection: Connection, ended: list[Entry], size: int, head_size: int, unsent: int) -> None:
+        entries = list(ended)
+        current = connection.entry
+        if current is not None and current not in entries:
+            if current.response is not None:  # begun, but not ended
+                current.end(current.response, size, head_size, connection.reader)
+            entries.append(current)
+        for entry in reversed(entries):  # the last is the first to be missing
+            entry.was_cut = True
+            missing = min(unsent, entry.size)
+            unsent -= missing
+            entry.size -= missing
+            entry.body_size = max(0, entry.body_size - missing)
+        connection.entry = None
+        for entry in entries:
+            tell(connection, entry)
+
+    return cut
 
 
 def _guarded(listeners: list[Callable[..., None]], event: str, failed: Callable[[str], None]) -> Callable[..., None]:
     """Calls every listener; one that raises is told to `failed` and does not harm the others or the connection."""
+    if len(listeners) == 1 and isinstance(listeners[0].__self__, _EntryOpener):  # type: ignore[attr-defined]
+        return listeners[0]  # which cannot fail
 
     def tell(*arguments: Any) -> None:
         for listener in listeners:

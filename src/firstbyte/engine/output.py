@@ -32,6 +32,11 @@ class Output:
         """Bytes in the buffers."""
         return sum(map(len, self.buffers))
 
+    @property
+    def left(self) -> int:
+        """Bytes in the buffers and in the file."""
+        return self.waiting + (self.file.count if self.file is not None else 0)
+
     def flush(self) -> bool:
         """Sends the buffers; False if the peer must read before the rest can go."""
         out = self.buffers

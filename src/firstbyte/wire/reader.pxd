@@ -17,6 +17,7 @@ cdef class RequestReader:
     cdef public bint keep_alive
     cdef public bint expects_continue
     cdef public long long length
+    cdef public long long body_size
     cdef public object trailers
 
     cpdef feed(self, bytes data)

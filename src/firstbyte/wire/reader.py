@@ -15,13 +15,14 @@ class RequestReader:
     """Reads the requests of one connection, in order, pipelined ones too.
 
     Call `feed` with what came, then `read_head` until it returns None; while `in_body`, `read_body` for the pieces. The
-    facts of the head last read are in `keep_alive`, `expects_continue` and `length` (bytes of the body, or CHUNKED).
-    `pending` is True while bytes that were fed have not been read. The scanner may be shared by many readers.
+    facts of the head last read are in `keep_alive`, `expects_continue` and `length` (bytes of the body, or CHUNKED);
+    `body_size` is how much of its body, if it has one, has been read. `pending` is True while bytes
+    that were fed have not been read. The scanner may be shared by many readers.
     """
 
     __slots__ = (
         "_at", "_body", "_buffer", "_checked", "_ends", "_framing", "_scanner",
-        "expects_continue", "in_body", "keep_alive", "length", "pending", "trailers",
+        "body_size", "expects_continue", "in_body", "keep_alive", "length", "pending", "trailers",
     )  # fmt: skip
 
     def __init__(self, scanner: HeadScanner, ends: Ends = _NOWHERE) -> None:
@@ -35,6 +36,7 @@ class RequestReader:
         self.in_body = False  # from a head that announces a body to the last byte of that body
         self._framing: Framing = (0, True, False)
         self.length, self.keep_alive, self.expects_continue = self._framing
+        self.body_size = 0
         self.trailers: Headers | None = None  # of the chunked body last read to its end
 
     def feed(self, data: bytes) -> None:
@@ -89,6 +91,7 @@ class RequestReader:
             # How long it may be, the endpoint says: `limit_body` follows before the first piece is read.
             self._body = ChunkedBody(limits, limits.body) if length == CHUNKED else LengthBody(length)
             self.in_body = True
+            self.body_size = 0
         return request
 
     def limit_body(self, max_body: int) -> None:
@@ -107,6 +110,7 @@ class RequestReader:
         assert body is not None
         piece, at = body.decode(self._buffer, self._at)
         self._advance(at)
+        self.body_size += len(piece)
         if body.done:
             self.trailers = body.trailers
             self._body = None
