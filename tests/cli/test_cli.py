@@ -115,6 +115,37 @@ def test_no_access_log(folder: Path) -> None:
         ]
 
 
+def test_metrics_and_readiness_while_draining(folder: Path) -> None:
+    options = ("--port", "0", "--metrics", "127.0.0.1:0", "--no-access-log", "--timeout-drain", "20")
+    with running(folder, "run", "hello:app", *options) as (process, port):
+        assert process.stderr is not None
+        match = re.search(r"metrics and health on http://127\.0\.0\.1:(\d+)", process.stderr.readline())
+        assert match
+        metrics = int(match[1])
+        fetch(port, "/none")
+        while b'{endpoint="404",method="GET",status="404"} 1' not in fetch(metrics, "/metrics")[1]:
+            pass  # counted a moment after the client has its answer
+        assert fetch(metrics, "/health/ready") == (200, b"ready\n")
+        with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")  # a head that is not complete holds the server up
+            while b'state="head"} 1' not in fetch(metrics, "/metrics")[1]:
+                pass
+            process.send_signal(signal.SIGTERM)
+            assert "stopping" in process.stderr.readline()
+            assert fetch(metrics, "/health/ready") == (503, b"draining\n")
+            assert fetch(metrics, "/health/live")[0] == 200
+            sock.sendall(b"\r\n")
+            assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_access_log_in_a_file(folder: Path) -> None:
+    options = ("--access-log", "access.log", "--access-log-format", "%(m)s %(U)s %(s)s")
+    with running(folder, "run", "hello:app", "--port", "0", *options) as (_, port):
+        fetch(port)
+        fetch(port, "/none")
+    assert (folder / "access.log").read_text() == "GET / 200\nGET /none 404\n"
+
+
 def test_colours_on_a_terminal_alone(folder: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "firstbyte", "run", "hello:app", "--port", "0"]
@@ -169,6 +200,9 @@ def test_limits_and_timeouts_reach_the_server(folder: Path) -> None:
         (["run", ":app"], "is no module name"),
         (["run", "hello:app", "--host", "192.0.2.1"], "192.0.2.1 is not an address of this machine"),
         (["8000", "--directory", "nowhere"], "there is no folder nowhere"),
+        (["run", "hello:app", "--metrics", "9100"], "'9100' is no HOST:PORT: write 127.0.0.1:9100"),
+        (["run", "hello:app", "--access-log", "no/where"], "the log no/where cannot be opened: No such file"),
+        (["run", "hello:app", "--access-log-format", "combind"], "did you mean combined?"),
     ],
 )
 def test_what_cannot_work_is_told_in_a_line(folder: Path, arguments: list[str], message: str) -> None:

@@ -111,7 +111,7 @@ limit-body = "1M"
 limit_head = 4096
 timeout-body = inf
 timeout-head = 3
-access_log = false
+no_access_log = true
 debug = true
 threads = "5"
 """
@@ -123,7 +123,7 @@ threads = "5"
         "limit-head": (4096, "firstbyte.toml:4"),
         "timeout-body": ("inf", "firstbyte.toml:5"),
         "timeout-head": (3.0, "firstbyte.toml:6"),
-        "access-log": (False, "firstbyte.toml:7"),
+        "no-access-log": (True, "firstbyte.toml:7"),
         "debug": (True, "firstbyte.toml:8"),
         "threads": (5, "firstbyte.toml:9"),
     }
@@ -217,7 +217,7 @@ def test_a_pyproject_of_others_is_left_alone(firstbyte: Shell, text: str) -> Non
     [
         ("\nprot = 1\n", "2: there is no option 'prot': did you mean port?"),
         ("[run]\nlimit-bdy = 1\n", "2: there is no option 'limit-bdy' of run: did you mean limit-body?"),
-        ("no-access-log = true\n", "1: there is no option 'no-access-log': did you mean access-log?"),
+        ("no-debug = true\n", "1: there is no option 'no-debug': did you mean debug?"),
         ("config = 'x'\n", "1: there is no option 'config': `firstbyte run --help` lists the options"),
         ("[run]\ndirectory = 'x'\n", "2: there is no option 'directory' of run: it is one of folder"),
         ("# of others too\n[foldr]\n", "2: there is no section [foldr]: did you mean [folder]?"),
@@ -225,7 +225,7 @@ def test_a_pyproject_of_others_is_left_alone(firstbyte: Shell, text: str) -> Non
         ("[folder]\ndirectori = 'x'\n", "2: there is no option 'directori' of folder: did you mean directory?"),
         ("run = 1\n", "1: run is a section: write [run]"),
         ("[[run]]\n", "1: run is a section: write [run]"),
-        ("access-log = true\naccess_log = true\n", "2: access-log is set by firstbyte.toml:1 already"),
+        ("access-log = 'a'\naccess_log = 'b'\n", "2: access-log is set by firstbyte.toml:1 already"),
         ("port = 70000\n", "1: port: 70000 is not in the range 0<=x<=65535"),
         ("port = 'abc'\n", "1: port: expected a whole number, not 'abc'"),
         ("port = 80.5\n", "1: port: expected a whole number, not a decimal number"),
@@ -234,8 +234,8 @@ def test_a_pyproject_of_others_is_left_alone(firstbyte: Shell, text: str) -> Non
         ("port = {a = 1}\n", "1: port: expected a whole number, not a table"),
         ("port = 1979-05-27\n", "1: port: expected a whole number, not a date or time"),
         ("host = 1\n", "1: host: expected a string, not a whole number"),
-        ("access-log = 'no'\n", "1: access-log: expected true or false, not a string"),
-        ("access-log = 0\n", "1: access-log: expected true or false, not a whole number"),
+        ("no-access-log = 'no'\n", "1: no-access-log: expected true or false, not a string"),
+        ("no-access-log = 0\n", "1: no-access-log: expected true or false, not a whole number"),
         ("limit-body = 'much'\n", "1: limit-body: 'much' is no size: write a number, with k, M or G if you like"),
         ("limit-body = -1\n", "1: limit-body: '-1' is no size: write a number, with k, M or G if you like"),
         ("timeout-head = 0\n", "1: timeout-head: 0 s: it must be above zero"),

@@ -1,12 +1,11 @@
-"""The log: one line for each response, one for each request that was refused, and what the program says of itself."""
+"""The error log: a line for each request that was refused, and what the program says of itself."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from datetime import UTC, datetime
-from time import perf_counter
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -14,7 +13,6 @@ import msgspec
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.observer import Observer
 from firstbyte.errors import ProtocolError
-from firstbyte.http.request import Request
 
 if TYPE_CHECKING:
     from firstbyte.engine.entrance import Arrival
@@ -30,40 +28,6 @@ def set_up_logging(as_json: bool) -> None:
     handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter(sys.stderr.isatty()))
     root.handlers[:] = [handler]
     root.propagate = False
-
-
-class AccessLog(Observer):
-    """Writes a line for each response: client, method, target, status, bytes, milliseconds from its head's arrival."""
-
-    def __init__(self, stream: TextIO, as_json: bool) -> None:
-        self._write = stream.write
-        self._flush = stream.flush
-        self._colour = stream.isatty() and not as_json
-        self._as_json = as_json
-
-    def head(self, connection: Connection, request: Request) -> None:
-        """Notes the time."""
-        connection.started = perf_counter()
-
-    def write_ended(self, connection: Connection, request: Request, status: int, size: int) -> None:
-        """Writes the line."""
-        milliseconds = (perf_counter() - connection.started) * 1000
-        if self._as_json:
-            record = {
-                "time": _now(),
-                "client": request.client.host if request.client else "",
-                "method": request.method,
-                "target": request.target,
-                "status": status,
-                "bytes": size,
-                "ms": round(milliseconds, 2),
-            }
-            line = msgspec.json.encode(record).decode() + "\n"
-        else:
-            shown = click.style(str(status), fg=_COLOURS[status // 100]) if self._colour else str(status)
-            line = f"{request.client} {request.method} {request.target} {shown} {size} {milliseconds:.1f} ms\n"
-        self._write(line)
-        self._flush()
 
 
 class ErrorLog(Observer):
@@ -108,6 +72,3 @@ class _JsonFormatter(logging.Formatter):
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-_COLOURS = {1: "white", 2: "green", 3: "cyan", 4: "yellow", 5: "red"}

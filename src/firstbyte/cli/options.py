@@ -95,7 +95,22 @@ _running = (
         metavar="MS",
         help="Name the handler that holds the loop up for so many milliseconds.",
     ),
-    click.option("--access-log/--no-access-log", default=True, show_default=True, help="A line for each response."),
+    click.option(
+        "--access-log",
+        metavar="FILE",
+        show_default="standard error",
+        help="Append the access log to FILE, - for standard output.",
+    ),
+    click.option("--no-access-log", is_flag=True, help="Write no access log."),
+    click.option(
+        "--access-log-format",
+        metavar="FORMAT",
+        show_default="text, or as --log-format",
+        help="text, json, common, combined, or a string of gunicorn's atoms.",
+    ),
+    click.option(
+        "--metrics", metavar="HOST:PORT", help="Serve /metrics for Prometheus, /health/live and /health/ready there."
+    ),
     click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
     click.option("--debug", is_flag=True, help="Show tracebacks to the client. For development only."),
 )

@@ -93,6 +93,16 @@ class Server:
         return self.addresses[0].port
 
     @property
+    def threads(self) -> int:
+        """How many handlers may run at once."""
+        return self._threads
+
+    @property
+    def draining(self) -> bool:
+        """Whether it has been told to stop."""
+        return self._stop_by > 0
+
+    @property
     def busy(self) -> int:
         """Number of handlers that run in threads of their own now."""
         return self._driver.busy if self._driver is not None else 0

@@ -1,0 +1,1 @@
+"""What most programs need sooner or later, one module each."""
