@@ -12,7 +12,7 @@ from time import monotonic
 from typing import cast
 
 from firstbyte.client.auth import Auth, NetrcAuth
-from firstbyte.client.connect import Connector
+from firstbyte.client.connect import Connector, Route
 from firstbyte.client.cookies import CookieJar
 from firstbyte.client.exchange import Connection, Exchange
 from firstbyte.client.hooks import Hooks
@@ -146,10 +146,12 @@ class Core:
         if settings.hooks.request is not None:
             settings.hooks.request(request)
         cookie = None if "cookie" in request.headers else settings.jar.header_for(request.url, call.cookies)
-        head = request.encode_head(more=() if cookie is None else (("Cookie", cookie),))
+        route = self._connector.route(request.url)
+        fields = route.fields if cookie is None else (*route.fields, ("Cookie", cookie))
+        head = request.encode_head(route.forwarding, fields)
         fresh = False
         while True:
-            connection = await self._acquire(request, budget, fresh)
+            connection = await self._acquire(request, route, budget, fresh)
             exchange = Exchange(connection, self._pool, budget, self._network.is_async)
             try:
                 answer = await exchange.send(request.method, head, request.body, "expect" in request.headers)
@@ -169,9 +171,9 @@ class Core:
             raise
         return response
 
-    async def _acquire(self, request: ClientRequest, budget: Budget, fresh: bool) -> Connection:
+    async def _acquire(self, request: ClientRequest, route: Route, budget: Budget, fresh: bool) -> Connection:
         """A connection for the request, kept or new, whose slot is the caller's. Raises ClientError."""
-        pool, origin = self._pool, request.url.origin
+        pool, origin = self._pool, route.key
         while True:
             try:
                 kept = await pool.acquire(origin, budget.left(budget.timeout.pool), fresh)
@@ -191,7 +193,7 @@ class Core:
             connection.close()
             pool.discard(origin)
         try:
-            return await self._connector.connect(request.url, origin, budget)
+            return await self._connector.connect(request.url, route, budget)
         except BaseException:
             pool.discard(origin)
             raise

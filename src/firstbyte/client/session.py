@@ -18,6 +18,7 @@ from firstbyte.client.decoding import accept_encoding
 from firstbyte.client.hooks import Hooks
 from firstbyte.client.network import Network, SyncNetwork, run
 from firstbyte.client.pool import Pool
+from firstbyte.client.proxies import parse_proxy
 from firstbyte.client.redirects import MAX_REDIRECTS
 from firstbyte.client.request import ClientRequest, parse_url
 from firstbyte.client.response import ClientResponse
@@ -77,6 +78,8 @@ class BaseSession(Generic[R]):
         verify: Verify = True,
         cert: Cert | None = None,
         uds: str | os.PathLike[str] | None = None,
+        proxy: str | URL | None = None,
+        trust_env: bool = True,
         hooks: Hooks = NO_HOOKS,
         max_connections: int = 100,
         max_per_origin: int | None = None,
@@ -87,11 +90,12 @@ class BaseSession(Generic[R]):
 
         `base_url` is what relative URLs are put behind. `headers`, `auth` and `cookies` go with every request;
         `timeout` and `retries` (a Retry, or how many) hold for each. `verify` says whom to trust and `cert` who we are
-        (see `firstbyte.client.tls`); `uds` is a Unix socket that all connections go to. At most `max_connections` are
-        open, `max_per_origin` of them to one origin, and an idle one is closed after `idle_timeout` seconds. `max_body`
-        is the longest body in bytes, decoded, that is kept in memory for `content`; streams have no such bound.
-        Redirects are followed up to `max_redirects`, from https to http only if `allow_downgrade`. Raises
-        InvalidRequest.
+        (see `firstbyte.client.tls`); `uds` is a Unix socket that all connections go to. `proxy` is one for all requests
+        (http, https, socks5, socks5h, socks4, socks4a); without it, and if `trust_env`, the environment's is used
+        (http_proxy, https_proxy, all_proxy, no_proxy). At most `max_connections` are open, `max_per_origin` of them to
+        one origin, and an idle one is closed after `idle_timeout` seconds. `max_body` is the longest body in bytes,
+        decoded, that is kept in memory for `content`; streams have no such bound. Redirects are followed up to
+        `max_redirects`, from https to http only if `allow_downgrade`. Raises InvalidRequest.
         """
         self._network = self._make_network()
         self.base_url = parse_url(str(base_url)) if base_url is not None else None
@@ -102,7 +106,9 @@ class BaseSession(Generic[R]):
         self._call_of_stream = replace(self._call, stream=True)
         self._pool = Pool(self._network, max_connections, max_per_origin, idle_timeout)
         settings = Settings(hooks, self.cookies, max_redirects, allow_downgrade, max_body)
-        connector = Connector(self._network, verify, cert, None if uds is None else os.fspath(uds), hooks)
+        path = None if uds is None else os.fspath(uds)
+        via = None if proxy is None else parse_proxy(str(proxy))
+        connector = Connector(self._network, verify, cert, path, via, trust_env, hooks)
         self._core = Core(self._network, self._pool, connector, settings)
 
     def _make_network(self) -> Network:
