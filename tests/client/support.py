@@ -94,8 +94,8 @@ MakeFace = Callable[..., Face]
 
 
 @pytest.fixture(params=["sync", "async"])
-def face(request: pytest.FixtureRequest) -> Iterator[MakeFace]:
-    """Makes sessions of one kind, closed with the test: `face(base_url=...)`."""
+def face(request: pytest.FixtureRequest, raw: MakeRaw) -> Iterator[MakeFace]:
+    """Makes sessions of one kind, closed with the test and before its raw servers: `face(base_url=...)`."""
     faces: list[Face] = []
 
     def make(**settings: Any) -> Face:
