@@ -194,6 +194,8 @@ def test_limits_and_timeouts_reach_the_server(folder: Path) -> None:
         (["run", "nowhere.py"], "there is no file nowhere.py"),
         (["run", "hello:missing"], "hello has no 'missing': did you mean hello:app or hello:other?"),
         (["run", "hello:number"], "hello:number is int, which firstbyte cannot serve"),
+        (["run", "hello:App"], "hello:App is a class: name an instance of it: did you mean hello:app or hello:other?"),
+        (["run", "sub/queue.py"], "sub/queue.py has the name of a module of Python's own"),
         (["run", "broken:app"], "broken cannot be imported: ValueError: at import"),
         (["run", "lacking:app"], "lacking cannot be imported: ModuleNotFoundError: No module named 'not_installed'"),
         (["run", "twice:app"], "GET / is the route of both"),
@@ -207,6 +209,8 @@ def test_limits_and_timeouts_reach_the_server(folder: Path) -> None:
 )
 def test_what_cannot_work_is_told_in_a_line(folder: Path, arguments: list[str], message: str) -> None:
     (folder / "broken.py").write_text("raise ValueError('at import')\n")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "queue.py").write_text(APP)
     (folder / "lacking.py").write_text("import not_installed\n")
     (folder / "twice.py").write_text(APP + "app.add_route('/', lambda: '')\n")
     result = firstbyte(*arguments, cwd=folder)
@@ -235,6 +239,7 @@ def test_a_taken_port(folder: Path) -> None:
         (["run"], "Missing argument 'APP'"),
         (["run", "x", "--port", "70000"], "70000"),
         (["run", "x", "--limit-body", "much"], "is no size"),
+        (["run", "x", "--limit-body", "9" * 5000], "is no size"),
         (["run", "x", "--timeout-head", "0"], "must be above zero"),
         (["run", "x", "--threads", "0"], "0"),
         (["runn"], "No such command 'runn'"),
@@ -253,6 +258,8 @@ def test_wrong_usage(arguments: list[str], message: str) -> None:
 def test_version_and_help() -> None:
     kind = "compiled" if compiled else "plain"
     assert firstbyte("--version").stdout.startswith(f"firstbyte {__version__}, {kind} Python")
+    assert firstbyte("-V").stdout == firstbyte("--version").stdout
+    assert firstbyte("-h").stdout == firstbyte("--help").stdout
     text = firstbyte("run", "--help").stdout
     for option in ("--host", "--threads", "--limit-body", "--timeout-keep-alive", "--log-format"):
         assert option in text

@@ -11,14 +11,16 @@ from firstbyte.errors import ConfigurationError
 
 __all__ = ["main"]
 
+_ABOUT = ("-h", "--help", "-V", "--version")
+
 
 def main(folder_by_default: bool = False) -> int:
     """Runs the command that sys.argv names and returns the exit code: 0, 1 for what cannot work, 2 for wrong usage.
 
-    With `folder_by_default` a command line that names no command is one of `firstbyte serve`.
+    With `folder_by_default` a command line that names no command is one of `firstbyte folder`.
     """
     arguments = sys.argv[1:]
-    if folder_by_default and not (arguments and arguments[0] in {*cli.commands, "--help", "--version"}):
+    if folder_by_default and not (arguments and arguments[0] in {*cli.commands, *_ABOUT}):
         arguments = ["folder", *arguments]
     try:
         return int(cli.main(arguments, prog_name="firstbyte", standalone_mode=False) or 0)

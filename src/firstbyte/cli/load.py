@@ -32,6 +32,9 @@ def load_app(name: str) -> Handler:
         if not hasattr(found, part):
             raise AppLoadError(f"{place} has no {attribute or _DEFAULT!r}{_others(module, place)}")
         found = getattr(found, part)
+    if isinstance(found, type):
+        others = _others(module, place)
+        raise AppLoadError(f"{place}:{attribute or _DEFAULT} is a class: name an instance of it{others}")
     if not callable(getattr(found, "resolve", None)):
         raise AppLoadError(
             f"{place}:{attribute or _DEFAULT} is {type(found).__name__}, which firstbyte cannot serve: it must be an "
@@ -61,6 +64,8 @@ def _load_file(place: str) -> ModuleType:
     path = Path(place)
     if not path.is_file():
         raise AppLoadError(f"there is no file {place}")
+    if path.stem in sys.stdlib_module_names:
+        raise AppLoadError(f"{place} has the name of a module of Python's own, which it would replace: rename it")
     sys.path.insert(0, str(path.parent.resolve()))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:

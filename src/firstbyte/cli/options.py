@@ -25,7 +25,7 @@ class Size(click.ParamType[int]):
         """Raises the usage error of click for what is no size."""
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"([0-9]+)([kmg]?)(i?b)?", value.strip(), re.IGNORECASE)
+        match = re.fullmatch(r"([0-9]{1,15})([kmg]?)(i?b)?", value.strip(), re.IGNORECASE)
         if match is None:
             self.fail(f"{value!r} is no size: write a number, with k, M or G if you like", param, ctx)
         return int(match[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[match[2].lower()]
