@@ -243,6 +243,18 @@ def test_a_pipe_is_sent_in_chunks_and_once():
         assert sent(body) == b"abc"
 
 
+def test_a_file_without_a_position_is_sent_in_chunks():
+    class Source:
+        def __init__(self):
+            self.left = [b"ab", b"c"]
+
+        def read(self, size):
+            return self.left.pop(0) if self.left else b""
+
+    body = encode_content(Source())
+    assert (body.length, body.replayable, sent(body)) == (None, False, b"abc")
+
+
 def test_a_named_pipe_is_not_waited_for_before_it_is_sent(tmp_path):
     path = tmp_path / "fifo"
     os.mkfifo(path)
@@ -303,6 +315,13 @@ def test_multipart_is_as_long_and_replayable_as_its_parts(content, length_is_kno
     assert (body.length is not None) is length_is_known
     assert body.replayable is replayable
     assert b"\r\nabc\r\n" in sent(body)
+
+
+@pytest.mark.parametrize(("size", "is_held"), [(10, True), (BLOCK, False)])
+def test_multipart_that_is_small_is_held_in_memory(size, is_held):
+    body = encode_multipart({"f": ("a", bytes(size))}, {"b": "c"})
+    assert (body.data is not None) is is_held
+    assert [raw for *_, raw in parts_of(body)] == [b"c", bytes(size)]
 
 
 def test_an_open_file_gives_its_part_its_name(tmp_path):

@@ -82,6 +82,10 @@ def test_a_body_may_be_of_several_members(coding, body, data):
     assert decoded(coding, *(body[i : i + 1] for i in range(len(body)))) == data
 
 
+def test_very_many_members_cost_no_more_than_their_bytes():
+    assert decoded("gzip", gzip.compress(b"a") * 20_000) == b"a" * 20_000
+
+
 @pytest.mark.parametrize(("coding", "encode"), CASES, ids=IDS)
 def test_an_empty_body_need_not_be_encoded(coding, encode):
     assert decoded(coding) == b""

@@ -148,8 +148,8 @@ def make_body(
     """The body that the arguments of a request call for, or None if it has none.
 
     `json` is encoded by `encode_json`, `content` by `encode_content`; `data` is a form if it is a mapping or a list of
-    pairs, else content; `files`, with the fields of `data` before them, is multipart. Raises InvalidRequest for two
-    bodies at once, and for what the encoders refuse.
+    pairs, else content; `files`, with the fields of `data` before them, is multipart. To send null give it as content.
+    Raises InvalidRequest for two bodies at once, and for what the encoders refuse.
     """
     given = [
         name
@@ -243,15 +243,13 @@ def encode_multipart(files: FilesInput, fields: QueryInput = ()) -> Body:
             yield b"\r\n"
         yield closing
 
-    lengths = [body.length for _, body in parts]
-    known = [length for length in lengths if length is not None]
+    content_type = f"multipart/form-data; boundary={boundary}"
+    known = [body.length for _, body in parts if body.length is not None]
     length = sum(known) + sum(len(head) + 2 for head, _ in parts) + len(closing)
-    return Body(
-        pieces,
-        f"multipart/form-data; boundary={boundary}",
-        length if len(known) == len(lengths) else None,
-        replayable=all(body.replayable for _, body in parts),
-    )
+    if length <= BLOCK and all(body.data is not None for _, body in parts):
+        return Body(b"".join(pieces()), content_type)  # what is small is sent at once
+    is_replayable = all(body.replayable for _, body in parts)
+    return Body(pieces, content_type, length if len(known) == len(parts) else None, replayable=is_replayable)
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # of those that browsers do not escape
@@ -327,7 +325,7 @@ def _file_body(file: BinaryIO, content_type: str | None) -> Body:
         start = file.tell()
         length = max(0, file.seek(0, os.SEEK_END) - start)
         file.seek(start)
-    except (OSError, AttributeError):  # a pipe
+    except (OSError, AttributeError, ValueError):  # a pipe, or what looks like one
         return Body(lambda: _blocks(file, None), content_type or _type_by_name(file), replayable=False)
 
     return Body(lambda: _blocks(file, length, start), content_type or _type_by_name(file), length)

@@ -66,7 +66,8 @@ class Decoder:
         passes its bounds; the offset is that behind `data`, in the body as it was sent.
         """
         self._taken += len(data)
-        pieces: Iterator[bytes] = iter((data,))
+        # In slices, since what is left behind the end of a member is copied, and there can be thousands of members.
+        pieces: Iterator[bytes] = (data[at : at + PIECE] for at in range(0, len(data), PIECE))
         for number in range(len(self._stages)):
             pieces = self._through(number, pieces)
         return pieces
