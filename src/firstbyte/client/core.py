@@ -16,14 +16,16 @@ from firstbyte.client.connect import Connector, Route
 from firstbyte.client.cookies import CookieJar
 from firstbyte.client.exchange import Connection, Exchange
 from firstbyte.client.hooks import Hooks
+from firstbyte.client.memory import MemoryTransport
 from firstbyte.client.network import Network
 from firstbyte.client.pool import Pool
 from firstbyte.client.redirects import next_request, same_origin
 from firstbyte.client.request import ClientRequest
-from firstbyte.client.response import ClientResponse
+from firstbyte.client.response import BodySource, ClientResponse
 from firstbyte.client.retries import Retry
 from firstbyte.client.timeouts import Budget, Timeout
 from firstbyte.errors import ClientError, DecodingError, PoolTimeout, ServerClosed, TooManyRedirects
+from firstbyte.wire.response import ResponseHead
 
 TRUSTED_IDLE = 1.0  # seconds for which an idle connection is taken to be alive, where a mistake is mended by repeating
 _LEFT = 64 * 1024  # bytes of the body of a redirect or a refusal that are read to keep its connection
@@ -55,11 +57,14 @@ class Settings:
 class Core:
     """Sends requests for one session."""
 
-    def __init__(self, network: Network, pool: Pool, connector: Connector, settings: Settings) -> None:
+    def __init__(
+        self, network: Network, pool: Pool, connector: Connector, settings: Settings, app: MemoryTransport | None
+    ) -> None:
         self._network = network
         self._pool = pool
         self._connector = connector
         self._settings = settings
+        self._app = app
 
     async def send(self, request: ClientRequest, call: Call) -> ClientResponse:
         """The response to a request, and to those it leads to. Raises ClientError with all that is known of it."""
@@ -141,26 +146,17 @@ class Core:
             await self._network.sleep(wait)
 
     async def _exchange(self, request: ClientRequest, call: Call, budget: Budget) -> ClientResponse:
-        """One request and the head of its response; once more over a new connection if a kept one proves to be dead."""
+        """One request and the head of its response."""
         settings = self._settings
         if settings.hooks.request is not None:
             settings.hooks.request(request)
         cookie = None if "cookie" in request.headers else settings.jar.header_for(request.url, call.cookies)
-        route = self._connector.route(request.url)
-        fields = route.fields if cookie is None else (*route.fields, ("Cookie", cookie))
-        head = request.encode_head(route.forwarding, fields)
-        fresh = False
-        while True:
-            connection = await self._acquire(request, route, budget, fresh)
-            exchange = Exchange(connection, self._pool, budget, self._network.is_async)
-            try:
-                answer = await exchange.send(request.method, head, request.body, "expect" in request.headers)
-                break
-            except ServerClosed:
-                if fresh or connection.used == 1 or not exchange.unanswered or not request.can_be_repeated:
-                    raise
-                fresh = True
-        response = ClientResponse(request, answer, exchange, settings.max_body)
+        source: BodySource
+        if self._app is not None:
+            answer, source = await self._app.send(request, () if cookie is None else (("Cookie", cookie),), budget)
+        else:
+            answer, source = await self._over_the_wire(request, cookie, budget)
+        response = ClientResponse(request, answer, source, settings.max_body)
         try:
             if _sets_cookie(answer.block):
                 settings.jar.update_from(request.url, response.headers)
@@ -170,6 +166,24 @@ class Core:
             response.close()
             raise
         return response
+
+    async def _over_the_wire(
+        self, request: ClientRequest, cookie: str | None, budget: Budget
+    ) -> tuple[ResponseHead, Exchange]:
+        """Once, and once more over a new connection if a kept one proves to be dead where that does no harm."""
+        route = self._connector.route(request.url)
+        fields = route.fields if cookie is None else (*route.fields, ("Cookie", cookie))
+        head = request.encode_head(route.forwarding, fields)
+        fresh = False
+        while True:
+            connection = await self._acquire(request, route, budget, fresh)
+            exchange = Exchange(connection, self._pool, budget, self._network.is_async)
+            try:
+                return await exchange.send(request.method, head, request.body, "expect" in request.headers), exchange
+            except ServerClosed:
+                if fresh or connection.used == 1 or not exchange.unanswered or not request.can_be_repeated:
+                    raise
+                fresh = True
 
     async def _acquire(self, request: ClientRequest, route: Route, budget: Budget, fresh: bool) -> Connection:
         """A connection for the request, kept or new, whose slot is the caller's. Raises ClientError."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypedDict, TypeVar, Unpack
 
+from firstbyte.client import memory
 from firstbyte.client.aio import AsyncNetwork
 from firstbyte.client.auth import AuthInput, Basic, to_auth
 from firstbyte.client.bodies import Content, FilesInput, make_body
@@ -16,6 +17,7 @@ from firstbyte.client.cookies import CookieJar
 from firstbyte.client.core import Call, Core, Settings
 from firstbyte.client.decoding import accept_encoding
 from firstbyte.client.hooks import Hooks
+from firstbyte.client.memory import MemoryTransport
 from firstbyte.client.network import Network, SyncNetwork, run
 from firstbyte.client.pool import Pool
 from firstbyte.client.proxies import parse_proxy
@@ -66,6 +68,7 @@ class BaseSession(Generic[R]):
     def __init__(
         self,
         *,
+        app: Any = None,
         base_url: str | URL | None = None,
         headers: ClientHeaders | None = None,
         auth: AuthInput = None,
@@ -88,9 +91,10 @@ class BaseSession(Generic[R]):
     ) -> None:
         """Settings of all requests of this session.
 
-        `base_url` is what relative URLs are put behind. `headers`, `auth` and `cookies` go with every request;
-        `timeout` and `retries` (a Retry, or how many) hold for each. `verify` says whom to trust and `cert` who we are
-        (see `firstbyte.client.tls`); `uds` is a Unix socket that all connections go to. `proxy` is one for all requests
+        `app` is a firstbyte app, or one of WSGI or ASGI, that answers in the place of the network. `base_url` is what
+        relative URLs are put behind. `headers`, `auth` and `cookies` go with every request; `timeout` and `retries` (a
+        Retry, or how many) hold for each. `verify` says whom to trust and `cert` who we are (see
+        `firstbyte.client.tls`); `uds` is a Unix socket that all connections go to. `proxy` is one for all requests
         (http, https, socks5, socks5h, socks4, socks4a); without it, and if `trust_env`, the environment's is used
         (http_proxy, https_proxy, all_proxy, no_proxy). At most `max_connections` are open, `max_per_origin` of them to
         one origin, and an idle one is closed after `idle_timeout` seconds. `max_body` is the longest body in bytes,
@@ -98,6 +102,8 @@ class BaseSession(Generic[R]):
         `max_redirects`, from https to http only if `allow_downgrade`. Raises InvalidRequest.
         """
         self._network = self._make_network()
+        transport = None if app is None else MemoryTransport(app, self._network.is_async)
+        base_url = f"http://{memory.NAME}" if base_url is None and app is not None else base_url
         self.base_url = parse_url(str(base_url)) if base_url is not None else None
         self.headers = Headers((("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", accept_encoding())))
         merge_headers(self.headers, headers)
@@ -109,7 +115,7 @@ class BaseSession(Generic[R]):
         path = None if uds is None else os.fspath(uds)
         via = None if proxy is None else parse_proxy(str(proxy))
         connector = Connector(self._network, verify, cert, path, via, trust_env, hooks)
-        self._core = Core(self._network, self._pool, connector, settings)
+        self._core = Core(self._network, self._pool, connector, settings, transport)
 
     def _make_network(self) -> Network:
         raise NotImplementedError
