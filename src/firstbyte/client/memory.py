@@ -13,6 +13,7 @@ import inspect
 import io
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 from urllib.parse import unquote_to_bytes
@@ -355,7 +356,7 @@ async def _ask_asgi(app: Callable[..., Coroutine[Any, Any, None]], asked: AppInp
     fields = [
         (bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in message.get("headers", ())
     ]
-    return _head(f"{message['status']} ", fields), pieces, task.cancel
+    return _head(f"{message['status']} ", fields), pieces, partial(_leave, task)
 
 
 def _leave(task: asyncio.Task[None]) -> None:
