@@ -1,10 +1,11 @@
 # Two commands: `make run` serves the demo, `make test` proves the tree. Each sets up what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
+SECONDS ?= 60
 
 SOURCES := setup.py $(shell find src -name '*.py' -o -name '*.pxd' -o -name '*.pyx')
 
-.PHONY: run test plain compiled style types bench wheel deps lock clean
+.PHONY: run test plain compiled style types bench fuzz wheel deps lock clean
 
 run: .venv/run
 	$(BIN)/firstbyte demo
@@ -27,6 +28,11 @@ types: .venv/dev
 
 bench: .venv/compiled
 	$(BIN)/python -m bench
+
+# Looks for inputs that the two bodies of the reader, or two cuts of the same bytes, tell differently: make fuzz SECONDS=60
+fuzz: .venv/compiled
+	$(BIN)/python -m pip install -q "atheris>=2.3,<4"
+	$(BIN)/python -m fuzz $(SECONDS)
 
 # A wheel and an sdist in dist/; the sdist installs with and without a compiler.
 wheel: .venv/dev

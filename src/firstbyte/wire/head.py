@@ -110,10 +110,10 @@ def check_request_line(line: bytes, limits: Limits) -> None:
     """Checks a request line, or the beginning of one that has no end yet. Raises ProtocolError."""
     if not line.endswith(b"\n"):
         # A line that has no end yet can already be too long.
-        if len(line) > limits.request_line:
-            refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
         if line and line[0] == 0x16:
             refuse(400, "tls-on-plain-port", "this looks like TLS, but the port speaks plain HTTP")
+        if len(line) > limits.request_line:
+            refuse(414, "request-line-too-long", _TOO_LONG.format(limits.request_line), limits.request_line)
     elif len(line) > limits.request_line or line[-2:] != b"\r\n" or _match_line(line, 0, len(line) - 2) is None:
         _refuse_request_line(line, limits)
 
