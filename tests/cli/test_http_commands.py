@@ -128,7 +128,8 @@ def answering(data: bytes) -> Iterator[int]:
             sock.sendall(data)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=answer)
+        listener.settimeout(WAIT)
+        thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         yield listener.getsockname()[1]
         thread.join(WAIT)
@@ -243,6 +244,24 @@ def test_timing_is_a_waterfall(run: Run) -> None:
     names = [line.split()[0] for line in result.err.strip().splitlines()]
     assert names == ["resolve", "connect", "send", "wait", "receive", "total"]
     assert result.out == b"0\n1\n2\n"
+
+
+def test_credentials(run: Run) -> None:
+    assert run("get", ":0/closed").code == 4
+    assert run("get", ":0/closed", "--auth", "ann:secret").out == b"welcome"
+    bearer = run("get", ":0/echo", "--auth-type", "bearer", "--auth", "t0ken").json()
+    assert bearer["headers"]["authorization"] == "Bearer t0ken"
+
+
+def test_a_session_keeps_its_cookies(run: Run, tmp_path: Path) -> None:
+    run("get", ":0/remember", "--session", "jar.json")
+    assert (tmp_path / "jar.json").stat().st_mode & 0o077 == 0
+    assert run("get", ":0/echo", "--session", "jar.json").json()["headers"]["cookie"] == "seen=1"
+    assert "cookie" not in run("get", ":0/echo").json()["headers"]
+    (tmp_path / "jar.json").write_text("nonsense")
+    result = run("get", ":0/echo", "--session", "jar.json")
+    assert result.code == 2
+    assert "jar.json" in result.err
 
 
 def test_a_download(run: Run, tmp_path: Path) -> None:

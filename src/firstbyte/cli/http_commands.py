@@ -81,10 +81,16 @@ _OPTIONS = (
     click.option("--timing", is_flag=True, help="Show when each phase was, as a waterfall."),
     click.option("-d", "--download", is_flag=True, help="Save the body in a file."),
     click.option("-o", "--output", metavar="FILE", help="The file of --download."),
+    click.option("-a", "--auth", metavar="USER:PASSWORD", help="Credentials; without :PASSWORD it is asked for."),
+    click.option(
+        "--auth-type", type=click.Choice(["basic", "digest", "bearer"]), default="basic", show_default=True,
+        help="What they are for; with bearer, --auth is the token.",
+    ),
     click.option("--follow/--no-follow", default=None, help="Follow redirects; the default with --download alone."),
     click.option(
         "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
         help="For all of it together; none by default.",
     ),
     click.option("--verify/--insecure", default=True, show_default=True, help="Check the server's certificate."),
+    click.option("--session", metavar="FILE", help="Keep cookies in this file from one command to the next."),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,6 +18,8 @@ from firstbyte.cli.http_items import InvalidItem
 from firstbyte.cli.http_output import Phase, exit_code, paint, visible, waterfall
 from firstbyte.cli.http_show import Show, show_response
 from firstbyte.cli.http_wire import Transcript
+from firstbyte.client.auth import Auth, Basic, Bearer, Digest
+from firstbyte.client.cookies import CookieJar
 from firstbyte.errors import ClientError, ConfigurationError, InvalidRequest
 from firstbyte.http.headers import Headers
 
@@ -67,13 +70,51 @@ def perform(
         return 0
 
 
-def _session(transcript: Transcript | None, follow: bool, *, timeout: float | None, verify: bool) -> client.Session:
+@contextmanager
+def _session(
+    transcript: Transcript | None,
+    follow: bool,
+    *,
+    timeout: float | None,
+    verify: bool,
+    auth: str | None,
+    auth_type: str,
+    session: str | None,
+) -> Iterator[client.Session]:
+    """A session with these options; the cookies of the file `session` are read before and written after."""
     hooks = client.Hooks()
     if transcript is not None:
         hooks = client.Hooks(
             request=lambda request: transcript.begin(request.method), sent=transcript.sent, received=transcript.received
         )
-    return client.Session(timeout=client.Timeout(total=timeout), follow_redirects=follow, verify=verify, hooks=hooks)
+    jar = CookieJar()
+    path = None if session is None else Path(session).expanduser()
+    if path is not None and path.exists():
+        try:
+            jar.load(path)
+        except ConfigurationError as error:
+            raise InvalidItem(f"--session {path}: {error}") from None
+    with client.Session(
+        timeout=client.Timeout(total=timeout),
+        follow_redirects=follow,
+        verify=verify,
+        auth=None if auth is None else _auth(auth, auth_type),
+        cookies=jar,
+        hooks=hooks,
+    ) as opened:
+        yield opened
+    if path is not None:
+        jar.save(path)
+
+
+def _auth(credentials: str, kind: str) -> Auth:
+    """What --auth and --auth-type say; a password that is not among it is asked for."""
+    if kind == "bearer":
+        return Bearer(credentials)
+    user, colon, password = credentials.partition(":")
+    if not colon:
+        password = click.prompt(f"password for {user}", hide_input=True, err=True)
+    return (Digest if kind == "digest" else Basic)(user, password)
 
 
 def _print(session: client.Session, call: Call, show: Show) -> client.ClientResponse:
