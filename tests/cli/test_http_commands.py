@@ -298,6 +298,13 @@ def test_a_download_to_nowhere(run: Run) -> None:
     assert result.err == "firstbyte: cannot save nowhere/x: No such file or directory\n"
 
 
+def test_a_proxy(run: Run) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") as port:
+        result = run("get", "--proxy", f"http://127.0.0.1:{port}", "nowhere.invalid/x", "--verbose")
+    assert result.out == b"hi"
+    assert "GET http://nowhere.invalid/x HTTP/1.1" in result.err
+
+
 def test_an_answer_that_is_no_http(run: Run) -> None:
     with answering(b"SSH-2.0-OpenSSH\r\n") as port:
         result = run("get", f"127.0.0.1:{port}")
@@ -315,6 +322,7 @@ def test_an_answer_that_is_no_http(run: Run) -> None:
         (["get", ":0", "X:a\nb"], 2, "X"),
         (["get", "http://unheard-of.invalid/"], 7, "unheard-of.invalid"),
         (["get", "http+unix://%2Fnowhere.sock/"], 7, "/nowhere.sock"),
+        (["get", "--proxy", "nonsense://x", ":0"], 2, "nonsense"),
         (["post", ":0", "f@nowhere.txt"], 2, "nowhere.txt"),
     ],
 )

@@ -92,5 +92,6 @@ _OPTIONS = (
         help="For all of it together; none by default.",
     ),
     click.option("--verify/--insecure", default=True, show_default=True, help="Check the server's certificate."),
+    click.option("--proxy", metavar="URL", help="Go through this proxy; http, https, socks5 and socks5h."),
     click.option("--session", metavar="FILE", help="Keep cookies in this file from one command to the next."),
 )  # fmt: skip

@@ -13,13 +13,14 @@ import click
 
 from firstbyte import client
 from firstbyte.cli.http_call import Call, Kind, make_call
-from firstbyte.cli.http_download import file_name, free_path, write_file
+from firstbyte.cli.http_download import free_path, write_file
 from firstbyte.cli.http_items import InvalidItem
 from firstbyte.cli.http_output import Phase, exit_code, paint, visible, waterfall
 from firstbyte.cli.http_show import Show, show_response
 from firstbyte.cli.http_wire import Transcript
 from firstbyte.client.auth import Auth, Basic, Bearer, Digest
 from firstbyte.client.cookies import CookieJar
+from firstbyte.client.download import name_for
 from firstbyte.errors import ClientError, ConfigurationError, InvalidRequest
 from firstbyte.http.headers import Headers
 
@@ -79,6 +80,7 @@ def _session(
     verify: bool,
     auth: str | None,
     auth_type: str,
+    proxy: str | None,
     session: str | None,
 ) -> Iterator[client.Session]:
     """A session with these options; the cookies of the file `session` are read before and written after."""
@@ -100,6 +102,7 @@ def _session(
         verify=verify,
         auth=None if auth is None else _auth(auth, auth_type),
         cookies=jar,
+        proxy=proxy,
         hooks=hooks,
     ) as opened:
         yield opened
@@ -134,8 +137,7 @@ def _save(session: client.Session, call: Call, output: str | None) -> client.Cli
             answer = f"{response.status} {response.reason}".rstrip()
             click.echo(visible(f"firstbyte: nothing is saved: {response.url!r} was answered with {answer}"), err=True)
             return response
-        name = file_name(response.url, response.headers.get("content-disposition"))
-        path = free_path(Path(name)) if output is None else Path(output).expanduser()
+        path = free_path(name_for(response.url, response.headers)) if output is None else Path(output).expanduser()
         try:
             write_file(path, response.chunks(), _length(response.headers), sys.stderr, _has_colour(sys.stderr))
         except OSError as error:
