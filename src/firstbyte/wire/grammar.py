@@ -27,5 +27,8 @@ host = re.compile(rb"(?:(?:[0-9A-Za-z\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})++|\[[0
 absolute_target = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?.*)?", re.IGNORECASE)
 """Absolute-form (RFC 9112 section 3.2.2); groups: scheme, authority, path, query with its "?"."""
 
-chunk_size = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_BWS = rb"[ \t]*+"  # RFC 9110 section 5.6.3
+_QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'  # RFC 9110 section 5.6.4
+_EXTENSION = _BWS + rb";" + _BWS + TOKEN + rb"(?:" + _BWS + rb"=" + _BWS + rb"(?:" + TOKEN + rb"|" + _QUOTED + rb"))?"
+chunk_size = re.compile(rb"([0-9A-Fa-f]{1,15})(?:" + _EXTENSION + rb")*+\r\n")
 """A chunk header with its extensions (RFC 9112 section 7.1); fifteen digits hold any length that can be sent."""
