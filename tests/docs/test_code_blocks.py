@@ -20,7 +20,8 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytes
     namespace: dict[str, object] = {"__name__": "page"}
     for match in BLOCK.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
-        code = compile("\n" * line + match[1], str(page), "exec")  # so that a traceback names the page's own line
+        source = "\n" * line + match[1]  # so that a traceback names the page's own line
+        code = compile(source, str(page), "exec", dont_inherit=True)
         exec(code, namespace)
 
 
