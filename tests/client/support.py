@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import uvloop
 
 from firstbyte.client import AsyncSession, ClientResponse, Session
 
@@ -19,9 +20,10 @@ WAIT = 20  # seconds after which a test gives up on something that must come
 class Face:
     """A session that is called without a loop, whichever kind it is."""
 
-    def __init__(self, is_async: bool, **settings: Any) -> None:
-        self.is_async = is_async
-        self._runner = asyncio.Runner() if is_async else None
+    def __init__(self, kind: str, **settings: Any) -> None:
+        is_async = self.is_async = kind != "sync"
+        loop_factory = uvloop.new_event_loop if kind == "uvloop" else None
+        self._runner = asyncio.Runner(loop_factory=loop_factory) if is_async else None
         try:
             self.session: Any = self._wait(_made(AsyncSession, settings)) if is_async else Session(**settings)
         except BaseException:
@@ -93,13 +95,13 @@ async def _made(kind: Any, settings: dict[str, Any]) -> Any:
 MakeFace = Callable[..., Face]
 
 
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture(params=["sync", "asyncio", "uvloop"])
 def face(request: pytest.FixtureRequest, raw: MakeRaw) -> Iterator[MakeFace]:
     """Makes sessions of one kind, closed with the test and before its raw servers: `face(base_url=...)`."""
     faces: list[Face] = []
 
     def make(**settings: Any) -> Face:
-        faces.append(Face(request.param == "async", **settings))
+        faces.append(Face(request.param, **settings))
         return faces[-1]
 
     yield make

@@ -82,3 +82,7 @@ def test_what_is_no_value(value: str) -> None:
 def test_a_value_is_text() -> None:
     with pytest.raises(TypeError, match="must be str, not int"):
         Headers({"a": 1})  # type: ignore[dict-item]
+
+
+def test_fields_have_their_names_in_both_spellings() -> None:
+    assert Headers([("A-b", "1"), ("C", "2")]).fields() == [("a-b", "A-b", "1"), ("c", "C", "2")]

@@ -150,7 +150,9 @@ class Core:
         settings = self._settings
         if settings.hooks.request is not None:
             settings.hooks.request(request)
-        cookie = None if "cookie" in request.headers else settings.jar.header_for(request.url, call.cookies)
+        cookie = settings.jar.header_for(request.url, call.cookies)
+        if cookie is not None and "cookie" in request.headers:
+            cookie = None  # the caller writes the field
         source: BodySource
         if self._app is not None:
             answer, source = await self._app.send(request, () if cookie is None else (("Cookie", cookie),), budget)
@@ -179,7 +181,7 @@ class Core:
             connection = await self._acquire(request, route, budget, fresh)
             exchange = Exchange(connection, self._pool, budget, self._network.is_async)
             try:
-                return await exchange.send(request.method, head, request.body, "expect" in request.headers), exchange
+                return await exchange.send(request.method, head, request.body, request.expects_continue), exchange
             except ServerClosed:
                 if fresh or connection.used == 1 or not exchange.unanswered or not request.can_be_repeated:
                     raise

@@ -38,6 +38,11 @@ class ClientRequest:
         """Whether sending it again does no harm and is possible."""
         return self.method in IDEMPOTENT and (self.body is None or self.body.replayable)
 
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the body waits for a 100 Continue."""
+        return self.body is not None and "expect" in self.headers
+
     def copy(self) -> ClientRequest:
         """The same request with headers of its own."""
         return ClientRequest(self.method, self.url, Headers(self.headers), self.body)
@@ -52,26 +57,24 @@ class ClientRequest:
         target = f"{url.origin}{url.target}" if via_proxy else url.target
         if self.method == "OPTIONS" and url.path == "/*" and not url.query:
             target = "*"  # RFC 9110 section 9.3.7: the server as a whole
-        lines = [f"{self.method} {target} HTTP/1.1"]
-        if "host" not in headers:
-            lines.append(f"Host: {host_of(url)}")
-        for name, value in headers.items():
-            lowered = name.lower()
-            if lowered == "content-length":
-                length = body.length if body is not None else 0
-                if value != str(length):
-                    raise InvalidRequest(f"Content-Length: {value} is not the length of the body, which is {length}")
-                continue
-            if lowered == "transfer-encoding":
+        host = host_of(url)
+        lines = []
+        for lowered, name, value in headers.fields():
+            if lowered not in _WRITTEN_HERE:
+                lines.append(f"{name}: {value}")
+            elif lowered == "host":
+                host = value
+            elif lowered == "transfer-encoding":
                 raise InvalidRequest("Transfer-Encoding is the client's to write: pass an iterator for a chunked body")
-            lines.append(f"{name}: {value}")
+            elif value != str(length := body.length if body is not None else 0):
+                raise InvalidRequest(f"Content-Length: {value} is not the length of the body, which is {length}")
         if body is not None:
             lines.append("Transfer-Encoding: chunked" if body.length is None else f"Content-Length: {body.length}")
         elif self.method in _WITH_BODY:
             lines.append("Content-Length: 0")  # RFC 9110 section 8.6
         lines += [f"{name}: {value}" for name, value in more]
-        lines.append("\r\n")
-        return "\r\n".join(lines).encode("latin-1")
+        fields = "\r\n".join([f"{self.method} {target} HTTP/1.1", f"Host: {host}", *lines, "", ""])
+        return fields.encode("latin-1")
 
     def __repr__(self) -> str:
         return f"<ClientRequest {self.method} {self.url!r}>"
@@ -109,4 +112,5 @@ def _without_path(url: URL) -> str:
 
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
+_WRITTEN_HERE = frozenset(("host", "content-length", "transfer-encoding"))
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))

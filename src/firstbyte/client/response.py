@@ -243,9 +243,11 @@ class ClientResponse:
         """The next piece, decoded; none at the end. Raises ClientError."""
         decoder = self._decoder
         if decoder is False:
-            coding = self.headers.get_joined("content-encoding") if _has_coding(self._head.block) else None
+            decoder = self._decoder = None
             try:
-                decoder = self._decoder = make_decoder(coding, max_size=None)
+                if _has_coding(self._head.block):
+                    coding = self.headers.get_joined("content-encoding")
+                    decoder = self._decoder = make_decoder(coding, max_size=None)
             except ClientError:
                 self.close()
                 raise

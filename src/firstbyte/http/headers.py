@@ -111,6 +111,10 @@ class Headers:
         """Every field as (name, value), in order, repeated names repeated."""
         return [(name, value) for _, name, value in self._fields]
 
+    def fields(self) -> list[tuple[str, str, str]]:
+        """Every field as (lower-case name, name, value), in order: for whoever looks at all of them."""
+        return list(self._fields)
+
     def __iter__(self) -> Iterator[str]:
         """Each distinct name, in lower case, in order of first appearance."""
         return iter(dict.fromkeys(field[0] for field in self._fields))
