@@ -48,7 +48,14 @@ class RouteError(ConfigurationError):
 
 
 class AppLoadError(ConfigurationError):
-    """The place named on the command line holds nothing that can be served."""
+    """The place named on the command line holds nothing that can be served.
+
+    `traceback` is that of the module's own exception, as Python prints it, or empty if there was none.
+    """
+
+    def __init__(self, message: str, traceback: str = "") -> None:
+        super().__init__(message)
+        self.traceback = traceback
 
 
 class ListenError(ConfigurationError):

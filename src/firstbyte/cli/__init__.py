@@ -7,7 +7,7 @@ import sys
 import click
 
 from firstbyte.cli.commands import cli
-from firstbyte.errors import ConfigurationError
+from firstbyte.errors import AppLoadError, ConfigurationError
 
 __all__ = ["main"]
 
@@ -35,5 +35,7 @@ def main(folder_by_default: bool = False) -> int:
     except click.Abort:
         return 130
     except ConfigurationError as error:
+        if isinstance(error, AppLoadError):
+            click.echo(error.traceback, err=True, nl=False)
         click.secho(f"firstbyte: {error}", err=True, fg="red")
         return 1

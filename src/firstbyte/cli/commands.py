@@ -36,7 +36,7 @@ def cli() -> None:
 @server_options
 def run(app: str, **options: Any) -> int:
     """Serve the app that APP names: module:app, or file.py:app (":app" may be left out)."""
-    return serve(load_app(app), app, **options)
+    return serve(lambda: load_app(app), app, **options)
 
 
 @cli.command()
@@ -57,7 +57,8 @@ def demo(client: bool, url: str | None, database: str | None, **options: Any) ->
     from firstbyte.demo.tasks import create_app
 
     with tempfile.TemporaryDirectory(prefix="firstbyte-demo-") as folder:
-        return serve(create_app(database or Path(folder) / "tasks.sqlite3"), "the tasks demo", **options)
+        path = database or Path(folder) / "tasks.sqlite3"
+        return serve(lambda: create_app(path), "the tasks demo", **options)
 
 
 @cli.command()
@@ -77,7 +78,7 @@ def folder(port: int, bind: str, directory: str, **options: Any) -> int:
         raise ConfigurationError(f"there is no folder {directory}: name one with --directory")
     app = App()
     app.mount("/", StaticFiles(path, listing=True))
-    return serve(app, f"the folder {path.resolve()}", host=bind, port=port, unix=None, **options)
+    return serve(lambda: app, f"the folder {path.resolve()}", host=bind, port=port, unix=None, **options)
 
 
 @cli.group(cls=ConfigGroup)

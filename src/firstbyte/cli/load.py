@@ -10,8 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import click
-
 from firstbyte.errors import AppLoadError, ConfigurationError
 from firstbyte.http.handler import Handler
 
@@ -21,8 +19,8 @@ _DEFAULT = "app"
 def load_app(name: str) -> Handler:
     """The handler at "module:attribute" or "file.py:attribute"; the attribute may be dotted and is "app" if left out.
 
-    The current folder, or the file's, comes first on the module path. Raises AppLoadError with what to do about it; an
-    exception of the module itself is printed with its traceback first.
+    The current folder, or the file's, comes first on the module path. Raises AppLoadError with what to do about it, and
+    with the traceback of an exception of the module itself.
     """
     place, _, attribute = name.rpartition(":") if ":" in name else (name, "", "")
     is_file = place.endswith(".py") or "/" in place
@@ -80,15 +78,16 @@ def _load_file(place: str) -> ModuleType:
 
 
 def _failed(place: str, error: BaseException) -> AppLoadError:
-    """The error for a module that raised; its traceback is printed from the user's first line on."""
+    """The error for a module that raised, with its traceback from the user's first line on."""
+    trace = ""
     if not isinstance(error, ConfigurationError):
         lines = traceback.TracebackException.from_exception(error)
         for index, frame in enumerate(lines.stack):
             if frame.filename != __file__ and "importlib" not in frame.filename:
                 del lines.stack[:index]
                 break
-        click.echo("".join(lines.format()), err=True, nl=False)
-    return AppLoadError(f"{place} cannot be imported: {type(error).__name__}: {error}")
+        trace = "".join(lines.format())
+    return AppLoadError(f"{place} cannot be imported: {type(error).__name__}: {error}", trace)
 
 
 def _others(module: ModuleType, place: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from firstbyte.cli.config import config_option
+from firstbyte.cli.processes import Processes, WorkerCount
 from firstbyte.engine.server import THREADS, WARN_BLOCKING
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.wire.limits import Limits
@@ -60,11 +61,14 @@ def server_options(command: Callable[..., Any] | None = None, *, address: bool =
         try:
             limits = Limits(**{name: options.pop(f"limit_{name}") for name in _names(Limits)})
             timeouts = Timeouts(**{name: options.pop(f"timeout_{name}") for name in _names(Timeouts)})
+            processes = Processes(**{name: options.pop(name) for name in _names(Processes)})
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-        return command(limits=limits, timeouts=timeouts, **options)
+        return command(limits=limits, timeouts=timeouts, processes=processes, **options)
 
-    for each in reversed([config_option, *(_address if address else ()), *_running, *_limits(), *_timeouts()]):
+    for each in reversed(
+        [config_option, *(_address if address else ()), *_running, *_processes, *_limits(), *_timeouts()]
+    ):
         run = each(run)
     return run
 
@@ -116,7 +120,32 @@ _running = (
 )
 
 
-def _names(kind: type[Limits] | type[Timeouts]) -> list[str]:
+_processes = (
+    click.option(
+        "--workers",
+        type=WorkerCount(),
+        default=1,
+        show_default=True,
+        metavar="N|auto",
+        help="Processes that serve; auto for one a processor.",
+    ),
+    click.option(
+        "--max-requests",
+        type=click.IntRange(0),
+        default=0,
+        metavar="N",
+        help="Replace a worker after so many requests, and up to a tenth more.",
+    ),
+    click.option(
+        "--max-rss", type=Size(), default=0, metavar="SIZE", help="Replace a worker that holds so much memory."
+    ),
+    click.option(
+        "--control", metavar="PATH", help="The control socket, for `firstbyte status` and `firstbyte reload`."
+    ),
+)
+
+
+def _names(kind: type[Limits] | type[Timeouts] | type[Processes]) -> list[str]:
     return [each.name for each in fields(kind)]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import resource
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import click
 
@@ -14,10 +15,14 @@ from firstbyte.cli.access_log import AccessLog
 from firstbyte.cli.log_file import LogFile
 from firstbyte.cli.logs import ErrorLog, set_up_logging
 from firstbyte.cli.metrics import observation_server, parse_place
+from firstbyte.cli.processes import Processes
+from firstbyte.engine.listener import listen, listen_unix
 from firstbyte.engine.metrics import Metrics
 from firstbyte.engine.observer import Observer
 from firstbyte.engine.server import Server
+from firstbyte.engine.supervisor import Supervisor
 from firstbyte.engine.timeouts import Timeouts
+from firstbyte.engine.worker import Plan
 from firstbyte.http.handler import Handler
 from firstbyte.http.request import Address
 from firstbyte.wire.limits import Limits
@@ -26,7 +31,7 @@ STANDARD_ERROR = 2
 
 
 def serve(
-    handler: Handler,
+    load: Callable[[], Handler],
     what: str,
     *,
     host: str,
@@ -37,6 +42,7 @@ def serve(
     warn_blocking: float,
     limits: Limits,
     timeouts: Timeouts,
+    processes: Processes,
     access_log: str | None,
     no_access_log: bool,
     access_log_format: str | None,
@@ -44,12 +50,17 @@ def serve(
     log_format: str,
     debug: bool,
 ) -> int:
-    """Serves until it is stopped; returns the exit code. `what` names the handler in the start line.
+    """Serves what `load` gives until it is stopped; returns the exit code. `what` names it in the start line.
 
-    Raises ConfigurationError.
+    Workers call `load`, each for itself, if there are any. Raises ConfigurationError.
     """
-    if debug and hasattr(handler, "debug"):
-        handler.debug = True
+
+    def load_handler() -> Handler:
+        handler = load()
+        if debug and hasattr(handler, "debug"):
+            handler.debug = True
+        return handler
+
     as_json = log_format == "json"
     set_up_logging(as_json)
     observers: list[Observer] = [ErrorLog()]
@@ -60,27 +71,42 @@ def serve(
     if metrics is not None:
         observers.append(counting)
     _raise_descriptor_limit()
-    server = Server(
-        handler, host, port, unix=unix, threads=threads, loop=loop, warn_blocking=warn_blocking / 1000, limits=limits,
-        timeouts=timeouts, observers=observers,
-    )  # fmt: skip
-    server.bind()
-    observing = None
-    if metrics is not None:
-        observing = observation_server(lambda: [counting.snapshot(server)], parse_place(metrics))
-    places = " and ".join(_url(address) for address in server.addresses)
-    click.echo(f"firstbyte {__version__} serves {what} on {click.style(places, bold=True)} (Ctrl+C stops)", err=True)
+    options: dict[str, Any] = {
+        "threads": threads, "loop": loop, "warn_blocking": warn_blocking / 1000, "limits": limits,
+        "timeouts": timeouts, "observers": observers,
+    }  # fmt: skip
     with contextlib.ExitStack() as stack:
         if log is not None:
             stack.callback(log.close)
-        if observing is not None:
-            stack.enter_context(observing)
-            click.echo(f"metrics and health on {_url(observing.addresses[0])}", err=True)
-        PROCESS_CHECKS.append(lambda: "draining" if server.draining else None)
-        stack.callback(PROCESS_CHECKS.pop)
-        server.run()
+        if processes.are_supervised:
+            sockets = listen(host, port) if unix is None else [listen_unix(unix)]
+            plan = Plan(load_handler, options, processes.max_requests, log.reopen if log is not None else None)
+            supervisor = Supervisor(
+                plan, sockets, processes.workers,
+                max_rss=processes.max_rss, control=processes.control_path, timeouts=timeouts,
+            )  # fmt: skip
+            supervisor.run(lambda: _say_start(what, supervisor.addresses, processes.workers))
+        else:
+            server = Server(load_handler(), host, port, unix=unix, **options)
+            server.bind()
+            observing = None
+            if metrics is not None:
+                observing = observation_server(lambda: [counting.snapshot(server)], parse_place(metrics))
+            _say_start(what, server.addresses)
+            if observing is not None:
+                stack.enter_context(observing)
+                click.echo(f"metrics and health on {_url(observing.addresses[0])}", err=True)
+            PROCESS_CHECKS.append(lambda: "draining" if server.draining else None)
+            stack.callback(PROCESS_CHECKS.pop)
+            server.run()
     click.echo("stopped", err=True)
     return 0
+
+
+def _say_start(what: str, addresses: Iterable[Address], workers: int = 0) -> None:
+    places = click.style(" and ".join(map(_url, addresses)), bold=True)
+    by = f" by {workers} worker{'s' * (workers > 1)}" if workers else ""
+    click.echo(f"firstbyte {__version__} serves {what} on {places}{by} (Ctrl+C stops)", err=True)
 
 
 def _url(address: Address) -> str:

@@ -18,6 +18,8 @@ READ = 1  # the values of EPOLLIN, EPOLLOUT, EPOLLERR and EPOLLHUP, so that epol
 WRITE = 4
 ERROR = 8
 HANGUP = 16
+EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
+"""Registered along with READ: of several processes that wait for the descriptor, one or a few are woken."""
 
 
 class Poller(Protocol):

@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstbyte.engine._sys import EXCLUSIVE, READ
 from firstbyte.errors import ListenError
 from firstbyte.http.request import Address, Ends
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from firstbyte.engine.reactor import Reactor
 
 ACCEPTS = 64  # connections taken at one event, so that a flood of them does not starve the others
+SHARED_ACCEPTS = 1  # the same where other processes accept too: they are to have their share
 PAUSE = 0.2  # seconds without accepting after the system had no descriptor or memory left
 
 
@@ -83,9 +85,14 @@ def listen_unix(path: str, backlog: int = 1024) -> socket.socket:
 class Listener:
     """One listening socket in a reactor."""
 
-    def __init__(self, reactor: Reactor, sock: socket.socket, entrance: Entrance | None = None) -> None:
+    def __init__(
+        self, reactor: Reactor, sock: socket.socket, entrance: Entrance | None = None, shared: bool = False
+    ) -> None:
         self._reactor = reactor
         self._entrance = entrance
+        self._shared = shared  # with other processes, which accept there as well
+        self.interest = READ | EXCLUSIVE if shared else READ
+        self.takes_rest = not shared
         self._sock = sock
         self.fileno = sock.fileno()
         self.paused_until = 0.0  # on the monotonic clock; 0 while accepting
@@ -94,21 +101,31 @@ class Listener:
 
     def on_event(self, events: int) -> None:
         """Accepts the clients that wait."""
-        self._accept(ACCEPTS)
+        if not self._shared:
+            self._accept(ACCEPTS)
+            return
+        self._accept(SHARED_ACCEPTS)
+        # Of the processes that wait, the kernel wakes the one that began first: this one gets in line behind them.
+        if not self.paused_until:
+            self._reactor.ignore_source(self.fileno)
+            self._reactor.watch_source(self.fileno, self, self.interest)
 
     def accept_rest(self) -> None:
-        """Accepts every client that still waits, before the socket is closed: they were promised an answer."""
-        self._accept(1 << 16)
+        """Accepts the clients that still wait, before the socket is closed: they were promised an answer.
+
+        All of them, unless other processes stay to do so: then those for which none of the others may have been woken.
+        """
+        self._accept(1 << 16 if self.takes_rest else ACCEPTS)
 
     def resume(self, now: float) -> None:
         """Accepts again after a pause that is over."""
         if self.paused_until and now >= self.paused_until and self._has_room():
             self.paused_until = 0.0
-            self._reactor.watch_source(self.fileno, self)
+            self._reactor.watch_source(self.fileno, self, self.interest)
 
     def close(self) -> None:
-        """Closes the socket, and removes the path of a Unix socket."""
-        if not self._tcp and self.address.host:
+        """Closes the socket, and removes the path of a Unix socket that is not shared."""
+        if not self._tcp and self.address.host and not self._shared:
             Path(self.address.host).unlink(missing_ok=True)
         self._sock.close()
 

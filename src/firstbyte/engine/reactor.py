@@ -135,12 +135,12 @@ class Reactor(Hub):
     def add_listener(self, listener: Listener) -> None:
         """Begins to accept connections; before the reactor runs."""
         self._listeners.append(listener)
-        self.watch_source(listener.fileno, listener)
+        self.watch_source(listener.fileno, listener, listener.interest)
 
-    def watch_source(self, fd: int, source: Source) -> None:
+    def watch_source(self, fd: int, source: Source, interest: int = READ) -> None:
         """Watches a descriptor for reading."""
         self.sources[fd] = source
-        self._poller.register(fd, READ)
+        self._poller.register(fd, interest)
 
     def ignore_source(self, fd: int) -> None:
         """Stops watching a descriptor."""
@@ -238,8 +238,8 @@ class Reactor(Hub):
             return
         self.now = monotonic()
         for listener in self._listeners:
+            self.ignore_source(listener.fileno)  # first: who comes now wakes another process, if there is one
             listener.accept_rest()
-            self.ignore_source(listener.fileno)
             listener.close()
         self._listeners.clear()
         self.draining = True

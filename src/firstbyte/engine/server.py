@@ -41,6 +41,9 @@ class Server:
     A handler that has coroutines (`is_async`) is run in an asyncio loop: of the kind that `loop` names, uvloop with
     "auto" where that is installed; naming one runs any handler in it. What holds the loop up for `warn_blocking`
     seconds is named in the log.
+
+    With `shared`, other processes accept at the same sockets: a stop leaves them the clients that wait there, and the
+    path of a Unix socket.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Server:
         timeouts: Timeouts | None = None,
         observers: Iterable[Observer] = (),
         backlog: int = 1024,
+        shared: bool = False,
     ) -> None:
         self._host = host
         self._port = port
@@ -69,6 +73,8 @@ class Server:
         self._entrance: Entrance | None = None
         self._sockets = list(sockets)
         self._backlog = backlog
+        self._shared = shared
+        self._listeners: list[Listener] = []
         self.timeouts = timeouts or Timeouts()
         self.reactor = Reactor(handler, limits or Limits(), self.timeouts, observers)
         if threads < 1:
@@ -143,8 +149,9 @@ class Server:
         self.bind()
         driver = self._driver
         assert driver is not None
-        for sock in self._sockets:
-            self.reactor.add_listener(Listener(self.reactor, sock, self._entrance))
+        self._listeners = [Listener(self.reactor, sock, self._entrance, self._shared) for sock in self._sockets]
+        for listener in self._listeners:
+            self.reactor.add_listener(listener)
         previous: dict[signal.Signals, Any] = {}
         if signals and threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -168,6 +175,11 @@ class Server:
             self._driver.hurry = True
         self.reactor.submit(self._begin_drain)
         self._wake()
+
+    def take_rest(self) -> None:
+        """Makes the coming stop take all who still wait at shared sockets, since no other process will."""
+        for listener in self._listeners:
+            listener.takes_rest = True
 
     def __enter__(self) -> Server:
         self.bind()

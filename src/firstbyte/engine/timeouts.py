@@ -30,6 +30,7 @@ class Timeouts:
         5.0, "For a peer to read an early answer while it is still sending; nginx's lingering_timeout."
     )
     drain: float = _timeout(30.0, "For running requests when the server is asked to stop; gunicorn's graceful_timeout.")
+    start: float = _timeout(90.0, "For a worker to import its app and be ready; systemd's DefaultTimeoutStartSec.")
     drain_idle: float = _timeout(
         0.25, "How long an idle connection is kept when the server stops, for a request that is already on its way."
     )

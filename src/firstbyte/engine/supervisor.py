@@ -1,0 +1,531 @@
+"""The supervisor: a process of one thread that owns the listening sockets, and keeps workers serving on them.
+
+It never imports the app. Workers are forked and inherit the sockets: whichever of them accepts next has the client, so
+that a worker's end, planned or not, leaves everyone who still waits in the sockets' queues to the others. A generation
+of workers is replaced by the next once all of that are ready; a single one by another once that is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from math import inf
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+from typing import Any, NoReturn
+
+from firstbyte.engine import worker
+from firstbyte.engine.channel import Ask, Channel, Failed, Figures, FromWorker, Ready, Reopen, Retire
+from firstbyte.engine.control import GetStatus, Reload, Reloaded, Request, Status, WorkerStatus, listen_control
+from firstbyte.engine.listener import address_of
+from firstbyte.engine.slots import (
+    DRAINING,
+    GRACE,
+    READY,
+    STARTING,
+    Process,
+    Slot,
+    cpu_seconds,
+    how_it_ended,
+    resident_memory,
+)  # fmt: skip
+from firstbyte.engine.timeouts import Timeouts
+from firstbyte.errors import AppLoadError, ConfigurationError
+
+logger = logging.getLogger("firstbyte.engine")
+
+QUICK = 1.0  # seconds that handlers have when the server is asked to stop quickly
+ANSWER = 1.0  # seconds that a worker has to tell its figures
+CHECK = 1.0  # seconds between two looks at how much memory the workers hold
+CLIENTS = 16  # of the control socket at once
+PROCESSES = 8  # for each slot, those that drain included, beyond which new ones wait for some to end
+ROOM = 0.2  # seconds between two looks at whether there is room for another
+
+STOPPING = "the server is stopping"
+
+
+class Supervisor:
+    """Runs `workers` processes that do what `plan` says on `sockets`, which listen.
+
+    A worker that holds more than `max_rss` bytes is replaced (0: never). `control` is the path of the control socket,
+    None for one of its own choice. Raises ConfigurationError where processes cannot be forked.
+    """
+
+    def __init__(
+        self,
+        plan: worker.Plan,
+        sockets: Sequence[socket.socket],
+        workers: int = 1,
+        *,
+        max_rss: int = 0,
+        control: Path | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        if not hasattr(os, "fork"):
+            raise ConfigurationError("this system cannot fork processes: serve with --workers 1")
+        if max_rss and resident_memory(os.getpid()) is None:
+            raise ConfigurationError("--max-rss needs /proc to tell how much memory a worker holds")
+        if workers < 1:
+            raise ValueError(f"the number of workers is {workers}: there must be at least one")
+        self._plan = plan
+        self._sockets = list(sockets)
+        self.addresses = [address_of(sock.getsockname()) for sock in sockets]
+        self._max_rss = max_rss
+        self._check_at = monotonic() + CHECK if max_rss else inf
+        self._control_path = control
+        self._timeouts = timeouts or Timeouts()
+        self._slots = [Slot(index) for index in range(1, workers + 1)]
+        self._processes: dict[int, Process] = {}  # by process id
+        self._generation = 0
+        self._reload: _Reload | None = None
+        self._reload_again: list[Channel] | None = None  # who asked while one was under way
+        self._questions: list[_Question] = []
+        self._started = monotonic()
+        self._restarts = 0
+        self._problem = ""
+        self._stops = 0  # how often it was asked to stop
+        self._failure: AppLoadError | None = None  # of the first generation
+        self._poll = select.poll()
+        self._sources: dict[int, Callable[[int], None]] = {}  # by descriptor; each takes the poll's events
+        self._clients: dict[int, Channel] = {}  # of the control socket, by descriptor
+
+    def run(self, started: Callable[[], None] = lambda: None) -> None:
+        """Serves until it is told to stop and every worker has ended. `started` is called when the first are ready.
+
+        Raises AppLoadError if they never are; only in the main thread.
+        """
+        self._control, self.control_path = listen_control(self._control_path, self.addresses[0])
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._watch(self._wake_read.fileno(), self._on_signals)
+        self._watch(self._control.fileno(), self._on_client)
+        previous = {number: signal.signal(number, _note) for number in _SIGNALS}
+        previous_fd = signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
+        self._started_hook = started
+        try:
+            self._begin_generation([])
+            while self._processes or not self._stops:
+                self._turn()
+        finally:
+            signal.set_wakeup_fd(previous_fd)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            for process in self._processes.values():  # if this has failed itself, they see it and drain
+                process.channel.close()
+            self._close()
+        if self._failure is not None:
+            raise self._failure
+
+    def reload(self) -> None:
+        """Replaces all workers by new ones, if those come up; from a signal handler or the same thread."""
+        self._ask_reload(None)
+
+    def stop(self, seconds: float | None = None) -> None:
+        """Ends the workers when what runs has ended, or after `seconds` (default: Timeouts.drain)."""
+        self._stop(self._timeouts.drain if seconds is None else seconds)
+
+    # -- the loop
+
+    def _turn(self) -> None:
+        """Waits until something happens or is due, and deals with it."""
+        for fd, events in self._poll.poll(self._patience()):
+            source = self._sources.get(fd)
+            if source is not None:  # else it was closed by one before it
+                source(events)
+        now = monotonic()
+        for process in list(self._processes.values()):
+            if process.deadline <= now:
+                self._overdue(process)
+        for slot in self._slots:
+            if slot.retry_at and slot.retry_at <= now and slot.successor is None:
+                if slot.worker is None or self._has_room():
+                    slot.retry_at = 0.0
+                    self._start(slot)
+                else:
+                    slot.retry_at = now + ROOM
+        for question in list(self._questions):
+            if not question.waits_for or question.until <= now:
+                self._questions.remove(question)
+                self._answer(question)
+        if self._check_at <= now:
+            self._check_at = now + CHECK
+            self._check_memory()
+        if self._reload_again is not None and self._reload is None and self._has_room():
+            clients, self._reload_again = self._reload_again, None
+            self._begin_generation(clients)
+
+    def _patience(self) -> float | None:
+        """Milliseconds until something is due; None for ever."""
+        due = [process.deadline for process in self._processes.values()]
+        due += [slot.retry_at for slot in self._slots if slot.retry_at and slot.successor is None]
+        due += [question.until for question in self._questions]
+        soonest = min(self._check_at, *due, inf)
+        return None if soonest == inf else max(0.0, soonest - monotonic()) * 1000 + 1
+
+    def _watch(self, fd: int, source: Callable[[int], None]) -> None:
+        self._sources[fd] = source
+        self._poll.register(fd, select.POLLIN)
+
+    def _ignore(self, fd: int) -> None:
+        del self._sources[fd]
+        self._poll.unregister(fd)
+
+    # -- workers
+
+    def _start(self, slot: Slot) -> None:
+        """Forks a worker, which is to take the slot when it is ready."""
+        ours, theirs = socket.socketpair()
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # none may run the supervisor's handler there
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self._become_worker(theirs, blocked)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        theirs.close()
+        channel = Channel(ours, FromWorker)
+        process = Process(pid, channel, slot, self._generation, monotonic() + self._timeouts.start)
+        slot.successor = self._processes[pid] = process
+        self._watch(channel.fileno, lambda events: self._hear(process))
+
+    def _become_worker(self, sock: socket.socket, blocked: Any) -> NoReturn:
+        """What the child does: gives up everything of the supervisor's but the listening sockets."""
+        signal.set_wakeup_fd(-1)
+        for number in _SIGNALS:
+            signal.signal(number, _FOR_WORKERS.get(number, _note))
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for process in self._processes.values():
+            process.channel.close()
+        for client in self._clients.values():
+            client.close()
+        for each in (self._control, self._wake_read, self._wake_write):
+            each.close()
+        worker.run(sock, self._sockets, self._plan)
+
+    def _hear(self, process: Process) -> None:
+        """A worker has said something, or its end of the channel is closed: then it is ending, and will be reaped."""
+        for message in process.channel.receive():
+            match message:
+                case Ready():
+                    self._on_ready(process)
+                case Failed():
+                    process.why, process.traceback = message.reason, message.traceback
+                case Retire():
+                    self._replace(process, message.reason)
+                case Figures():
+                    process.figures, process.asked = message, False
+                    for question in self._questions:
+                        question.waits_for.discard(process.pid)
+        if process.channel.closed and process.channel.fileno in self._sources:
+            self._ignore(process.channel.fileno)
+            process.deadline = min(process.deadline, monotonic() + GRACE)  # it ends, or is of no use
+
+    def _on_ready(self, process: Process) -> None:
+        if process.state != STARTING:
+            return
+        process.state = READY
+        process.ready_at = monotonic()
+        process.deadline = inf
+        reload = self._reload
+        if reload is None or process.generation != reload.generation:
+            self._promote(process.slot)
+        elif all(slot.successor is not None and slot.successor.state == READY for slot in self._slots):
+            for slot in self._slots:
+                self._promote(slot)
+            self._end_reload(reload, "")
+
+    def _promote(self, slot: Slot) -> None:
+        """Lets the successor serve alone: it is ready, so that nobody waits."""
+        old = slot.promote()
+        if old is not None:
+            old.drain(self._timeouts.drain)
+        if self._reload is None:
+            self._problem = ""
+
+    def _replace(self, process: Process, reason: str) -> None:
+        """Starts another worker in the place of one that serves, which drains when that is ready."""
+        if process.slot.worker is process and not process.retiring and not self._stops:
+            process.retiring = True
+            logger.info("worker %d is replaced: %s", process.pid, reason)
+            process.slot.retry_at = monotonic()
+
+    def _overdue(self, process: Process) -> None:
+        if process.state == STARTING:
+            process.why = f"it was not ready within {self._timeouts.start:g} s (--timeout-start)"
+        elif not self._stops or process.state != DRAINING:
+            logger.warning("worker %d did not end in time: it is killed with what it does", process.pid)
+        process.deadline = inf
+        process.send_signal(signal.SIGKILL)
+
+    def _reap(self) -> None:
+        """Takes leave of the workers that have ended."""
+        for process in list(self._processes.values()):
+            pid, status = os.waitpid(process.pid, os.WNOHANG)
+            if pid:
+                self._hear(process)  # what it said last
+                if process.channel.fileno in self._sources:
+                    self._ignore(process.channel.fileno)
+                process.channel.close()
+                del self._processes[pid]
+                for question in self._questions:
+                    question.waits_for.discard(pid)
+                self._on_end(process, how_it_ended(status))
+
+    def _on_end(self, process: Process, how: str) -> None:
+        slot = process.slot
+        if slot.successor is process:
+            slot.successor = None
+        elif slot.worker is process:
+            slot.worker = None
+        if process.state == DRAINING or self._stops:
+            return
+        lived = monotonic() - process.ready_at if process.ready_at else 0.0
+        if process.state == STARTING:
+            reason = process.why or f"worker {process.pid} {how} before it was ready"
+        else:
+            reason = f"worker {process.pid} {how}, after {lived:.0f} s"
+        self._problem = reason
+        self._restarts += 1
+        if self._reload is not None and process.generation == self._reload.generation:
+            self._end_reload(self._reload, reason, process.traceback)
+            return
+        delay = slot.retry_later(lived)
+        if slot.successor is None:
+            logger.error("%s%s; another one is started in %.1f s", process.traceback, reason, delay)
+        else:
+            slot.retry_at = 0.0
+            logger.error("%s; another one is being started", reason)
+
+    def _check_memory(self) -> None:
+        for slot in self._slots:
+            if slot.worker is not None and slot.successor is None:
+                held = resident_memory(slot.worker.pid) or 0
+                if held > self._max_rss:
+                    self._replace(slot.worker, f"it holds {held >> 20} MiB of memory")
+
+    # -- generations
+
+    def _ask_reload(self, client: Channel | None) -> None:
+        """Reloads now, or after the reload that is under way: that may have read what has changed since."""
+        self._reload_again = (self._reload_again or []) + ([client] if client is not None else [])
+
+    def _has_room(self) -> bool:
+        return len(self._processes) < PROCESSES * len(self._slots)
+
+    def _begin_generation(self, clients: list[Channel]) -> None:
+        if self._stops:
+            return
+        self._generation += 1
+        self._reload = _Reload(self._generation, clients)
+        for slot in self._slots:
+            if slot.successor is not None:
+                slot.successor.drain(0)
+            slot.retry_at = 0.0
+            self._start(slot)
+
+    def _end_reload(self, reload: _Reload, reason: str, traceback: str = "") -> None:
+        """All new workers are ready, or there is a reason why not: then those that have come up go again."""
+        self._reload = None
+        seconds = monotonic() - reload.began
+        is_first = reload.generation == 1
+        if reason:
+            for slot in self._slots:
+                if slot.successor is not None:
+                    slot.successor.drain(self._timeouts.drain)
+                    slot.successor = None
+                if not is_first and (slot.worker is None or slot.worker.retiring):
+                    slot.retry_later(0)
+            if is_first:
+                self._failure = AppLoadError(reason, traceback)
+                self._stop(0)
+            else:
+                self._problem = f"the reload failed: {reason}"
+                logger.error("%sthe reload failed, the old workers go on: %s", traceback, reason)
+        else:
+            self._problem = ""
+            if is_first:
+                self._started_hook()
+            else:
+                logger.info("reloaded in %.1f s: generation %d", seconds, reload.generation)
+        for client in reload.clients:
+            self._reply(client, Reloaded(reload.generation, seconds, reason, traceback))
+
+    # -- signals
+
+    def _on_signals(self, events: int) -> None:
+        try:
+            numbers = self._wake_read.recv(4096)
+        except BlockingIOError:
+            return
+        for number in numbers:
+            match number:
+                case signal.SIGCHLD:
+                    self._reap()
+                case signal.SIGHUP:
+                    self.reload()
+                case signal.SIGUSR1:
+                    self._reopen()
+                case signal.SIGTERM:
+                    self._stop(self._timeouts.drain)
+                case signal.SIGINT | signal.SIGQUIT:
+                    self._stop(QUICK)
+
+    def _reopen(self) -> None:
+        """Has everyone open their log files anew."""
+        if self._plan.reopen is not None:
+            self._plan.reopen()
+        for process in self._processes.values():
+            process.channel.send(Reopen())
+
+    def _stop(self, seconds: float) -> None:
+        """Stops; at once if it was asked to before."""
+        self._stops += 1
+        if self._stops > 1:
+            for process in self._processes.values():
+                process.kill()
+            return
+        if self._failure is None:
+            logger.info("stopping: finishing what runs, at most %.0f s; again to stop at once", seconds)
+        for process in self._processes.values():
+            process.drain(seconds, last=process.state == READY)
+        for slot in self._slots:
+            slot.retry_at = 0.0
+        for sock, address in zip(self._sockets, self.addresses, strict=True):
+            sock.close()
+            if not address.port and address.host:
+                Path(address.host).unlink(missing_ok=True)
+        reload, self._reload = self._reload, None
+        for client in [*(reload.clients if reload is not None else ()), *(self._reload_again or ())]:
+            self._reply(client, Reloaded(self._generation, 0.0, STOPPING))
+        self._reload_again = None
+
+    # -- the control socket
+
+    def _on_client(self, events: int) -> None:
+        try:
+            sock, _ = self._control.accept()
+        except OSError:
+            return  # it left, or the system has no descriptor for it
+        if len(self._clients) >= CLIENTS:
+            sock.close()
+            return
+        client = Channel(sock, Request)
+        self._clients[client.fileno] = client
+        self._watch(client.fileno, lambda events: self._on_request(client, events))
+
+    def _on_request(self, client: Channel, events: int) -> None:
+        if events & select.POLLOUT:
+            client.flush()
+            if not client.unsent:
+                self._poll.modify(client.fileno, select.POLLIN)
+        for message in client.receive():
+            match message:
+                case Reload() if self._stops:
+                    self._reply(client, Reloaded(self._generation, 0.0, STOPPING))
+                case Reload():
+                    self._ask_reload(client)
+                case GetStatus():
+                    self._questions.append(self._ask_figures(client))
+        if client.closed:
+            self._drop(client)
+
+    def _reply(self, client: Channel, message: Status | Reloaded) -> None:
+        if self._clients.get(client.fileno) is not client:
+            return  # it did not wait
+        client.send(message)
+        if client.closed:
+            self._drop(client)
+        elif client.unsent:
+            self._poll.modify(client.fileno, select.POLLIN | select.POLLOUT)
+
+    def _drop(self, client: Channel) -> None:
+        self._ignore(client.fileno)
+        del self._clients[client.fileno]
+        client.close()
+
+    def _ask_figures(self, client: Channel) -> _Question:
+        """Asks every worker that serves, unless it owes an answer already."""
+        serving = [process for process in self._processes.values() if process.ready_at]
+        for process in serving:
+            if not process.asked:
+                process.asked = True
+                process.channel.send(Ask())
+        return _Question(client, {process.pid for process in serving})
+
+    def _answer(self, question: _Question) -> None:
+        processes = sorted(self._processes.values(), key=lambda each: (each.slot.index, each.generation, each.pid))
+        status = Status(
+            pid=os.getpid(),
+            generation=self._generation,
+            addresses=[f"http://{each}" if each.port else f"unix:{each.host}" for each in self.addresses],
+            uptime=monotonic() - self._started,
+            restarts=self._restarts,
+            problem=self._problem,
+            workers=[_status_of(process) for process in processes],
+        )
+        self._reply(question.client, status)
+
+    def _close(self) -> None:
+        """Gives everything back."""
+        for client in list(self._clients.values()):
+            client.flush_patiently()
+            self._drop(client)
+        for sock in (*self._sockets, self._control, self._wake_read, self._wake_write):
+            sock.close()
+        self.control_path.unlink(missing_ok=True)
+
+
+class _Reload:
+    """A generation that is being started, and who wants to hear how it went."""
+
+    def __init__(self, generation: int, clients: list[Channel]) -> None:
+        self.generation = generation
+        self.clients = clients
+        self.began = monotonic()
+
+
+class _Question:
+    """A client that waits for the figures of workers."""
+
+    def __init__(self, client: Channel, waits_for: set[int]) -> None:
+        self.client = client
+        self.waits_for = waits_for  # process ids
+        self.until = monotonic() + ANSWER
+
+
+def _status_of(process: Process) -> WorkerStatus:
+    status = WorkerStatus(
+        slot=process.slot.index,
+        pid=process.pid,
+        generation=process.generation,
+        state=process.state,
+        uptime=monotonic() - process.started,
+        rss=resident_memory(process.pid),
+        cpu=cpu_seconds(process.pid),
+    )
+    figures = process.figures
+    if figures is not None and not process.asked:
+        status.requests = figures.requests
+        status.connections = figures.connections
+        status.busy = figures.busy
+        status.waiting = figures.waiting
+        status.details = figures.details
+    return status
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    """Does nothing: the supervisor reads of signals in its loop, and workers leave them to it."""
+
+
+_SIGNALS = (
+    signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1,
+)  # fmt: skip
+_FOR_WORKERS = {
+    signal.SIGCHLD: signal.SIG_DFL,
+    signal.SIGTERM: signal.SIG_DFL,
+}  # the others they leave to the supervisor

@@ -1,0 +1,158 @@
+"""A worker: a process that a supervisor has forked, which imports the app and serves it on the sockets it was given."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, NoReturn
+
+import msgspec
+
+from firstbyte.engine.channel import Ask, Channel, Drain, Failed, Figures, Ready, Reopen, Retire, ToWorker
+from firstbyte.engine.connection import Connection
+from firstbyte.engine.observer import Observer
+from firstbyte.engine.server import Server
+from firstbyte.errors import AppLoadError, ConfigurationError
+from firstbyte.http.handler import Handler
+from firstbyte.http.request import Request
+
+logger = logging.getLogger("firstbyte.engine")
+
+JITTER = 0.1  # of max_requests: workers that started together are not replaced together
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a worker is to do.
+
+    `load` gives the handler; it is called in the worker alone. `options` are the Server's. After `max_requests`, and up
+    to a tenth more, the worker asks to be replaced; 0 for never. `reopen` is called when log files have been moved, and
+    `figures` for what the worker is to add to its own, as anything that msgspec can encode.
+    """
+
+    load: Callable[[], Handler]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    max_requests: int = 0
+    reopen: Callable[[], None] | None = None
+    figures: Callable[[Server], object] | None = None
+
+
+def run(sock: socket.socket, sockets: Sequence[socket.socket], plan: Plan) -> NoReturn:
+    """Is the worker, from the fork to its end. `sock` leads to the supervisor."""
+    code = 1
+    try:
+        atexit._clear()  # those are the supervisor's, and its business
+        code = Worker(Channel(sock, ToWorker), plan).run(sockets)
+        for thread in threading.enumerate():
+            if not thread.daemon and thread is not threading.current_thread():
+                thread.join()
+        atexit._run_exitfuncs()
+    except BaseException:
+        logger.exception("a worker failed")
+        code = 1
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                pass  # nobody reads what it says any more
+        os._exit(code)  # the stack above this call is the supervisor's, and must not be unwound
+
+
+class Worker:
+    """Serves until the supervisor says that it is enough, or is no more."""
+
+    def __init__(self, channel: Channel, plan: Plan) -> None:
+        self._channel = channel
+        self._plan = plan
+        limit = plan.max_requests
+        self._counter = _Counter(self.retire, limit and limit + random.randrange(int(limit * JITTER) + 1))  # noqa: S311
+        self._server: Server
+
+    def run(self, sockets: Sequence[socket.socket]) -> int:
+        """Returns the exit code."""
+        options = dict(self._plan.options)
+        options["observers"] = [self._counter, *options.get("observers", ())]
+        try:
+            self._server = Server(self._plan.load(), sockets=sockets, shared=True, **options)
+            self._server.bind()
+        except (Exception, SystemExit) as error:
+            self._channel.send(_explained(error))
+            self._channel.flush_patiently()
+            return 1
+        reactor = self._server.reactor
+        signal.signal(signal.SIGTERM, self._on_signal)
+        reactor.watch_source(self._channel.fileno, self)
+        reactor.submit(lambda: self._channel.send(Ready()))
+        self._server.run(signals=False)
+        return 0
+
+    def retire(self, reason: str) -> None:
+        """Asks for another worker in this one's place; from any thread."""
+        self._server.reactor.submit(lambda: self._channel.send(Retire(reason)))
+
+    def on_event(self, events: int) -> None:
+        """Does what the supervisor says; see `reactor.Source`."""
+        for message in self._channel.receive():
+            match message:
+                case Drain():
+                    if message.last:
+                        self._server.take_rest()
+                    self._server.stop(message.seconds)
+                case Ask():
+                    self._channel.send(self._figures())
+                    self._channel.flush_patiently()
+                case Reopen() if self._plan.reopen is not None:
+                    self._plan.reopen()
+        if self._channel.closed:
+            self._server.reactor.ignore_source(self._channel.fileno)
+            logger.error("the supervisor of worker %d is gone: the worker finishes what runs, and ends", os.getpid())
+            self._server.stop()
+
+    def _figures(self) -> Figures:
+        server = self._server
+        details = None if self._plan.figures is None else self._plan.figures(server)
+        return Figures(
+            requests=self._counter.requests,
+            connections=server.reactor.open,
+            busy=server.busy,
+            waiting=server.waiting,
+            details=msgspec.Raw(msgspec.json.encode(details)),
+        )
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.retire("SIGTERM")
+
+
+class _Counter(Observer):
+    """Counts requests, and says when they have been enough (0: never)."""
+
+    def __init__(self, enough: Callable[[str], None], limit: int) -> None:
+        self.requests = 0
+        self._enough = enough
+        self._limit = limit
+
+    def head(self, connection: Connection, request: Request) -> None:
+        """Counts one."""
+        self.requests += 1  # in one thread or another; CPython does not switch between them within this line
+        if 0 < self._limit <= self.requests:
+            self._limit = 0
+            self._enough(f"it has had {self.requests} requests")
+
+
+def _explained(error: BaseException) -> Failed:
+    """Why the worker cannot serve. What the developer can mend in a line has no traceback but its own."""
+    if isinstance(error, ConfigurationError):
+        return Failed(str(error), error.traceback if isinstance(error, AppLoadError) else "")
+    text = "".join(traceback.format_exception(error))
+    return Failed(f"{type(error).__name__}: {error}", text[-(1 << 16) :])
