@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import msgspec
@@ -121,10 +122,9 @@ class Channel:
             self.closed = True
         *lines, rest = self._buffer.split(b"\n")
         self._buffer = rest
-        messages = []
+        messages: list[Any] = []
         try:
-            for line in lines:
-                messages.append(self._decoder.decode(line))
+            messages.extend(map(self._decoder.decode, lines))
         except msgspec.DecodeError:
             self.closed = True
         if len(rest) > LONGEST:
@@ -134,3 +134,35 @@ class Channel:
     def close(self) -> None:
         """Closes this end."""
         self.sock.close()
+
+
+class Sources:
+    """The descriptors that one thread watches, and what is to be called with the events of each."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()  # not epoll: a fork would share it
+        self._called: dict[int, Callable[[int], None]] = {}
+
+    def __contains__(self, fd: int) -> bool:
+        return fd in self._called
+
+    def watch(self, fd: int, call: Callable[[int], None]) -> None:
+        """Begins to watch `fd` for reading."""
+        self._called[fd] = call
+        self._poll.register(fd, select.POLLIN)
+
+    def want_write(self, fd: int, wanted: bool) -> None:
+        """Whether to watch `fd` for writing as well."""
+        self._poll.modify(fd, select.POLLIN | select.POLLOUT if wanted else select.POLLIN)
+
+    def ignore(self, fd: int) -> None:
+        """Stops watching `fd`, before it is closed."""
+        del self._called[fd]
+        self._poll.unregister(fd)
+
+    def turn(self, seconds: float) -> None:
+        """Waits until something is ready, for at most so many seconds (inf: for ever), and makes the calls for it."""
+        for fd, events in self._poll.poll(None if seconds == inf else max(0.0, seconds) * 1000 + 1):
+            call = self._called.get(fd)
+            if call is not None:  # else one before it has closed it
+                call(events)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
 import msgspec
 
-from firstbyte.engine.channel import Channel
+from firstbyte.engine.channel import Channel, Sources
 from firstbyte.engine.listener import listen_unix
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.request import Address
 
 BACKLOG = 16
+CLIENTS = 16  # at once
 
 
 class GetStatus(msgspec.Struct, tag=True):
@@ -28,7 +29,7 @@ class Reload(msgspec.Struct, tag=True):
 
 
 class WorkerStatus(msgspec.Struct):
-    """One worker. Seconds, bytes; what is None is not known, since the worker did not answer or the system tells not."""
+    """One worker. Seconds, bytes; None is what the worker did not answer, or the system does not tell."""
 
     slot: int
     pid: int
@@ -67,6 +68,70 @@ class Reloaded(msgspec.Struct, tag=True):
 
 Request = GetStatus | Reload
 Reply = Status | Reloaded
+
+
+class ControlServer:
+    """The supervisor's end: takes requests, and gives each to `on_request` with the client to whom to `reply`."""
+
+    def __init__(
+        self, path: Path | None, address: Address, sources: Sources, on_request: Callable[[Channel, Request], None]
+    ) -> None:
+        self._sock, self.path = listen_control(path, address)
+        self._sources = sources
+        self._on_request = on_request
+        self._clients: dict[int, Channel] = {}  # by descriptor
+        sources.watch(self._sock.fileno(), self._on_client)
+
+    def reply(self, client: Channel, message: Reply) -> None:
+        """Answers a client that still waits; what it does not take at once, when it does."""
+        if self._clients.get(client.fileno) is not client:
+            return
+        client.send(message)
+        if client.closed:
+            self._drop(client)
+        elif client.unsent:
+            self._sources.want_write(client.fileno, True)
+
+    def close(self) -> None:
+        """Closes everything, when the last answers are out, and removes the socket's path."""
+        for client in list(self._clients.values()):
+            client.flush_patiently()
+            self._drop(client)
+        self._sources.ignore(self._sock.fileno())
+        self._sock.close()
+        self.path.unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Closes what a child has inherited; it stays the parent's."""
+        for client in self._clients.values():
+            client.close()
+        self._sock.close()
+
+    def _on_client(self, events: int) -> None:
+        try:
+            sock, _ = self._sock.accept()
+        except OSError:
+            return  # it left, or the system has no descriptor for it
+        if len(self._clients) >= CLIENTS:
+            sock.close()
+            return
+        client = Channel(sock, Request)
+        self._clients[client.fileno] = client
+        self._sources.watch(client.fileno, lambda events: self._hear(client))
+
+    def _hear(self, client: Channel) -> None:
+        if client.unsent:
+            client.flush()
+            self._sources.want_write(client.fileno, bool(client.unsent))
+        for message in client.receive():
+            self._on_request(client, message)
+        if client.closed and self._clients.get(client.fileno) is client:
+            self._drop(client)
+
+    def _drop(self, client: Channel) -> None:
+        self._sources.ignore(client.fileno)
+        del self._clients[client.fileno]
+        client.close()
 
 
 def control_folder() -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -20,8 +19,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from firstbyte.engine import worker
-from firstbyte.engine.channel import Ask, Channel, Failed, Figures, FromWorker, Ready, Reopen, Retire
-from firstbyte.engine.control import GetStatus, Reload, Reloaded, Request, Status, WorkerStatus, listen_control
+from firstbyte.engine.channel import Ask, Channel, Failed, Figures, FromWorker, Ready, Reopen, Retire, Sources
+from firstbyte.engine.control import ControlServer, GetStatus, Reloaded, Request, Status, WorkerStatus
 from firstbyte.engine.listener import address_of
 from firstbyte.engine.slots import (
     DRAINING,
@@ -42,7 +41,6 @@ logger = logging.getLogger("firstbyte.engine")
 QUICK = 1.0  # seconds that handlers have when the server is asked to stop quickly
 ANSWER = 1.0  # seconds that a worker has to tell its figures
 CHECK = 1.0  # seconds between two looks at how much memory the workers hold
-CLIENTS = 16  # of the control socket at once
 PROCESSES = 8  # for each slot, those that drain included, beyond which new ones wait for some to end
 ROOM = 0.2  # seconds between two looks at whether there is room for another
 
@@ -90,21 +88,18 @@ class Supervisor:
         self._problem = ""
         self._stops = 0  # how often it was asked to stop
         self._failure: AppLoadError | None = None  # of the first generation
-        self._poll = select.poll()
-        self._sources: dict[int, Callable[[int], None]] = {}  # by descriptor; each takes the poll's events
-        self._clients: dict[int, Channel] = {}  # of the control socket, by descriptor
+        self._sources = Sources()
 
     def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serves until it is told to stop and every worker has ended. `started` is called when the first are ready.
 
         Raises AppLoadError if they never are; only in the main thread.
         """
-        self._control, self.control_path = listen_control(self._control_path, self.addresses[0])
+        self._control = ControlServer(self._control_path, self.addresses[0], self._sources, self._on_request)
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
-        self._watch(self._wake_read.fileno(), self._on_signals)
-        self._watch(self._control.fileno(), self._on_client)
+        self._sources.watch(self._wake_read.fileno(), self._on_signals)
         previous = {number: signal.signal(number, _note) for number in _SIGNALS}
         previous_fd = signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
         self._started_hook = started
@@ -118,7 +113,9 @@ class Supervisor:
                 signal.signal(number, handler)
             for process in self._processes.values():  # if this has failed itself, they see it and drain
                 process.channel.close()
-            self._close()
+            for sock in (*self._sockets, self._wake_read, self._wake_write):
+                sock.close()
+            self._control.close()
         if self._failure is not None:
             raise self._failure
 
@@ -134,10 +131,7 @@ class Supervisor:
 
     def _turn(self) -> None:
         """Waits until something happens or is due, and deals with it."""
-        for fd, events in self._poll.poll(self._patience()):
-            source = self._sources.get(fd)
-            if source is not None:  # else it was closed by one before it
-                source(events)
+        self._sources.turn(self._patience())
         now = monotonic()
         for process in list(self._processes.values()):
             if process.deadline <= now:
@@ -160,21 +154,12 @@ class Supervisor:
             clients, self._reload_again = self._reload_again, None
             self._begin_generation(clients)
 
-    def _patience(self) -> float | None:
-        """Milliseconds until something is due; None for ever."""
+    def _patience(self) -> float:
+        """Seconds until something is due."""
         due = [process.deadline for process in self._processes.values()]
         due += [slot.retry_at for slot in self._slots if slot.retry_at and slot.successor is None]
         due += [question.until for question in self._questions]
-        soonest = min(self._check_at, *due, inf)
-        return None if soonest == inf else max(0.0, soonest - monotonic()) * 1000 + 1
-
-    def _watch(self, fd: int, source: Callable[[int], None]) -> None:
-        self._sources[fd] = source
-        self._poll.register(fd, select.POLLIN)
-
-    def _ignore(self, fd: int) -> None:
-        del self._sources[fd]
-        self._poll.unregister(fd)
+        return min(self._check_at, *due, inf) - monotonic()
 
     # -- workers
 
@@ -191,7 +176,7 @@ class Supervisor:
         channel = Channel(ours, FromWorker)
         process = Process(pid, channel, slot, self._generation, monotonic() + self._timeouts.start)
         slot.successor = self._processes[pid] = process
-        self._watch(channel.fileno, lambda events: self._hear(process))
+        self._sources.watch(channel.fileno, lambda events: self._hear(process))
 
     def _become_worker(self, sock: socket.socket, blocked: Any) -> NoReturn:
         """What the child does: gives up everything of the supervisor's but the listening sockets."""
@@ -201,10 +186,9 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         for process in self._processes.values():
             process.channel.close()
-        for client in self._clients.values():
-            client.close()
-        for each in (self._control, self._wake_read, self._wake_write):
-            each.close()
+        self._control.abandon()
+        self._wake_read.close()
+        self._wake_write.close()
         worker.run(sock, self._sockets, self._plan)
 
     def _hear(self, process: Process) -> None:
@@ -222,7 +206,7 @@ class Supervisor:
                     for question in self._questions:
                         question.waits_for.discard(process.pid)
         if process.channel.closed and process.channel.fileno in self._sources:
-            self._ignore(process.channel.fileno)
+            self._sources.ignore(process.channel.fileno)
             process.deadline = min(process.deadline, monotonic() + GRACE)  # it ends, or is of no use
 
     def _on_ready(self, process: Process) -> None:
@@ -269,7 +253,7 @@ class Supervisor:
             if pid:
                 self._hear(process)  # what it said last
                 if process.channel.fileno in self._sources:
-                    self._ignore(process.channel.fileno)
+                    self._sources.ignore(process.channel.fileno)
                 process.channel.close()
                 del self._processes[pid]
                 for question in self._questions:
@@ -353,7 +337,7 @@ class Supervisor:
             else:
                 logger.info("reloaded in %.1f s: generation %d", seconds, reload.generation)
         for client in reload.clients:
-            self._reply(client, Reloaded(reload.generation, seconds, reason, traceback))
+            self._control.reply(client, Reloaded(reload.generation, seconds, reason, traceback))
 
     # -- signals
 
@@ -401,52 +385,18 @@ class Supervisor:
                 Path(address.host).unlink(missing_ok=True)
         reload, self._reload = self._reload, None
         for client in [*(reload.clients if reload is not None else ()), *(self._reload_again or ())]:
-            self._reply(client, Reloaded(self._generation, 0.0, STOPPING))
+            self._control.reply(client, Reloaded(self._generation, 0.0, STOPPING))
         self._reload_again = None
 
     # -- the control socket
 
-    def _on_client(self, events: int) -> None:
-        try:
-            sock, _ = self._control.accept()
-        except OSError:
-            return  # it left, or the system has no descriptor for it
-        if len(self._clients) >= CLIENTS:
-            sock.close()
-            return
-        client = Channel(sock, Request)
-        self._clients[client.fileno] = client
-        self._watch(client.fileno, lambda events: self._on_request(client, events))
-
-    def _on_request(self, client: Channel, events: int) -> None:
-        if events & select.POLLOUT:
-            client.flush()
-            if not client.unsent:
-                self._poll.modify(client.fileno, select.POLLIN)
-        for message in client.receive():
-            match message:
-                case Reload() if self._stops:
-                    self._reply(client, Reloaded(self._generation, 0.0, STOPPING))
-                case Reload():
-                    self._ask_reload(client)
-                case GetStatus():
-                    self._questions.append(self._ask_figures(client))
-        if client.closed:
-            self._drop(client)
-
-    def _reply(self, client: Channel, message: Status | Reloaded) -> None:
-        if self._clients.get(client.fileno) is not client:
-            return  # it did not wait
-        client.send(message)
-        if client.closed:
-            self._drop(client)
-        elif client.unsent:
-            self._poll.modify(client.fileno, select.POLLIN | select.POLLOUT)
-
-    def _drop(self, client: Channel) -> None:
-        self._ignore(client.fileno)
-        del self._clients[client.fileno]
-        client.close()
+    def _on_request(self, client: Channel, message: Request) -> None:
+        if isinstance(message, GetStatus):
+            self._questions.append(self._ask_figures(client))
+        elif self._stops:
+            self._control.reply(client, Reloaded(self._generation, 0.0, STOPPING))
+        else:
+            self._ask_reload(client)
 
     def _ask_figures(self, client: Channel) -> _Question:
         """Asks every worker that serves, unless it owes an answer already."""
@@ -468,16 +418,7 @@ class Supervisor:
             problem=self._problem,
             workers=[_status_of(process) for process in processes],
         )
-        self._reply(question.client, status)
-
-    def _close(self) -> None:
-        """Gives everything back."""
-        for client in list(self._clients.values()):
-            client.flush_patiently()
-            self._drop(client)
-        for sock in (*self._sockets, self._control, self._wake_read, self._wake_write):
-            sock.close()
-        self.control_path.unlink(missing_ok=True)
+        self._control.reply(question.client, status)
 
 
 class _Reload:
