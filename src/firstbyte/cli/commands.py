@@ -16,6 +16,7 @@ from firstbyte.cli.http_commands import http_commands
 from firstbyte.cli.load import load_app
 from firstbyte.cli.options import server_options
 from firstbyte.cli.serving import serve
+from firstbyte.cli.workers import reload, status
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.request import Address
 
@@ -79,6 +80,10 @@ def folder(port: int, bind: str, directory: str, **options: Any) -> int:
     app = App()
     app.mount("/", StaticFiles(path, listing=True))
     return serve(lambda: app, f"the folder {path.resolve()}", host=bind, port=port, unix=None, **options)
+
+
+cli.add_command(status)
+cli.add_command(reload)
 
 
 @cli.group(cls=ConfigGroup)
