@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from firstbyte.cli.config import PREFIX
 from firstbyte.engine.control import GetStatus, Reload, Reloaded, Status, WorkerStatus, ask, running
 from firstbyte.errors import ConfigurationError
 
@@ -20,7 +21,7 @@ def _control_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--control",
         metavar="PATH",
-        envvar="FIRSTBYTE_CONTROL",
+        envvar=f"{PREFIX}CONTROL",
         help="Control socket of the server; it is found by itself where only one runs.",
     )(command)
 

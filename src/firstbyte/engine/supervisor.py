@@ -79,7 +79,7 @@ class Supervisor:
         self._timeouts = timeouts or Timeouts()
         self._slots = [Slot(index) for index in range(1, workers + 1)]
         self._processes: dict[int, Process] = {}  # by process id
-        self._generation = 0
+        self._generation = 0  # that serves; the next one is being started while there is a reload
         self._reload: _Reload | None = None
         self._reload_again: list[Channel] | None = None  # who asked while one was under way
         self._questions: list[_Question] = []
@@ -140,7 +140,7 @@ class Supervisor:
             if slot.retry_at and slot.retry_at <= now and slot.successor is None:
                 if slot.worker is None or self._has_room():
                     slot.retry_at = 0.0
-                    self._start(slot)
+                    self._start(slot, self._generation)
                 else:
                     slot.retry_at = now + ROOM
         for question in list(self._questions):
@@ -163,7 +163,7 @@ class Supervisor:
 
     # -- workers
 
-    def _start(self, slot: Slot) -> None:
+    def _start(self, slot: Slot, generation: int) -> None:
         """Forks a worker, which is to take the slot when it is ready."""
         ours, theirs = socket.socketpair()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # none may run the supervisor's handler there
@@ -174,7 +174,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
         channel = Channel(ours, FromWorker)
-        process = Process(pid, channel, slot, self._generation, monotonic() + self._timeouts.start)
+        process = Process(pid, channel, slot, generation, monotonic() + self._timeouts.start)
         slot.successor = self._processes[pid] = process
         self._sources.watch(channel.fileno, lambda events: self._hear(process))
 
@@ -273,8 +273,8 @@ class Supervisor:
             reason = process.why or f"worker {process.pid} {how} before it was ready"
         else:
             reason = f"worker {process.pid} {how}, after {lived:.0f} s"
+            self._restarts += 1
         self._problem = reason
-        self._restarts += 1
         if self._reload is not None and process.generation == self._reload.generation:
             self._end_reload(self._reload, reason, process.traceback)
             return
@@ -304,13 +304,13 @@ class Supervisor:
     def _begin_generation(self, clients: list[Channel]) -> None:
         if self._stops:
             return
-        self._generation += 1
-        self._reload = _Reload(self._generation, clients)
+        generation = self._generation + 1
+        self._reload = _Reload(generation, clients)
         for slot in self._slots:
             if slot.successor is not None:
                 slot.successor.drain(0)
             slot.retry_at = 0.0
-            self._start(slot)
+            self._start(slot, generation)
 
     def _end_reload(self, reload: _Reload, reason: str, traceback: str = "") -> None:
         """All new workers are ready, or there is a reason why not: then those that have come up go again."""
@@ -332,6 +332,7 @@ class Supervisor:
                 logger.error("%sthe reload failed, the old workers go on: %s", traceback, reason)
         else:
             self._problem = ""
+            self._generation = reload.generation
             if is_first:
                 self._started_hook()
             else:

@@ -36,14 +36,15 @@ class Plan:
     """What a worker is to do.
 
     `load` gives the handler; it is called in the worker alone. `options` are the Server's. After `max_requests`, and up
-    to a tenth more, the worker asks to be replaced; 0 for never. `reopen` is called when log files have been moved, and
-    `figures` for what the worker is to add to its own, as anything that msgspec can encode.
+    to a tenth more, the worker asks to be replaced; 0 for never. `reopen` is called when log files were moved, `close`
+    at the worker's end, and `figures` for what it is to add to its own, as anything that msgspec can encode.
     """
 
     load: Callable[[], Handler]
     options: Mapping[str, Any] = field(default_factory=dict)
     max_requests: int = 0
     reopen: Callable[[], None] | None = None
+    close: Callable[[], None] | None = None
     figures: Callable[[Server], object] | None = None
 
 
@@ -56,6 +57,8 @@ def run(sock: socket.socket, sockets: Sequence[socket.socket], plan: Plan) -> No
         for thread in threading.enumerate():
             if not thread.daemon and thread is not threading.current_thread():
                 thread.join()
+        if plan.close is not None:
+            plan.close()
         atexit._run_exitfuncs()
     except BaseException:
         logger.exception("a worker failed")
