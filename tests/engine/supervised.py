@@ -100,10 +100,12 @@ class Supervised:
 def supervised(folder: Path, *options: str, program: str = PROGRAM, ready: bool = True) -> Iterator[Supervised]:
     """Runs the program with two workers, or as `options` say."""
     (folder / "program.py").write_text(program)
+    if "--access-log" not in options:
+        options += ("--no-access-log",)
     if "--workers" not in options:
         options += ("--workers", "2")
     command = [
-        sys.executable, "-m", "firstbyte", "run", str(folder / "program.py"), "--port", "0", "--no-access-log",
+        sys.executable, "-m", "firstbyte", "run", str(folder / "program.py"), "--port", "0",
         "--control", str(folder / "control"), *options,
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=folder) as process:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import signal
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -16,7 +17,8 @@ from firstbyte.cli.log_file import LogFile
 from firstbyte.cli.logs import ErrorLog, set_up_logging
 from firstbyte.cli.metrics import observation_server, parse_place
 from firstbyte.cli.processes import Processes
-from firstbyte.engine.listener import listen, listen_unix
+from firstbyte.cli.worker_metrics import add_ended, metrics_slot
+from firstbyte.engine.listener import address_of, listen, listen_unix
 from firstbyte.engine.metrics import Metrics
 from firstbyte.engine.observer import Observer
 from firstbyte.engine.server import Server
@@ -80,12 +82,21 @@ def serve(
             stack.callback(log.close)
         if processes.are_supervised:
             sockets = listen(host, port) if unix is None else [listen_unix(unix)]
-            plan = Plan(load_handler, options, processes.max_requests, log.reopen if log is not None else None)
+            plan = Plan(
+                load_handler,
+                options,
+                processes.max_requests,
+                reopen=None if log is None else log.reopen,
+                close=None if log is None else log.close,
+                figures=None if metrics is None else counting.snapshot,
+                add_ended=None if metrics is None else add_ended,
+            )
             supervisor = Supervisor(
-                plan, sockets, processes.workers,
-                max_rss=processes.max_rss, control=processes.control_path, timeouts=timeouts,
+                plan, sockets, processes.workers, max_rss=processes.max_rss, control=processes.control_path,
+                companions=[] if metrics is None else [metrics_slot(metrics, lambda: supervisor.control_path)],
+                timeouts=timeouts,
             )  # fmt: skip
-            supervisor.run(lambda: _say_start(what, supervisor.addresses, processes.workers))
+            supervisor.run(lambda: _say_supervised(what, supervisor, processes.workers))
         else:
             server = Server(load_handler(), host, port, unix=unix, **options)
             server.bind()
@@ -95,7 +106,9 @@ def serve(
             _say_start(what, server.addresses)
             if observing is not None:
                 stack.enter_context(observing)
-                click.echo(f"metrics and health on {_url(observing.addresses[0])}", err=True)
+                _say_metrics(observing.addresses[0])
+            if log is not None and hasattr(signal, "SIGUSR1"):
+                signal.signal(signal.SIGUSR1, lambda number, frame: log.reopen())
             PROCESS_CHECKS.append(lambda: "draining" if server.draining else None)
             stack.callback(PROCESS_CHECKS.pop)
             server.run()
@@ -103,10 +116,19 @@ def serve(
     return 0
 
 
-def _say_start(what: str, addresses: Iterable[Address], workers: int = 0) -> None:
+def _say_start(what: str, addresses: Iterable[Address], by: str = "") -> None:
     places = click.style(" and ".join(map(_url, addresses)), bold=True)
-    by = f" by {workers} worker{'s' * (workers > 1)}" if workers else ""
     click.echo(f"firstbyte {__version__} serves {what} on {places}{by} (Ctrl+C stops)", err=True)
+
+
+def _say_supervised(what: str, supervisor: Supervisor, workers: int) -> None:
+    _say_start(what, supervisor.addresses, f" by {workers} worker{'s' * (workers > 1)}")
+    for companion in supervisor.companions:
+        _say_metrics(address_of(companion.sockets[0].getsockname()))
+
+
+def _say_metrics(address: Address) -> None:
+    click.echo(f"metrics and health on {_url(address)}", err=True)
 
 
 def _url(address: Address) -> str:

@@ -123,7 +123,7 @@ def _cpu(value: float | None) -> str:
 
 
 _COLUMNS: tuple[tuple[str, Callable[[WorkerStatus], str]], ...] = (
-    ("worker", lambda worker: str(worker.slot)),
+    ("worker", lambda worker: worker.slot),
     ("pid", lambda worker: str(worker.pid)),
     ("generation", lambda worker: str(worker.generation)),
     ("state", lambda worker: worker.state),

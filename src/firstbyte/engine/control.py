@@ -31,7 +31,7 @@ class Reload(msgspec.Struct, tag=True):
 class WorkerStatus(msgspec.Struct):
     """One worker. Seconds, bytes; None is what the worker did not answer, or the system does not tell."""
 
-    slot: int
+    slot: str  # a number, or the name of a companion
     pid: int
     generation: int
     state: str  # "starting", "ready", "draining"
@@ -54,6 +54,8 @@ class Status(msgspec.Struct, tag=True):
     uptime: float
     restarts: int  # of workers that ended unasked
     problem: str
+    stopping: bool
+    past: msgspec.Raw  # the details of workers that have ended, added up by `Plan.add_ended`
     workers: list[WorkerStatus]
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
 from firstbyte.engine.channel import Channel, Drain, Figures
+from firstbyte.engine.worker import Plan
 
 STARTING, READY, DRAINING = "starting", "ready", "draining"
 
@@ -54,10 +57,13 @@ class Process:
 
 
 class Slot:
-    """A place for one worker that serves, and for the one that is to take over from it."""
+    """A place for one worker that serves, and for the one that is to take over from it; what they do, and where."""
 
-    def __init__(self, index: int) -> None:
-        self.index = index
+    def __init__(self, name: str, plan: Plan, sockets: Sequence[socket.socket], outlives: bool = False) -> None:
+        self.name = name
+        self.plan = plan
+        self.sockets = list(sockets)
+        self.outlives = outlives  # it is stopped when the workers of all other slots have ended
         self.worker: Process | None = None
         self.successor: Process | None = None  # being started; ready, while it waits for those of other slots
         self.retry_at = 0.0  # monotonic time at which a new worker is to be started; 0 if none is

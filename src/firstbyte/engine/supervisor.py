@@ -18,6 +18,8 @@ from time import monotonic
 from types import FrameType
 from typing import Any, NoReturn
 
+import msgspec
+
 from firstbyte.engine import worker
 from firstbyte.engine.channel import Ask, Channel, Failed, Figures, FromWorker, Ready, Reopen, Retire, Sources
 from firstbyte.engine.control import ControlServer, GetStatus, Reloaded, Request, Status, WorkerStatus
@@ -34,6 +36,7 @@ from firstbyte.engine.slots import (
     resident_memory,
 )  # fmt: skip
 from firstbyte.engine.timeouts import Timeouts
+from firstbyte.engine.worker import Plan
 from firstbyte.errors import AppLoadError, ConfigurationError
 
 logger = logging.getLogger("firstbyte.engine")
@@ -51,17 +54,19 @@ class Supervisor:
     """Runs `workers` processes that do what `plan` says on `sockets`, which listen.
 
     A worker that holds more than `max_rss` bytes is replaced (0: never). `control` is the path of the control socket,
-    None for one of its own choice. Raises ConfigurationError where processes cannot be forked.
+    None for one of its own choice. `companions` are slots of workers that do something else beside these. Raises
+    ConfigurationError where processes cannot be forked.
     """
 
     def __init__(
         self,
-        plan: worker.Plan,
+        plan: Plan,
         sockets: Sequence[socket.socket],
         workers: int = 1,
         *,
         max_rss: int = 0,
         control: Path | None = None,
+        companions: Sequence[Slot] = (),
         timeouts: Timeouts | None = None,
     ) -> None:
         if not hasattr(os, "fork"):
@@ -71,13 +76,14 @@ class Supervisor:
         if workers < 1:
             raise ValueError(f"the number of workers is {workers}: there must be at least one")
         self._plan = plan
-        self._sockets = list(sockets)
         self.addresses = [address_of(sock.getsockname()) for sock in sockets]
         self._max_rss = max_rss
         self._check_at = monotonic() + CHECK if max_rss else inf
         self._control_path = control
         self._timeouts = timeouts or Timeouts()
-        self._slots = [Slot(index) for index in range(1, workers + 1)]
+        self.companions = companions
+        self._slots = [*(Slot(str(index), plan, sockets) for index in range(1, workers + 1)), *companions]
+        self._sockets = {sock for slot in self._slots for sock in slot.sockets}
         self._processes: dict[int, Process] = {}  # by process id
         self._generation = 0  # that serves; the next one is being started while there is a reload
         self._reload: _Reload | None = None
@@ -85,6 +91,7 @@ class Supervisor:
         self._questions: list[_Question] = []
         self._started = monotonic()
         self._restarts = 0
+        self._past = msgspec.Raw(b"null")  # the details of ended workers, added up
         self._problem = ""
         self._stops = 0  # how often it was asked to stop
         self._failure: AppLoadError | None = None  # of the first generation
@@ -118,6 +125,11 @@ class Supervisor:
             self._control.close()
         if self._failure is not None:
             raise self._failure
+
+    @property
+    def control_path(self) -> Path:
+        """Where the control socket is, while it runs."""
+        return self._control.path
 
     def reload(self) -> None:
         """Replaces all workers by new ones, if those come up; from a signal handler or the same thread."""
@@ -170,7 +182,7 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            self._become_worker(theirs, blocked)
+            self._become_worker(slot, theirs, blocked)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
         channel = Channel(ours, FromWorker)
@@ -178,8 +190,8 @@ class Supervisor:
         slot.successor = self._processes[pid] = process
         self._sources.watch(channel.fileno, lambda events: self._hear(process))
 
-    def _become_worker(self, sock: socket.socket, blocked: Any) -> NoReturn:
-        """What the child does: gives up everything of the supervisor's but the listening sockets."""
+    def _become_worker(self, slot: Slot, sock: socket.socket, blocked: Any) -> NoReturn:
+        """What the child does: gives up everything of the supervisor's but the sockets that it is to serve."""
         signal.set_wakeup_fd(-1)
         for number in _SIGNALS:
             signal.signal(number, _FOR_WORKERS.get(number, _note))
@@ -189,7 +201,9 @@ class Supervisor:
         self._control.abandon()
         self._wake_read.close()
         self._wake_write.close()
-        worker.run(sock, self._sockets, self._plan)
+        for each in self._sockets.difference(slot.sockets):
+            each.close()
+        worker.run(sock, slot.sockets, slot.plan)
 
     def _hear(self, process: Process) -> None:
         """A worker has said something, or its end of the channel is closed: then it is ending, and will be reaped."""
@@ -258,6 +272,8 @@ class Supervisor:
                 del self._processes[pid]
                 for question in self._questions:
                     question.waits_for.discard(pid)
+                if process.figures is not None and process.slot.plan.add_ended is not None:
+                    self._past = process.slot.plan.add_ended(self._past, process.figures.details)
                 self._on_end(process, how_it_ended(status))
 
     def _on_end(self, process: Process, how: str) -> None:
@@ -266,6 +282,9 @@ class Supervisor:
             slot.successor = None
         elif slot.worker is process:
             slot.worker = None
+        if self._stops and all(each.slot.outlives for each in self._processes.values()):
+            for each in self._processes.values():
+                each.drain(QUICK, last=each.state == READY)
         if process.state == DRAINING or self._stops:
             return
         lived = monotonic() - process.ready_at if process.ready_at else 0.0
@@ -377,11 +396,13 @@ class Supervisor:
         if self._failure is None:
             logger.info("stopping: finishing what runs, at most %.0f s; again to stop at once", seconds)
         for process in self._processes.values():
-            process.drain(seconds, last=process.state == READY)
+            if not process.slot.outlives:
+                process.drain(seconds, last=process.state == READY)
         for slot in self._slots:
             slot.retry_at = 0.0
-        for sock, address in zip(self._sockets, self.addresses, strict=True):
+        for sock in self._sockets:
             sock.close()
+        for address in self.addresses:
             if not address.port and address.host:
                 Path(address.host).unlink(missing_ok=True)
         reload, self._reload = self._reload, None
@@ -409,7 +430,9 @@ class Supervisor:
         return _Question(client, {process.pid for process in serving})
 
     def _answer(self, question: _Question) -> None:
-        processes = sorted(self._processes.values(), key=lambda each: (each.slot.index, each.generation, each.pid))
+        processes = sorted(
+            self._processes.values(), key=lambda each: (self._slots.index(each.slot), each.generation, each.pid)
+        )
         status = Status(
             pid=os.getpid(),
             generation=self._generation,
@@ -417,6 +440,8 @@ class Supervisor:
             uptime=monotonic() - self._started,
             restarts=self._restarts,
             problem=self._problem,
+            stopping=self._stops > 0,
+            past=self._past,
             workers=[_status_of(process) for process in processes],
         )
         self._control.reply(question.client, status)
@@ -442,7 +467,7 @@ class _Question:
 
 def _status_of(process: Process) -> WorkerStatus:
     status = WorkerStatus(
-        slot=process.slot.index,
+        slot=process.slot.name,
         pid=process.pid,
         generation=process.generation,
         state=process.state,

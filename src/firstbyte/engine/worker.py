@@ -36,8 +36,9 @@ class Plan:
     """What a worker is to do.
 
     `load` gives the handler; it is called in the worker alone. `options` are the Server's. After `max_requests`, and up
-    to a tenth more, the worker asks to be replaced; 0 for never. `reopen` is called when log files were moved, `close`
-    at the worker's end, and `figures` for what it is to add to its own, as anything that msgspec can encode.
+    to a tenth more, the worker asks to be replaced; 0 for never. `reopen` is called when log files have been moved, and
+    `close` at the worker's end. `figures` gives what the worker is to add to its own, as anything that msgspec can
+    encode; `add_ended` is called in the supervisor to add the last of those to what other ended workers have left.
     """
 
     load: Callable[[], Handler]
@@ -46,6 +47,7 @@ class Plan:
     reopen: Callable[[], None] | None = None
     close: Callable[[], None] | None = None
     figures: Callable[[Server], object] | None = None
+    add_ended: Callable[[msgspec.Raw, msgspec.Raw], msgspec.Raw] | None = None
 
 
 def run(sock: socket.socket, sockets: Sequence[socket.socket], plan: Plan) -> NoReturn:
@@ -98,6 +100,7 @@ class Worker:
         reactor.watch_source(self._channel.fileno, self)
         reactor.submit(lambda: self._channel.send(Ready()))
         self._server.run(signals=False)
+        self._tell_figures()
         return 0
 
     def retire(self, reason: str) -> None:
@@ -113,8 +116,7 @@ class Worker:
                         self._server.take_rest()
                     self._server.stop(message.seconds)
                 case Ask():
-                    self._channel.send(self._figures())
-                    self._channel.flush_patiently()
+                    self._tell_figures()
                 case Reopen() if self._plan.reopen is not None:
                     self._plan.reopen()
         if self._channel.closed:
@@ -122,16 +124,18 @@ class Worker:
             logger.error("the supervisor of worker %d is gone: the worker finishes what runs, and ends", os.getpid())
             self._server.stop()
 
-    def _figures(self) -> Figures:
+    def _tell_figures(self) -> None:
         server = self._server
         details = None if self._plan.figures is None else self._plan.figures(server)
-        return Figures(
+        figures = Figures(
             requests=self._counter.requests,
             connections=server.reactor.open,
             busy=server.busy,
             waiting=server.waiting,
             details=msgspec.Raw(msgspec.json.encode(details)),
         )
+        self._channel.send(figures)
+        self._channel.flush_patiently()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.retire("SIGTERM")
