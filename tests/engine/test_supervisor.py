@@ -34,7 +34,7 @@ def test_every_worker_serves(tmp_path: Path) -> None:
 
 
 def test_the_supervisor_does_not_import_the_app(tmp_path: Path) -> None:
-    program = PROGRAM + "\nprint('imported in', os.getpid(), flush=True, file=__import__('sys').stderr)\n"
+    program = PROGRAM + "\nos.write(2, b'imported in %d\\n' % os.getpid())\n"
     with supervised(tmp_path, program=program) as server:
         pids = server.pids()
         assert {int(server.wait_for(r"imported in (\d+)", count)[1]) for count in (1, 2)} == pids
