@@ -148,7 +148,8 @@ class ClientResponse:
     def content(self) -> bytes:
         """The body. A streamed response is read to its end first, which in a loop is `await r.aread()`."""
         if self._content is None:
-            return run(self.aread()) if not self._source.is_async else self._unread()
+            self._check_is_sync()
+            return run(self.aread())
         return self._content
 
     @property
@@ -197,6 +198,7 @@ class ClientResponse:
         if self._content is not None:
             yield from filter(None, [self._content])
             return
+        self._check_is_sync()
         while piece := run(self._read()):
             yield piece
 
@@ -209,6 +211,7 @@ class ClientResponse:
 
     def iter_raw(self) -> Iterator[bytes]:
         """The body's pieces as they were sent, under their Content-Encoding. Raises ClientError."""
+        self._check_is_sync()
         while piece := run(self._source.read()):
             yield piece
 
@@ -275,8 +278,11 @@ class ClientResponse:
         except LookupError:
             raise DecodingError(f"the body's charset {charset!r} is unknown", rule="charset") from None
 
-    def _unread(self) -> bytes:
-        raise ClientError("the body of a streamed response is read with: await response.aread()")
+    def _check_is_sync(self) -> None:
+        if self._source.is_async:
+            raise ClientError(
+                "in a loop, a streamed body is read with await response.aread(), or achunks() and the like"
+            )
 
     def __repr__(self) -> str:
         return f"<ClientResponse {self.status} {self.reason}, {self.request.method} {self.url!r}>"
