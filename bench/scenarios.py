@@ -14,6 +14,7 @@ ANY: frozenset[Interface] = frozenset({"firstbyte", "fixed", "wsgi", "asgi", "rs
 # A handler that blocks: what is fixed has none. RSGI is coroutines only, as ASGI is; granian's ASGI row stands for it.
 BLOCKING: frozenset[Interface] = frozenset({"firstbyte", "wsgi", "asgi"})
 # Coroutines: firstbyte's with an application of its own, since one coroutine puts the whole server into a loop.
+OURS: frozenset[Interface] = frozenset({"firstbyte"})
 AWAITING: frozenset[Interface] = frozenset({"firstbyte", "asgi"})
 
 
@@ -37,8 +38,8 @@ class Scenario:
     blocks: bool = False
     """Whether handlers block, so that servers with a thread option are given `threads`."""
     threads: int = 64
-    awaits: bool = False
-    """Whether the handlers are coroutines."""
+    app: str = "firstbyte_app:app"
+    """The application on firstbyte, in apps/."""
     headers: tuple[tuple[str, str], ...] = ()
     """Field lines beyond the Host that wrk sends."""
 
@@ -109,7 +110,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         media_type="text/plain",
         body=HELLO,
         interfaces=AWAITING,
-        awaits=True,
+        app="firstbyte_async_app:app",
     ),
     Scenario(
         name="await10",
@@ -118,7 +119,34 @@ SCENARIOS: tuple[Scenario, ...] = (
         media_type="text/plain",
         body=HELLO,
         interfaces=AWAITING,
-        awaits=True,
+        app="firstbyte_async_app:app",
+    ),
+    Scenario(
+        name="crowd",
+        about="hello while 5,000 more connections are open and idle.",
+        path="/",
+        media_type="text/plain",
+        body=HELLO,
+        interfaces=OURS,
+        idle=5000,
+    ),
+    Scenario(
+        name="route",
+        about="A path with a parameter in an application of one route.",
+        path="/r4999/items/42",
+        media_type="text/plain",
+        body=b"42",
+        interfaces=OURS,
+        app="firstbyte_routes_app:one",
+    ),
+    Scenario(
+        name="routes10k",
+        about="The same path in an application of 10,000 such routes.",
+        path="/r4999/items/42",
+        media_type="text/plain",
+        body=b"42",
+        interfaces=OURS,
+        app="firstbyte_routes_app:many",
     ),
     Scenario(
         name="pipeline16",

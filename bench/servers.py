@@ -54,8 +54,8 @@ class Server:
 def firstbyte(launch: Launch) -> list[str]:
     """As a user would start it: every limit and timeout at its default."""
     program = str(Path(sys.executable).parent / "firstbyte")
-    name = "firstbyte_async_app" if launch.scenario.awaits else "firstbyte_app"
-    app = f"{APPS / name}.py:app"
+    module, _, name = launch.scenario.app.partition(":")
+    app = f"{APPS / module}.py:{name}"
     options = ["--host", HOST, "--port", str(launch.port), "--threads", str(THREADS), "--no-access-log"]
     return [program, "run", app, *options]
 

@@ -21,18 +21,27 @@ class Target:
     """A server's name, or a figure that holds on any machine."""
     bound: str
     limit: float
+    base: str = ""
+    """The scenario in which `than` was measured, if it is another one."""
 
     def __str__(self) -> str:
         than = self.than if isinstance(self.than, str) else f"{self.than:,.0f}"
-        return f"{self.scenario}: {METRICS[self.metric]} {self.bound} {self.limit:.2f} of {than}"
+        where = f" in {self.base}" if self.base else ""
+        return f"{self.scenario}: {METRICS[self.metric]} {self.bound} {self.limit:.2f} of {than}{where}"
 
 
 # 64 connections, each answered after 10 ms at the soonest.
 IDEAL_SLEEP10 = 64 / 0.010
 
 TARGETS: tuple[Target, ...] = (
-    Target("hello", "cpu_us", "granian-rsgi", "<=", 0.70),
-    Target("hello", "cpu_us", "uvicorn", "<=", 0.55),
+    Target("hello", "cpu_us", "nginx", "<=", 1.00),
+    Target("hello", "cpu_us", "c-epoll", "<=", 1.25),
+    Target("hello", "cpu_us", "granian-rsgi", "<=", 0.40),
+    Target("hello", "cpu_us", "uvicorn", "<=", 0.33),
+    Target("json", "cpu_us", "falcon-bjoern", "<=", 0.60),
+    Target("pipeline16", "cpu_us", "c-epoll", "<=", 1.50),
+    Target("crowd", "cpu_us", US, "<=", 1.15, base="hello"),
+    Target("routes10k", "cpu_us", US, "<=", 1.15, base="route"),
     Target("sleep10", "per_second", IDEAL_SLEEP10, ">=", 0.80),
     Target("sleep10", "cpu_us", "granian-wsgi", "<", 1.00),
     Target("async", "cpu_us", "uvicorn", "<=", 0.50),
@@ -59,17 +68,16 @@ class Verdict:
 
 def judge(results: Mapping[str, Sequence[Row]], targets: Sequence[Target] = TARGETS) -> list[Verdict]:
     """A verdict on each target of the scenarios that were run; `results` has the rows of each by its name."""
-    return [verdict(target, results[target.scenario]) for target in targets if target.scenario in results]
+    return [verdict(target, results) for target in targets if target.scenario in results]
 
 
-def verdict(target: Target, rows: Sequence[Row]) -> Verdict:
-    by_name = {row.server: row for row in rows}
+def verdict(target: Target, results: Mapping[str, Sequence[Row]]) -> Verdict:
     figures = []
-    for name in (US, target.than):
+    for name, scenario in ((US, target.scenario), (target.than, target.base or target.scenario)):
         if isinstance(name, float):
             figures.append(name)
             continue
-        row = by_name.get(name)
+        row = next((row for row in results.get(scenario, ()) if row.server == name), None)
         if row is None or not row.samples:
             return Verdict(target, None, f"{name} was not measured")
         if name == US and row.errors:

@@ -237,7 +237,7 @@ def test_what_was_not_measured_is_not_met(rows, reason):
 
 
 def test_targets_of_scenarios_that_were_not_run_are_not_judged():
-    assert targets.judge({"json": []}) == []
+    assert targets.judge({"none": []}) == []
 
 
 # --- the tables of scenarios, servers and targets fit together -------------------------------------------------------
