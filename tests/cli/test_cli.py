@@ -136,6 +136,7 @@ def test_metrics_and_readiness_while_draining(folder: Path) -> None:
             assert fetch(metrics, "/health/live")[0] == 200
             sock.sendall(b"\r\n")
             assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert process.wait(WAIT) == 0
 
 
 def test_an_access_log_in_a_file(folder: Path) -> None:

@@ -21,7 +21,7 @@ from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
 OBSERVERS = 4  # threads: asking the workers takes a moment, and there are a scraper, a balancer and a person
-DRAIN = 1.0  # seconds that a scraper can hold up the end of a process which has nothing else to do any more
+TIMEOUTS = Timeouts(drain=1.0, drain_idle=0.01)  # a scraper must not hold up the end of a process
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 GetSnapshots = Callable[[], Iterable[Snapshot]]
@@ -56,7 +56,7 @@ def observation(get_snapshots: GetSnapshots, *checks: Check) -> App:
 
 def observation_server(get_snapshots: GetSnapshots, place: tuple[str, int], *checks: Check) -> Server:
     """A server of that, bound, for `with`: in the process that outlives what it tells of. Raises ListenError."""
-    server = Server(observation(get_snapshots, *checks), *place, threads=OBSERVERS, timeouts=Timeouts(drain=DRAIN))
+    server = Server(observation(get_snapshots, *checks), *place, threads=OBSERVERS, timeouts=TIMEOUTS)
     try:
         server.bind()
     except ListenError as error:

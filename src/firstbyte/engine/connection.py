@@ -196,6 +196,8 @@ class Connection:
 
     def answer(self, request: Request, endpoint: Endpoint) -> None:
         """Calls the endpoint in this thread, which may block, writes the answer and goes on. The connection is busy."""
+        if self.entry is not None:
+            self.entry.end_wait()
         if endpoint.cancel_on_disconnect and self.has_left():
             self.close("client left")
             return
@@ -537,7 +539,7 @@ class Connection:
         self._reactor.forget(self)
         self.sock.close()
         if self._hooks.cut is not None:
-            self._hooks.cut(self, self._written, self._size, self._head, self._output.left)
+            self._hooks.cut(self, self._written, self._response, self._size, self._head, self._output.left)
         self._out.clear()
         if self._collector is not None:
             self._collector.close()

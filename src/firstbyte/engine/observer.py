@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Entry:
     """What is known of one request when its answer is written, or cannot be (`was_cut`).
 
-    `began` and `queued` are readings of `perf_counter`: when its head was complete, and when it began to wait for a
+    `began` and `queued` are readings of `perf_counter`: when its endpoint was found, and when it began to wait for a
     thread (0 if it did not); `waited` is how many seconds it then did. `response` is None until there is one. Sizes
     are bytes: `received` of head and body (without chunked framing), `size` sent of head and body, `body_size` of the
     body alone (with chunked framing).
@@ -35,15 +35,20 @@ class Entry:
         "began", "body_size", "endpoint", "queued", "received", "request", "response", "size", "waited", "was_cut",
     )  # fmt: skip
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, endpoint: Endpoint | None = None) -> None:
         self.began = perf_counter()
         self.request = request
-        self.endpoint: Endpoint | None = None
+        self.endpoint = endpoint  # None for a request that was none
         self.response: Response | None = None
         self.queued = 0.0
         self.waited = 0.0
         self.received = self.size = self.body_size = 0
         self.was_cut = False
+
+    def end_wait(self) -> None:
+        """A thread has come free."""
+        if self.queued:
+            self.waited = perf_counter() - self.queued
 
     def end(self, response: Response, size: int, head_size: int, reader: RequestReader) -> Entry:
         """This entry, with its end: the engine has the whole answer. `head_size` counts for what is not plain bytes."""
@@ -62,7 +67,8 @@ class Observer:
     """Hears what happens to connections and requests, each event in the thread where it happens; must not block.
 
     An observer that raises is a fault of the program: the error is logged and the connection goes on. While one hears
-    `write_ended`, the engine keeps an `Entry` of the request that a connection is at, as `connection.entry`.
+    `write_ended`, the engine keeps an `Entry` of the request that a connection is at, from `resolved` on, as
+    `connection.entry`.
     """
 
     def accepted(self, connection: Connection) -> None:
@@ -128,7 +134,7 @@ class Hooks:
     handler_ended: Callable[[Connection, Request, Response], None] | None
     write_started: Callable[[Connection, Request, Response], None] | None
     write_ended: Callable[[Connection, Entry], None] | None
-    cut: Callable[[Connection, list[Entry], int, int, int], None] | None  # see `_each_cut`
+    cut: Callable[[Connection, list[Entry], Response | None, int, int, int], None] | None  # see `_each_cut`
     rejected: Callable[[Connection | Arrival, ProtocolError], None] | None
     closed: Callable[[Connection, str], None] | None
     accept_failed: Callable[[OSError], None] | None
@@ -148,41 +154,30 @@ class Hooks:
 class _EntryOpener(Observer):
     """Keeps the entries, before anyone else hears of an event."""
 
-    def head(self, connection: Connection, request: Request) -> None:
-        connection.entry = Entry(request)
-
     def resolved(self, connection: Connection, request: Request, endpoint: Endpoint) -> None:
-        if connection.entry is not None:
-            connection.entry.endpoint = endpoint
+        connection.entry = Entry(request, endpoint)
 
     def queued(self, connection: Connection, request: Request) -> None:
         if connection.entry is not None:
             connection.entry.queued = perf_counter()
-
-    def handler_started(self, connection: Connection, request: Request, endpoint: Endpoint) -> None:
-        entry = connection.entry
-        if entry is not None and entry.queued:
-            entry.waited = perf_counter() - entry.queued
-
-    def write_started(self, connection: Connection, request: Request, response: Response) -> None:
-        if connection.entry is not None:
-            connection.entry.response = response
 
 
 def _hears(observer: Observer, event: str) -> bool:
     return getattr(type(observer), event) is not getattr(Observer, event)
 
 
-def _each_cut(tell: Callable[..., None]) -> Callable[[Connection, list[Entry], int, int, int], None]:
+def _each_cut(tell: Callable[..., None]) -> Callable[..., None]:
     """Tells of every request of a connection whose answer has not been sent to its end: those that `ended` and wait to
     be sent, and the one that it is at, of whose answer `size` bytes are known. `unsent` are left of all."""
 
-    def cut(connection: Connection, ended: list[Entry], size: int, head_size: int, unsent: int) -> None:
+    def cut(
+        connection: Connection, ended: list[Entry], response: Response | None, size: int, head_size: int, unsent: int
+    ) -> None:
         entries = list(ended)
         current = connection.entry
         if current is not None and current not in entries:
-            if current.response is not None:  # begun, but not ended
-                current.end(current.response, size, head_size, connection.reader)
+            if response is not None:  # begun, but not ended
+                current.end(response, size, head_size, connection.reader)
             entries.append(current)
         for entry in reversed(entries):  # the last is the first to be missing
             entry.was_cut = True
