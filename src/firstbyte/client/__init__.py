@@ -13,13 +13,16 @@ The functions here use a session of their own for one request; a `Session` keeps
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Unpack
 
 from firstbyte.client.hooks import Hooks, Timings
 from firstbyte.client.request import ClientRequest
 from firstbyte.client.response import ClientResponse
+from firstbyte.client.saving import ProgressInput
 from firstbyte.client.session import AsyncSession, RequestOptions, Session
 from firstbyte.client.timeouts import Timeout
 from firstbyte.http.url import URL
@@ -33,6 +36,7 @@ __all__ = [
     "Timeout",
     "Timings",
     "delete",
+    "download",
     "get",
     "head",
     "options",
@@ -55,6 +59,19 @@ def stream(method: str, url: str | URL, **options: Unpack[RequestOptions]) -> It
     """A response whose body is read as it comes: `with client.stream("GET", url) as response`. Raises ClientError."""
     with Session() as session, session.stream(method, url, **options) as response:
         yield response
+
+
+def download(
+    url: str | URL,
+    path: str | os.PathLike[str] = ".",
+    *,
+    progress: ProgressInput = False,
+    checksum: str | None = None,
+    **options: Unpack[RequestOptions],
+) -> Path:
+    """Saves what is at `url` in a file; see `Session.download`."""
+    with Session() as session:
+        return session.download(url, path, progress=progress, checksum=checksum, **options)
 
 
 def get(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypedDict, TypeVar, Unpack
 
@@ -25,6 +26,7 @@ from firstbyte.client.redirects import MAX_REDIRECTS
 from firstbyte.client.request import ClientRequest, parse_url
 from firstbyte.client.response import ClientResponse
 from firstbyte.client.retries import RetryInput, to_retry
+from firstbyte.client.saving import ProgressInput, save
 from firstbyte.client.timeouts import Timeout
 from firstbyte.client.tls import Cert, Verify
 from firstbyte.errors import ClientError, InvalidRequest
@@ -227,6 +229,22 @@ class Session(BaseSession[ClientResponse]):
         """The response to a request, its body read. Raises ClientError."""
         return run(self._core.send(*self.prepare(method, url, options, False)))
 
+    def download(
+        self,
+        url: str | URL,
+        path: str | os.PathLike[str] = ".",
+        *,
+        progress: ProgressInput = False,
+        checksum: str | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> Path:
+        """Saves what is at `url` in the file `path`, or in that folder under its own name; returns the file.
+
+        It goes on with what an earlier try left, and never leaves half a file under its name. `checksum` is what it
+        must hash to ("sha256:2cf24d..."). Raises ClientError; see `firstbyte.client.saving`.
+        """
+        return run(save(self, "GET", url, Path(path), progress=progress, checksum=checksum, options=options))[0]
+
     def close(self) -> None:
         """Closes the connections that are idle; those in use when they are given back."""
         self._pool.close()
@@ -247,6 +265,18 @@ class AsyncSession(BaseSession[Awaitable[ClientResponse]]):
     async def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
         """The response to a request, its body read. Raises ClientError."""
         return await self._core.send(*self.prepare(method, url, options, False))
+
+    async def download(
+        self,
+        url: str | URL,
+        path: str | os.PathLike[str] = ".",
+        *,
+        progress: ProgressInput = False,
+        checksum: str | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> Path:
+        """See `Session.download`."""
+        return (await save(self, "GET", url, Path(path), progress=progress, checksum=checksum, options=options))[0]
 
     async def aclose(self) -> None:
         """Closes the connections that are idle; those in use when they are given back."""
