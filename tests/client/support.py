@@ -71,6 +71,17 @@ class Face:
 
         return self._wait(collect())
 
+    def events(self, url: str, **options: Any) -> list[Any]:
+        """All that come until the server wants no more connections."""
+        events = self.session.events(url, **options)
+        if not self.is_async:
+            return list(events)
+
+        async def collect() -> list[Any]:
+            return [event async for event in events]
+
+        return self._wait(collect())
+
     def read(self, response: ClientResponse) -> bytes:
         return self._wait(response.aread()) if self.is_async else response.content
 

@@ -17,7 +17,15 @@ from firstbyte.client import ClientResponse, Hooks, Timeout
 from firstbyte.client.auth import Auth, Digest
 from firstbyte.client.cookies import CookieJar
 from firstbyte.client.retries import Retry
-from firstbyte.errors import ClientError, ConnectError, ConnectTimeout, InvalidRequest, PoolTimeout, ServerClosed
+from firstbyte.errors import (
+    BadResponse,
+    ClientError,
+    ConnectError,
+    ConnectTimeout,
+    InvalidRequest,
+    PoolTimeout,
+    ServerClosed,
+)
 
 NOW = Retry(total=2, backoff=0)
 
@@ -416,3 +424,29 @@ def test_timings(face: MakeFace, raw: MakeRaw) -> None:
     assert first.tls is None
     assert (second.resolve, second.connect, second.tls) == (None, None, None)
     assert all(value >= 0 for value in (*first, *second) if value is not None)
+
+
+# -- server-sent events
+
+
+def test_events_go_on_over_a_new_connection(face: MakeFace, raw: MakeRaw) -> None:
+    kind = "Content-Type: text/event-stream\r\n"
+    bodies = [b"retry: 0\n\nid: 1\ndata: a\n\n", b"id: 2\ndata: b\ndata: c\n\n", None]
+
+    def serve(target: str) -> bytes:
+        body = bodies[len(script.requests) - 1]
+        return answer("204 No Content") if body is None else answer(fields=kind, body=body)
+
+    script = Script(serve)
+    session = face(base_url=raw(script).url)
+    events = session.events("/", headers={"X-Mine": "1"})
+    assert [(event.data, event.id) for event in events] == [("a", "1"), ("b\nc", "2")]
+    assert [script.field(index, "last-event-id") for index in range(3)] == [None, "1", "2"]
+    assert script.field(2, "x-mine") == "1" and script.field(0, "accept") == "text/event-stream"
+
+
+def test_what_is_no_event_stream(face: MakeFace, raw: MakeRaw) -> None:
+    session = face(base_url=raw(answer(body=b"hello")).url)
+    with pytest.raises(BadResponse, match="no event stream"):
+        session.events("/")
+    assert session.session.pool.open_connections == 0

@@ -176,7 +176,7 @@ class ClientResponse:
         Raises ClientError, also for one of more than `max_body` bytes (default: the session's bound).
         """
         if self._content is None:
-            piece = await self._read()
+            piece = await self.read_piece()
             pieces = [piece]
             longest = self._max_body if max_body is None else max_body
             left = longest - len(piece)
@@ -185,7 +185,7 @@ class ClientResponse:
                     self.close()
                     message = f"the body is longer than the {longest} bytes that are kept: stream it"
                     raise DecodingError(message, rule="body-too-large")
-                piece = await self._read()
+                piece = await self.read_piece()
                 pieces.append(piece)
                 left -= len(piece)
             self._content = pieces[0] if len(pieces) <= 2 else b"".join(pieces)
@@ -199,7 +199,7 @@ class ClientResponse:
             yield from filter(None, [self._content])
             return
         self._check_is_sync()
-        while piece := run(self._read()):
+        while piece := run(self.read_piece()):
             yield piece
 
     def lines(self) -> Iterator[str]:
@@ -221,7 +221,7 @@ class ClientResponse:
             if self._content:
                 yield self._content
             return
-        while piece := await self._read():
+        while piece := await self.read_piece():
             yield piece
 
     async def alines(self) -> AsyncIterator[str]:
@@ -242,7 +242,7 @@ class ClientResponse:
         """Leaves what is not read; a connection in the middle of a body is closed with it. Twice is fine."""
         self._source.close()
 
-    async def _read(self) -> bytes:
+    async def read_piece(self) -> bytes:
         """The next piece, decoded; none at the end. Raises ClientError."""
         decoder = self._decoder
         if decoder is False:
@@ -280,9 +280,7 @@ class ClientResponse:
 
     def _check_is_sync(self) -> None:
         if self._source.is_async:
-            raise ClientError(
-                "in a loop, a streamed body is read with await response.aread(), or achunks() and the like"
-            )
+            raise ClientError("in a loop, a stream is read with await response.aread(), achunks() and the like")
 
     def __repr__(self) -> str:
         return f"<ClientResponse {self.status} {self.reason}, {self.request.method} {self.url!r}>"

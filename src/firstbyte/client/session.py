@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeAlias, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, Self, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
 from firstbyte.client import memory
 from firstbyte.client.aio import AsyncNetwork
@@ -17,6 +17,7 @@ from firstbyte.client.connect import Connector
 from firstbyte.client.cookies import CookieJar
 from firstbyte.client.core import Call, Core, Settings
 from firstbyte.client.decoding import accept_encoding
+from firstbyte.client.events import Event, EventStream
 from firstbyte.client.hooks import Hooks
 from firstbyte.client.memory import MemoryTransport
 from firstbyte.client.network import Network, SyncNetwork, run
@@ -245,6 +246,20 @@ class Session(BaseSession[ClientResponse]):
         """
         return run(save(self, "GET", url, Path(path), progress=progress, checksum=checksum, options=options))[0]
 
+    def events(self, url: str | URL, **options: Unpack[RequestOptions]) -> Iterator[Event]:
+        """Server-sent events from `url` as they come; connects anew where it must, and goes on behind the last one.
+
+        The read timeout is how long the server may be silent. Raises ClientError for what another try will not change.
+        """
+        events = _subscribe(self, url, options)
+        try:
+            while True:
+                yield run(anext(events))
+        except StopAsyncIteration:
+            pass
+        finally:
+            run(events.aclose())
+
     def close(self) -> None:
         """Closes the connections that are idle; those in use when they are given back."""
         self._pool.close()
@@ -277,6 +292,10 @@ class AsyncSession(BaseSession[Awaitable[ClientResponse]]):
     ) -> Path:
         """See `Session.download`."""
         return (await save(self, "GET", url, Path(path), progress=progress, checksum=checksum, options=options))[0]
+
+    def events(self, url: str | URL, **options: Unpack[RequestOptions]) -> AsyncGenerator[Event, None]:
+        """Server-sent events from `url` as they come; see `Session.events`."""
+        return _subscribe(self, url, options)
 
     async def aclose(self) -> None:
         """Closes the connections that are idle; those in use when they are given back."""
@@ -329,3 +348,23 @@ def merge_headers(headers: Headers, more: ClientHeaders | None) -> None:
     for name, value in pairs:
         if value is not None:
             headers.add(name, value)
+
+
+async def _subscribe(session: BaseSession[Any], url: str | URL, options: RequestOptions) -> AsyncGenerator[Event, None]:
+    """The events of one subscription, over as many connections as it takes."""
+    stream = EventStream()
+    given = options.get("headers") or {}
+    while True:
+        headers = [*stream.headers().items(), *(given.items() if isinstance(given, Mapping | Headers) else given)]
+        asked = {**options, "headers": headers}
+        try:
+            async with Streaming(session, "GET", url, cast("RequestOptions", asked)) as response:
+                if not stream.accepts(response):
+                    return
+                while piece := await response.read_piece():
+                    for event in stream.feed(piece):
+                        yield event
+            wait = stream.after_end()
+        except ClientError as error:
+            wait = stream.after_error(error)
+        await session._network.sleep(wait)
