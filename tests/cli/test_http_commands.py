@@ -295,7 +295,7 @@ def test_a_download_that_is_cut_leaves_nothing(run: Run, tmp_path: Path) -> None
 def test_a_download_to_nowhere(run: Run) -> None:
     result = run("get", ":0/file.bin", "--output", "nowhere/x")
     assert result.code == 2
-    assert result.err == "firstbyte: cannot save nowhere/x: No such file or directory\n"
+    assert result.err == "firstbyte: nowhere/x cannot be written: No such file or directory\n"
 
 
 def test_a_proxy(run: Run) -> None:

@@ -18,7 +18,6 @@ from firstbyte.cli.http_output import (
     format_head,
     format_json,
     format_seconds,
-    format_size,
     visible,
     waterfall,
 )
@@ -93,14 +92,6 @@ def test_heads() -> None:
     coloured = format_head("HTTP/1.1 404 Not Found", fields, colour=True)
     assert "\x1b[33m\x1b[1m404\x1b[0m" in coloured
     assert "\x1b[36mContent-Type\x1b[0m: text/html" in coloured
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_950, "1.0 MB"), (10**13, "10.0 TB")],
-)
-def test_sizes(size: int, text: str) -> None:
-    assert format_size(size) == text
 
 
 @pytest.mark.parametrize(

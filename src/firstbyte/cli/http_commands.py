@@ -79,7 +79,7 @@ _OPTIONS = (
     click.option("--pretty/--plain", default=None, help="Format and colour; the default on a terminal alone."),
     click.option("-v", "--verbose", is_flag=True, help="Explain every byte that was sent and received."),
     click.option("--timing", is_flag=True, help="Show when each phase was, as a waterfall."),
-    click.option("-d", "--download", is_flag=True, help="Save the body in a file."),
+    click.option("-d", "--download", is_flag=True, help="Save the body in a file; go on with what was cut off."),
     click.option("-o", "--output", metavar="FILE", help="The file of --download."),
     click.option("-a", "--auth", metavar="USER:PASSWORD", help="Credentials; without :PASSWORD it is asked for."),
     click.option(

@@ -59,18 +59,6 @@ def paint(text: str, colour_name: str | None, colour: bool, bold: bool | None = 
     return click.style(text, fg=colour_name, bold=bold, dim=dim) if colour else text
 
 
-def format_size(size: int) -> str:
-    """A number of bytes for people: `999 B`, `1.2 MB` (powers of 1000)."""
-    if size < 1000:
-        return f"{size} B"
-    value = float(size)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 999.95 or unit == "TB":
-            break
-    return f"{value:.1f} {unit}"
-
-
 def format_seconds(seconds: float) -> str:
     """A duration for people: `0.12 ms`, `12.3 ms`, `1.23 s`."""
     if seconds >= 1:

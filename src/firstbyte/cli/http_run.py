@@ -7,22 +7,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import click
 
 from firstbyte import client
 from firstbyte.cli.http_call import Call, Kind, make_call
-from firstbyte.cli.http_download import free_path, write_file
 from firstbyte.cli.http_items import InvalidItem
 from firstbyte.cli.http_output import Phase, exit_code, paint, visible, waterfall
 from firstbyte.cli.http_show import Show, show_response
 from firstbyte.cli.http_wire import Transcript
 from firstbyte.client.auth import Auth, Basic, Bearer, Digest
 from firstbyte.client.cookies import CookieJar
-from firstbyte.client.download import name_for
-from firstbyte.errors import ClientError, ConfigurationError, InvalidRequest
-from firstbyte.http.headers import Headers
+from firstbyte.client.network import run
+from firstbyte.client.saving import save
+from firstbyte.errors import ClientError, ConfigurationError, InvalidRequest, StatusError
 
 _USAGE, _NETWORK = 2, 7  # exit codes; the second is curl's for a server that cannot be reached
 _PHASES = ("resolve", "connect", "tls", "send", "wait", "receive")  # what the fields of Timings are called here
@@ -128,27 +127,16 @@ def _print(session: client.Session, call: Call, show: Show) -> client.ClientResp
 
 
 def _save(session: client.Session, call: Call, output: str | None) -> client.ClientResponse:
-    """Sends the request and saves a good answer in a file, which has its name only when all of it is there."""
-    headers = call.headers
-    if all(name.lower() != "accept-encoding" for name, _ in headers):
-        headers = [*headers, ("Accept-Encoding", "identity")]  # the file as it is there, and a length to show
-    with session.stream(call.method, call.url, headers=headers, **call.body) as response:
-        if not 200 <= response.status < 300:
-            answer = f"{response.status} {response.reason}".rstrip()
-            click.echo(visible(f"firstbyte: nothing is saved: {response.url!r} was answered with {answer}"), err=True)
-            return response
-        path = free_path(name_for(response.url, response.headers)) if output is None else Path(output).expanduser()
-        try:
-            write_file(path, response.chunks(), _length(response.headers), sys.stderr, _has_colour(sys.stderr))
-        except OSError as error:
-            raise InvalidItem(f"cannot save {path}: {error.strerror or error}") from None
-    return response
-
-
-def _length(headers: Headers) -> int | None:
-    """How long the body will be, if its length is that of what was sent."""
-    length = headers.get("content-length") or ""
-    return int(length) if length.isdigit() and "content-encoding" not in headers else None
+    """Sends the request and saves a good answer in a file."""
+    options = cast("client.RequestOptions", {"headers": call.headers, **call.body})
+    path = Path(output or ".").expanduser()
+    try:
+        return run(save(session, call.method, call.url, path, progress=True, checksum=None, options=options))[1]
+    except StatusError as error:
+        response: client.ClientResponse = error.response
+        answer = visible(f"{response.status} {response.reason}".rstrip())
+        click.echo(f"firstbyte: nothing is saved: {response.url!r} was answered with {answer}", err=True)
+        return response
 
 
 def _show_timings(response: client.ClientResponse, out: TextIO) -> None:

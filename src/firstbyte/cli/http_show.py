@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol, TextIO
 
-from firstbyte.cli.http_output import format_head, format_json, format_size, paint, visible
+from firstbyte.cli.http_output import format_head, format_json, paint, visible
+from firstbyte.client.progress import format_size
 from firstbyte.http.headers import Headers
 from firstbyte.http.media import MediaType, codec_of
 

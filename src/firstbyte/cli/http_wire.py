@@ -9,7 +9,8 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from firstbyte.cli.http_output import format_size, paint, visible
+from firstbyte.cli.http_output import paint, visible
+from firstbyte.client.progress import format_size
 from firstbyte.http.status import has_body, phrase
 
 _LINES = 12  # lines of a body or chunk that are shown

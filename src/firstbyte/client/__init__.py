@@ -32,6 +32,7 @@ __all__ = [
     "ClientRequest",
     "ClientResponse",
     "Hooks",
+    "RequestOptions",
     "Session",
     "Timeout",
     "Timings",

@@ -69,7 +69,9 @@ class Progress:
             self._stream.flush()
 
     def close(self) -> None:
-        """Draws the last state and ends the line."""
+        """Draws the last state and ends the line; nothing if there was none."""
+        if self._first is None:
+            return
         self._stream.write(f"\r{self._line()}\x1b[K\n" if self._terminal else f"{self._line()}\n")
         self._stream.flush()
 
