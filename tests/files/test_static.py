@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,6 +98,18 @@ def test_a_listing_has_what_can_be_asked_for(app: App, root: Path, monkeypatch: 
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert get(app, "/empty/")[0] == 403
+
+
+def test_a_folder_that_may_not_be_searched_is_no_fault(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.stat
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        if str(path).endswith("index.html"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert get(app, "/sub/")[0] == 200  # a listing of the names
 
 
 @pytest.mark.parametrize(

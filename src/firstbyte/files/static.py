@@ -45,8 +45,8 @@ class StaticFiles:
             # link has another than its folder; and without a colon, which would make what stands before it a scheme.
             target = request.raw_path.rpartition("/")[2].replace(":", "%3A") + "/"
             return Response.redirect(f"{target}?{request.raw_query}" if request.raw_query else target, 308)
-        index = path / "index.html"
-        if index.is_file():
+        # Path.is_file raises where the folder cannot be searched.
+        if os.path.isfile(path / "index.html"):  # noqa: PTH113
             return send_file(self._locate(request.path + "index.html"), request)
         if not self._listing:
             raise HTTPError(404, f"nothing is at {request.path}")
