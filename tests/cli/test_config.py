@@ -94,13 +94,17 @@ def test_every_option_has_a_key_and_a_variable(
     assert param.name is not None
     key = next((each[2:] for each in param.opts if each.startswith("--")), param.name)
     value = firstbyte.options(command)[key][0]
-    if value is None:
-        value = "some"
+    if getattr(param, "multiple", False):
+        value = ["one", "two"]
+    elif value is None:
+        value = 80 if isinstance(param.type, click.IntRange) else "some"
+    shown = "********" if "password" in key else value
     write(f"[{command}]\n{key} = {json.dumps(value)}\n")
-    assert firstbyte.options(command)[key] == (value, "firstbyte.toml:2")
+    assert firstbyte.options(command)[key] == (shown, "firstbyte.toml:2")
     variable = "FIRSTBYTE_" + key.upper().replace("-", "_")
-    monkeypatch.setenv(variable, str(value).lower() if isinstance(value, bool) else str(value))
-    assert firstbyte.options(command)[key] == (value, variable)
+    text = " ".join(value) if isinstance(value, list) else str(value)
+    monkeypatch.setenv(variable, text.lower() if isinstance(value, bool) else text)
+    assert firstbyte.options(command)[key] == (shown, variable)
 
 
 def test_values_are_read_as_on_the_command_line(firstbyte: Shell) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from firstbyte.cli.config import config_option
+from firstbyte.cli.network import NETWORK_OPTIONS, Network
 from firstbyte.cli.processes import Processes, WorkerCount
 from firstbyte.engine.server import THREADS, WARN_BLOCKING
 from firstbyte.engine.timeouts import Timeouts
@@ -62,12 +63,21 @@ def server_options(command: Callable[..., Any] | None = None, *, address: bool =
             limits = Limits(**{name: options.pop(f"limit_{name}") for name in _names(Limits)})
             timeouts = Timeouts(**{name: options.pop(f"timeout_{name}") for name in _names(Timeouts)})
             processes = Processes(**{name: options.pop(name) for name in _names(Processes)})
+            network = Network(**{name: options.pop(name) for name in _names(Network)})
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-        return command(limits=limits, timeouts=timeouts, processes=processes, **options)
+        return command(limits=limits, timeouts=timeouts, processes=processes, network=network, **options)
 
     for each in reversed(
-        [config_option, *(_address if address else ()), *_running, *_processes, *_limits(), *_timeouts()]
+        [
+            config_option,
+            *(_address if address else ()),
+            *_running,
+            *NETWORK_OPTIONS,
+            *_processes,
+            *_limits(),
+            *_timeouts(),
+        ]
     ):
         run = each(run)
     return run
@@ -145,7 +155,7 @@ _processes = (
 )
 
 
-def _names(kind: type[Limits] | type[Timeouts] | type[Processes]) -> list[str]:
+def _names(kind: type[Limits] | type[Timeouts] | type[Processes] | type[Network]) -> list[str]:
     return [each.name for each in fields(kind)]
 
 

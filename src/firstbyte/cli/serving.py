@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import signal
+import socket
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from firstbyte.cli.access_log import AccessLog
 from firstbyte.cli.log_file import LogFile
 from firstbyte.cli.logs import ErrorLog, set_up_logging
 from firstbyte.cli.metrics import observation_server, parse_place
+from firstbyte.cli.network import Network
 from firstbyte.cli.processes import Processes
 from firstbyte.cli.worker_metrics import add_ended, metrics_slot
 from firstbyte.engine.listener import address_of, listen, listen_unix
@@ -45,6 +47,7 @@ def serve(
     limits: Limits,
     timeouts: Timeouts,
     processes: Processes,
+    network: Network,
     access_log: str | None,
     no_access_log: bool,
     access_log_format: str | None,
@@ -61,7 +64,7 @@ def serve(
         handler = load()
         if debug and hasattr(handler, "debug"):
             handler.debug = True
-        return handler
+        return network.around(handler, _port(sockets), _port(plain) if plain else None)
 
     as_json = log_format == "json"
     set_up_logging(as_json)
@@ -73,15 +76,26 @@ def serve(
     if metrics is not None:
         observers.append(counting)
     _raise_descriptor_limit()
+    certificates = network.certificates()
     options: dict[str, Any] = {
         "threads": threads, "loop": loop, "warn_blocking": warn_blocking / 1000, "limits": limits,
-        "timeouts": timeouts, "observers": observers,
+        "timeouts": timeouts, "observers": observers, "tls": certificates, "proxy_protocol": network.proxy_protocol,
     }  # fmt: skip
+    scheme = "http" if certificates is None else "https"
+    sockets: list[socket.socket] = []
+    plain: list[socket.socket] = []
     with contextlib.ExitStack() as stack:
         if log is not None:
             stack.callback(log.close)
+        if not processes.are_supervised:
+            handler = load()  # before the port is taken: what cannot be imported needs none
+            load = lambda: handler  # noqa: E731
+        sockets += listen(host, port) if unix is None else [listen_unix(unix)]
+        if network.redirect_http is not None:
+            plain += options.setdefault("plain_sockets", listen(host, network.redirect_http))
+        for sock in (*sockets, *plain):
+            stack.callback(sock.close)
         if processes.are_supervised:
-            sockets = listen(host, port) if unix is None else [listen_unix(unix)]
             plan = Plan(
                 load_handler,
                 options,
@@ -96,14 +110,14 @@ def serve(
                 companions=[] if metrics is None else [metrics_slot(metrics, lambda: supervisor.control_path)],
                 timeouts=timeouts,
             )  # fmt: skip
-            supervisor.run(lambda: _say_supervised(what, supervisor, processes.workers))
+            supervisor.run(lambda: _say_supervised(what, scheme, plain, supervisor, processes.workers))
         else:
-            server = Server(load_handler(), host, port, unix=unix, **options)
+            server = Server(load_handler(), sockets=sockets, **options)
             server.bind()
             observing = None
             if metrics is not None:
                 observing = observation_server(lambda: [counting.snapshot(server)], parse_place(metrics))
-            _say_start(what, server.addresses)
+            _say_start(what, scheme, plain, server.addresses)
             if observing is not None:
                 stack.enter_context(observing)
                 _say_metrics(observing.addresses[0])
@@ -116,13 +130,19 @@ def serve(
     return 0
 
 
-def _say_start(what: str, addresses: Iterable[Address], by: str = "") -> None:
-    places = click.style(" and ".join(map(_url, addresses)), bold=True)
+def _say_start(
+    what: str, scheme: str, plain: Iterable[socket.socket], addresses: Iterable[Address], by: str = ""
+) -> None:
+    places = click.style(" and ".join(_url(address, scheme) for address in addresses), bold=True)
     click.echo(f"firstbyte {__version__} serves {what} on {places}{by} (Ctrl+C stops)", err=True)
+    for sock in plain:
+        click.echo(f"{_url(address_of(sock.getsockname()))} redirects there", err=True)
 
 
-def _say_supervised(what: str, supervisor: Supervisor, workers: int) -> None:
-    _say_start(what, supervisor.addresses, f" by {workers} worker{'s' * (workers > 1)}")
+def _say_supervised(
+    what: str, scheme: str, plain: Iterable[socket.socket], supervisor: Supervisor, workers: int
+) -> None:
+    _say_start(what, scheme, plain, supervisor.addresses, f" by {workers} worker{'s' * (workers > 1)}")
     for companion in supervisor.companions:
         _say_metrics(address_of(companion.sockets[0].getsockname()))
 
@@ -131,8 +151,12 @@ def _say_metrics(address: Address) -> None:
     click.echo(f"metrics and health on {_url(address)}", err=True)
 
 
-def _url(address: Address) -> str:
-    return f"http://{address}" if address.port else f"unix:{address.host}"
+def _url(address: Address, scheme: str = "http") -> str:
+    return f"{scheme}://{address}" if address.port else f"unix:{address.host}"
+
+
+def _port(sockets: list[socket.socket]) -> int:
+    return address_of(sockets[0].getsockname()).port
 
 
 def _raise_descriptor_limit() -> None:

@@ -23,7 +23,7 @@ from firstbyte.wire.limits import Limits
 if TYPE_CHECKING:
     from firstbyte.engine.entrance import Entrance
     from firstbyte.engine.loop import LoopDriver
-    from firstbyte.engine.tls import TLS
+    from firstbyte.engine.tls import TLS, Certificates
 
 logger = logging.getLogger("firstbyte.engine")
 
@@ -36,7 +36,8 @@ class Server:
 
     `threads` is how many handlers may run at once. `run` blocks until `stop`, Ctrl+C or SIGTERM; `with server:` serves
     in threads of its own. Raises ListenError from `bind`, which both call, and ConfigurationError for certificates of
-    `tls` that cannot be used. With `proxy_protocol` every connection must begin with a proxy's PROXY header.
+    `tls` that cannot be used; `plain_sockets` speak no TLS whatever the others do. With `proxy_protocol` every
+    connection must begin with a proxy's PROXY header.
 
     A handler that has coroutines (`is_async`) is run in an asyncio loop: of the kind that `loop` names, uvloop with
     "auto" where that is installed; naming one runs any handler in it. What holds the loop up for `warn_blocking`
@@ -53,9 +54,10 @@ class Server:
         port: int = 8000,
         *,
         unix: str | None = None,
-        tls: TLS | None = None,
+        tls: TLS | Certificates | None = None,
         proxy_protocol: bool = False,
         sockets: Sequence[socket.socket] = (),
+        plain_sockets: Sequence[socket.socket] = (),
         threads: int = THREADS,
         loop: Literal["auto", "asyncio", "uvloop"] = "auto",
         warn_blocking: float = WARN_BLOCKING,
@@ -71,7 +73,9 @@ class Server:
         self._tls = tls
         self._proxy_protocol = proxy_protocol
         self._entrance: Entrance | None = None
+        self._plain_entrance: Entrance | None = None
         self._sockets = list(sockets)
+        self._plain_sockets = list(plain_sockets)
         self._backlog = backlog
         self._shared = shared
         self._listeners: list[Listener] = []
@@ -122,16 +126,18 @@ class Server:
         """Begins to listen; clients that connect wait until the server runs. Raises ListenError."""
         if (self._tls is not None or self._proxy_protocol) and self._entrance is None:
             from firstbyte.engine.entrance import Entrance
-            from firstbyte.engine.tls import Certificates
+            from firstbyte.engine.tls import TLS, Certificates
 
-            certificates = None if self._tls is None else Certificates(self._tls)
+            certificates = Certificates(self._tls) if isinstance(self._tls, TLS) else self._tls
             self._entrance = Entrance(certificates, self._proxy_protocol)
+            if self._proxy_protocol:
+                self._plain_entrance = Entrance(None, True)
         if not self._sockets:
             if self._unix is not None:
                 self._sockets = [listen_unix(self._unix, self._backlog)]
             else:
                 self._sockets = listen(self._host, self._port, self._backlog)
-        for sock in self._sockets:
+        for sock in (*self._sockets, *self._plain_sockets):
             sock.setblocking(False)
         if self._driver is None:
             if self._loop != "auto" or getattr(self.reactor.handler, "is_async", False):
@@ -149,7 +155,10 @@ class Server:
         self.bind()
         driver = self._driver
         assert driver is not None
-        self._listeners = [Listener(self.reactor, sock, self._entrance, self._shared) for sock in self._sockets]
+        self._listeners = [
+            *(Listener(self.reactor, sock, self._entrance, self._shared) for sock in self._sockets),
+            *(Listener(self.reactor, sock, self._plain_entrance, self._shared) for sock in self._plain_sockets),
+        ]
         for listener in self._listeners:
             self.reactor.add_listener(listener)
         previous: dict[signal.Signals, Any] = {}

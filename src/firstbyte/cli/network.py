@@ -1,0 +1,147 @@
+"""The options of what stands between the net and the handler: TLS, proxies that are believed, hosts that are ours."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import click
+
+from firstbyte.app.front import Front
+from firstbyte.app.https import RedirectToHTTPS
+from firstbyte.cli.tls_dev import development_certificate, how_to_trust
+from firstbyte.engine.tls import TLS, Certificates
+from firstbyte.errors import ConfigurationError
+from firstbyte.http.forwarded import DEFAULT_FIELDS, FIELDS, Networks, TrustedProxies
+from firstbyte.http.handler import Handler
+from firstbyte.http.hosts import Hosts
+from firstbyte.http.request import Request
+
+logger = logging.getLogger("firstbyte.front")
+
+
+@dataclass(frozen=True)
+class Network:
+    """What the options say; each field is the option of its name."""
+
+    tls_cert: tuple[str, ...] = ()
+    tls_key: tuple[str, ...] = ()
+    tls_key_password: str | None = None
+    tls_ca: str | None = None
+    tls_client: Literal["optional", "required"] = "required"
+    tls_dev: bool = False
+    redirect_http: int | None = None
+    trusted_proxies: str | None = None
+    forwarded_fields: str | None = None
+    proxy_protocol: bool = False
+    allowed_hosts: str | None = None
+
+    def certificates(self) -> Certificates | None:
+        """What the server needs to speak TLS, or None if it is not to. Raises ConfigurationError."""
+        tls = self._tls()
+        if tls is None:
+            return None
+        certificates = Certificates(tls)
+        for warning in certificates.warnings:
+            logger.warning("%s", warning)
+        return certificates
+
+    def _tls(self) -> TLS | None:
+        if self.tls_dev:
+            if self.tls_cert or self.tls_key:
+                raise ConfigurationError("--tls-dev makes its own certificate: leave --tls-cert and --tls-key out")
+            made = development_certificate()
+            if made.created:
+                click.echo(how_to_trust(made.authority), err=True)
+            return made.tls
+        if not self.tls_cert:
+            for name in ("tls_key", "tls_key_password", "tls_ca", "redirect_http"):
+                if getattr(self, name) not in (None, ()):
+                    raise ConfigurationError(f"--{name.replace('_', '-')} goes with --tls-cert or --tls-dev")
+            return None
+        if len(self.tls_key) > len(self.tls_cert):
+            raise ConfigurationError("there are more --tls-key than --tls-cert: each key belongs to one certificate")
+        keys: list[str | None] = [*self.tls_key, *[None] * (len(self.tls_cert) - len(self.tls_key))]
+        first, *extra = zip(self.tls_cert, keys, strict=True)
+        return TLS(
+            first[0], first[1], self.tls_key_password, self.tls_ca, tuple(extra),
+            client_certificates=self.tls_client if self.tls_ca is not None else "none",
+        )  # fmt: skip
+
+    def around(self, handler: Handler, port: int, plain_port: int | None) -> Handler:
+        """`handler` behind what the options ask for, on `port`; what comes to `plain_port` is redirected there.
+
+        Raises ConfigurationError.
+        """
+        if self.trusted_proxies is not None or self.allowed_hosts is not None:
+            handler = Front(
+                handler,
+                None
+                if self.trusted_proxies is None
+                else TrustedProxies(Networks.parse(self.trusted_proxies), self._fields()),
+                None if self.allowed_hosts is None else Hosts.parse(self.allowed_hosts),
+                _tell,
+            )
+        elif self.forwarded_fields is not None:
+            raise ConfigurationError("--forwarded-fields goes with --trusted-proxies")
+        if plain_port is not None:
+            handler = RedirectToHTTPS(handler, plain_port, port)
+        return handler
+
+    def _fields(self) -> tuple[str, ...]:
+        if self.forwarded_fields is None:
+            return DEFAULT_FIELDS
+        return tuple(name.strip() for name in self.forwarded_fields.split(",") if name.strip())
+
+
+def _tell(request: Request, text: str) -> None:
+    logger.warning("%s %s %s: %s", request.client, request.method, request.target, text)
+
+
+NETWORK_OPTIONS = (
+    click.option(
+        "--tls-cert",
+        multiple=True,
+        metavar="FILE",
+        help="Speak TLS with this certificate chain; repeatable, chosen by SNI.",
+    ),
+    click.option("--tls-key", multiple=True, metavar="FILE", help="The certificate's key, if it is not in its file."),
+    click.option("--tls-key-password", metavar="TEXT", help="Opens keys that are encrypted; better by its variable."),
+    click.option("--tls-ca", metavar="FILE", help="Ask clients for certificates of these authorities."),
+    click.option(
+        "--tls-client",
+        type=click.Choice(["optional", "required"]),
+        default="required",
+        show_default=True,
+        help="Whether --tls-ca lets in clients without a certificate.",
+    ),
+    click.option(
+        "--tls-dev", is_flag=True, help="Speak TLS with a certificate made for this machine, for development."
+    ),
+    click.option(
+        "--redirect-http",
+        type=click.IntRange(0, 65535),
+        metavar="PORT",
+        help="Listen on PORT too, without TLS, and redirect to the port with it.",
+    ),
+    click.option(
+        "--trusted-proxies",
+        metavar="CIDR,...",
+        help="Believe the forwarding fields of these proxies: networks, addresses, unix, or * for all.",
+    ),
+    click.option(
+        "--forwarded-fields",
+        metavar="NAME,...",
+        show_default=",".join(DEFAULT_FIELDS),
+        help=f"The fields that those proxies set or delete, of {', '.join(FIELDS)}.",
+    ),
+    click.option(
+        "--proxy-protocol", is_flag=True, help="Want the PROXY protocol's header, version 1 or 2, on every connection."
+    ),
+    click.option(
+        "--allowed-hosts",
+        metavar="HOST,...",
+        help="Answer for these hosts only, *.example.org for those below; others get a 421.",
+    ),
+)
