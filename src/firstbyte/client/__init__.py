@@ -19,9 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Unpack
 
+from firstbyte.client.auth import Auth, Basic, Bearer, Digest, NetrcAuth
+from firstbyte.client.cookies import CookieJar
+from firstbyte.client.events import Event
 from firstbyte.client.hooks import Hooks, Timings
 from firstbyte.client.request import ClientRequest
 from firstbyte.client.response import ClientResponse
+from firstbyte.client.retries import Retry
 from firstbyte.client.saving import ProgressInput
 from firstbyte.client.session import AsyncSession, RequestOptions, Session
 from firstbyte.client.timeouts import Timeout
@@ -29,10 +33,18 @@ from firstbyte.http.url import URL
 
 __all__ = [
     "AsyncSession",
+    "Auth",
+    "Basic",
+    "Bearer",
     "ClientRequest",
     "ClientResponse",
+    "CookieJar",
+    "Digest",
+    "Event",
     "Hooks",
+    "NetrcAuth",
     "RequestOptions",
+    "Retry",
     "Session",
     "Timeout",
     "Timings",
