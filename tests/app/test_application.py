@@ -370,6 +370,7 @@ def test_http_errors_by_accept(app: App) -> None:
     assert response.body == b'{"type":"about:blank","title":"Gone","status":410,"detail":"<gone>"}'
     page = ask(app, "GET", "/gone", Accept="text/html,*/*;q=0.8")
     assert page.content_type == HTML
+    assert response.headers["vary"] == page.headers["vary"] == "Accept"  # RFC 9110 section 12.5.5
     assert b"&lt;gone&gt;" in page.body  # type: ignore[operator]
 
 

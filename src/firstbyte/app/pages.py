@@ -14,6 +14,7 @@ from firstbyte.http.response import Response
 from firstbyte.http.status import phrase
 
 _PROBLEM = "application/problem+json"
+_BY_ACCEPT = {"Vary": "Accept"}  # caches may keep a 404 or a 410, but only for those who asked alike
 _CONTEXT = 5  # source lines shown on either side of the one that failed
 
 
@@ -22,13 +23,12 @@ def error_response(request: Request, status: int, detail: str = "") -> Response:
     title = phrase(status) or "Error"
     if wants_html(request):
         text = f"<p>{html.escape(detail)}</p>" if detail else ""
-        return Response.html(
-            _PAGE.format(title=f"{status} {title}", style=_STYLE, body=f"<h1>{status} {title}</h1>{text}"), status
-        )
+        page = _PAGE.format(title=f"{status} {title}", style=_STYLE, body=f"<h1>{status} {title}</h1>{text}")
+        return Response.html(page, status, _BY_ACCEPT)
     problem: dict[str, object] = {"type": "about:blank", "title": title, "status": status}
     if detail:
         problem["detail"] = detail
-    return Response.json(problem, status, media_type=_PROBLEM)
+    return Response.json(problem, status, _BY_ACCEPT, _PROBLEM)
 
 
 def wants_html(request: Request) -> bool:
