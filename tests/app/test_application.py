@@ -359,7 +359,7 @@ def test_a_mounted_handlers_errors_are_this_apps() -> None:
 def test_http_errors_by_accept(app: App) -> None:
     @app.get("/gone")
     def gone() -> None:
-        raise HTTPError(410, "<gone>", {"X-Since": "May"})
+        raise HTTPError(410, "<gone>", {"X-Since": "May", "Vary": "Cookie"})
 
     response = ask(app, "GET", "/gone")
     assert (response.status, response.content_type, response.headers["x-since"]) == (
@@ -370,7 +370,7 @@ def test_http_errors_by_accept(app: App) -> None:
     assert response.body == b'{"type":"about:blank","title":"Gone","status":410,"detail":"<gone>"}'
     page = ask(app, "GET", "/gone", Accept="text/html,*/*;q=0.8")
     assert page.content_type == HTML
-    assert response.headers["vary"] == page.headers["vary"] == "Accept"  # RFC 9110 section 12.5.5
+    assert response.headers["vary"] == page.headers["vary"] == "Accept, Cookie"  # RFC 9110 section 12.5.5
     assert b"&lt;gone&gt;" in page.body  # type: ignore[operator]
 
 

@@ -345,7 +345,11 @@ class App:
             response = error_response(request, error.status, error.detail)
         if isinstance(error, HTTPError):
             for name, value in error.headers.items():
-                response.headers.setdefault(name, value)
+                if name.lower() == "vary":  # a list, which the page has begun
+                    for part in value.split(","):
+                        response.headers.vary_on(part.strip())
+                else:
+                    response.headers.setdefault(name, value)
         return response
 
     def _unhandled(self, request: Request, error: Exception) -> Response:
