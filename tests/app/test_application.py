@@ -416,6 +416,18 @@ def test_the_debug_page(caplog: pytest.LogCaptureFixture) -> None:
     assert b"Traceback" in text.body  # type: ignore[operator]
 
 
+def test_the_debug_page_of_endless_recursion_is_short(caplog: pytest.LogCaptureFixture) -> None:
+    app = App(debug=True)
+
+    @app.get("/")
+    def again() -> Any:
+        return again()
+
+    _, body = get(app, "/", Accept="text/html")
+    assert len(body) < 200_000
+    assert b"earlier calls are left out" in body
+
+
 class Special(LookupError):
     pass
 

@@ -15,6 +15,7 @@ from firstbyte.http.status import phrase
 
 _PROBLEM = "application/problem+json"
 _BY_ACCEPT = {"Vary": "Accept"}  # caches may keep a 404 or a 410, but only for those who asked alike
+_FRAMES = 50  # calls shown, the innermost; endless recursion has thousands
 _CONTEXT = 5  # source lines shown on either side of the one that failed
 
 
@@ -42,7 +43,10 @@ def debug_response(request: Request, error: BaseException, identifier: str) -> R
         text = "".join(traceback.format_exception(error))
         return Response(f"500 {phrase(500)} ({identifier})\n\n{text}", 500)
     name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
-    frames = "".join(_frame(*entry) for entry in reversed(_entries(error.__traceback__)))
+    entries = _entries(error.__traceback__)
+    frames = "".join(_frame(*entry) for entry in reversed(entries[-_FRAMES:]))
+    if len(entries) > _FRAMES:
+        frames += f"<p class=note>{len(entries) - _FRAMES} earlier calls are left out.</p>"
     fields = "".join(
         f"<tr><th>{html.escape(field)}<td>{html.escape(_hidden(field, value))}"
         for field, value in request.headers.items()
