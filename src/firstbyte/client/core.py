@@ -70,7 +70,8 @@ class Core:
         """The response to a request, and to those it leads to. Raises ClientError with all that is known of it."""
         budget = Budget(call.timeout)
         try:
-            response = await self._authenticate(request, call, budget)
+            is_plain = call.auth is None and call.retry is None
+            response = await (self._exchange if is_plain else self._authenticate)(request, call, budget)
             if call.follow_redirects and 300 <= response.status < 400:
                 response = await self._follow(response, call, budget)
             if not call.stream:
