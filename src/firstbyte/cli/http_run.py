@@ -135,7 +135,7 @@ def _save(session: client.Session, call: Call, output: str | None) -> client.Cli
     except StatusError as error:
         response: client.ClientResponse = error.response
         answer = visible(f"{response.status} {response.reason}".rstrip())
-        click.echo(f"firstbyte: nothing is saved: {response.url!r} was answered with {answer}", err=True)
+        click.echo(f"firstbyte: nothing is saved: {response.url} was answered with {answer}", err=True)
         return response
 
 
