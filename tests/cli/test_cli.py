@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -222,6 +223,31 @@ def test_what_cannot_work_is_told_in_a_line(folder: Path, arguments: list[str], 
     elif "lacking" not in message:
         assert len(result.stderr.splitlines()) == 1
     assert "firstbyte/cli" not in result.stderr
+
+
+def test_closed_standard_streams(folder: Path) -> None:
+    """As some init systems start programs; nothing that is logged may reach a client whose socket took the number."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    command = f"exec {sys.executable} -m firstbyte run hello:app --port {port} 0<&- 1>&- 2>&-"
+    with subprocess.Popen(["/bin/sh", "-c", command], cwd=folder) as process:
+        try:
+            for _ in range(3):
+                until = time.monotonic() + WAIT
+                while True:
+                    try:
+                        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
+                        connection.request("GET", "/")
+                        break
+                    except ConnectionRefusedError:
+                        assert process.poll() is None
+                        assert time.monotonic() < until
+                        time.sleep(0.02)
+                assert connection.getresponse().read() == b"hello"
+                connection.close()
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT) == 0
 
 
 def test_a_taken_port(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -19,6 +20,7 @@ def main(folder_by_default: bool = False) -> int:
 
     With `folder_by_default` a command line that names no command is one of `firstbyte folder`.
     """
+    _open_standard_streams()
     arguments = sys.argv[1:]
     if folder_by_default and not (arguments and arguments[0] in {*cli.commands, *_ABOUT}):
         arguments = ["folder", *arguments]
@@ -39,3 +41,14 @@ def main(folder_by_default: bool = False) -> int:
             click.echo(error.traceback, err=True, nl=False)
         click.secho(f"firstbyte: {error}", err=True, fg="red")
         return 1
+
+
+def _open_standard_streams() -> None:
+    """Gives the null device to standard streams that were closed when the program began.
+
+    Python has None in their places; and the first socket would get the number 2, and log lines for its bytes.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # which gets the lowest free number: the stream's own
+            setattr(sys, name, os.fdopen(null, mode))
