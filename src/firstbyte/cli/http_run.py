@@ -17,8 +17,6 @@ from firstbyte.cli.http_items import InvalidItem
 from firstbyte.cli.http_output import Phase, exit_code, paint, visible, waterfall
 from firstbyte.cli.http_show import Show, show_response
 from firstbyte.cli.http_wire import Transcript
-from firstbyte.client.auth import Auth, Basic, Bearer, Digest
-from firstbyte.client.cookies import CookieJar
 from firstbyte.client.network import run
 from firstbyte.client.saving import save
 from firstbyte.errors import ClientError, ConfigurationError, InvalidRequest, StatusError
@@ -88,7 +86,7 @@ def _session(
         hooks = client.Hooks(
             request=lambda request: transcript.begin(request.method), sent=transcript.sent, received=transcript.received
         )
-    jar = CookieJar()
+    jar = client.CookieJar()
     path = None if session is None else Path(session).expanduser()
     if path is not None and path.exists():
         try:
@@ -109,14 +107,14 @@ def _session(
         jar.save(path)
 
 
-def _auth(credentials: str, kind: str) -> Auth:
+def _auth(credentials: str, kind: str) -> client.Auth:
     """What --auth and --auth-type say; a password that is not among it is asked for."""
     if kind == "bearer":
-        return Bearer(credentials)
+        return client.Bearer(credentials)
     user, colon, password = credentials.partition(":")
     if not colon:
         password = click.prompt(f"password for {user}", hide_input=True, err=True)
-    return (Digest if kind == "digest" else Basic)(user, password)
+    return (client.Digest if kind == "digest" else client.Basic)(user, password)
 
 
 def _print(session: client.Session, call: Call, show: Show) -> client.ClientResponse:
