@@ -96,3 +96,18 @@ def test_a_second_yield_closes_the_answer_that_is_thrown_away(middleware: Any) -
     with pytest.raises(TypeError, match="second yield"):
         run(call, is_async)
     assert closed == [True]
+
+
+def test_what_one_request_writes_is_not_the_next_ones(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """All requests without path parameters share the mapping that says so."""
+    app.add_route("/x", lambda request: request.path)
+
+    @app.middleware
+    def write(request: Request) -> Any:
+        if request.query:
+            request.path_params["language"] = "en"  # type: ignore[index]
+        yield
+
+    assert get(app, "/x?write=1")[0] == 500
+    assert "does not support item assignment" in caplog.text
+    assert get(app, "/x") == (200, b"/x")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Iterator
-from types import SimpleNamespace
+from collections.abc import AsyncIterator, Iterator, Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import msgspec
@@ -119,7 +119,7 @@ class Request:
         self.scheme = ends.scheme
         self.tls = ends.tls
         self.forwarded_host: str | None = None
-        self.path_params: dict[str, Any] = _NO_PARAMS
+        self.path_params: Mapping[str, Any] = _NO_PARAMS
         self.trailers: Headers | None = None
         self._headers: Headers | None = None
         self._path: str | None = None
@@ -339,4 +339,4 @@ class BodyPieces:
             yield piece
 
 
-_NO_PARAMS: dict[str, Any] = {}  # shared by every request without path parameters; nobody writes to it
+_NO_PARAMS: Mapping[str, Any] = MappingProxyType({})  # shared by every request without path parameters
