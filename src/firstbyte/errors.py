@@ -9,6 +9,7 @@
     ├── ResponseError             a handler's answer cannot be put on the wire (a newline in a header, too short a body)
     ├── ClientDisconnected        the peer left while its request was being read or answered
     ├── HTTPError                 an answer: raise it in a handler to send that status
+    │   └── ValidationError       what the client sent does not fit what a handler takes: a list of problems
     └── ClientError               a request of the client that came to nothing: address, seconds, phase
         ├── InvalidRequest        what the caller passed cannot be sent (also a ValueError)
         ├── TransportError        the network, and nobody's HTTP, is at fault
@@ -31,7 +32,7 @@ The floors below translate foreign exceptions (OSError, UnicodeError) into these
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -98,6 +99,17 @@ class HTTPError(FirstbyteError):
         self.status = status
         self.detail = detail
         self.headers: Mapping[str, str] = headers or {}
+
+
+class ValidationError(HTTPError):
+    """What the client has sent does not fit what a handler takes: 422, or 400 for what cannot even be read.
+
+    `problems` has one `firstbyte.app.problems.Problem` for each thing that does not fit; the answer lists them.
+    """
+
+    def __init__(self, status: int, detail: str, problems: Sequence[Any] = ()) -> None:
+        super().__init__(status, detail)
+        self.problems = problems
 
 
 class ClientError(FirstbyteError):

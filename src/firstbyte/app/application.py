@@ -14,7 +14,7 @@ from firstbyte.app.mounts import Mount
 from firstbyte.app.pages import debug_response, error_response
 from firstbyte.app.results import to_response
 from firstbyte.app.routing import Pattern, Router, allow, slash_toggled
-from firstbyte.errors import ClientDisconnected, ConfigurationError, HTTPError, RouteError
+from firstbyte.errors import ClientDisconnected, ConfigurationError, HTTPError, RouteError, ValidationError
 from firstbyte.http.handler import Call, Endpoint, Handler
 from firstbyte.http.headers import TOKEN
 from firstbyte.http.request import Request
@@ -134,9 +134,8 @@ class App:
         for around in middleware:
             check_middleware(around)
         pattern = Pattern(path, annotations_of(function))
-        bind(
-            function, pattern, self._unhandled
-        )  # to refuse here, where the traceback shows the route, what cannot be called
+        # To refuse here, where the traceback shows the route, what cannot be called.
+        bind(function, pattern, tuple(methods), self._unhandled)
         route_name = name or str(getattr(function, "__name__", ""))
         route = Route(
             pattern,
@@ -255,7 +254,7 @@ class App:
         """Composes every endpoint; again after something was added."""
         router: Router[_Methods] = Router()
         for route in self.routes:
-            inner = partial(bind, route.function, route.pattern)
+            inner = partial(bind, route.function, route.pattern, route.methods)
             call, is_async = self._composed(inner, is_coroutine(route.function), route.middleware)
             endpoint = Endpoint(
                 call,
@@ -342,7 +341,11 @@ class App:
         if response is None:
             if not isinstance(error, HTTPError):
                 return None
-            response = error_response(request, error.status, error.detail)
+            problems = error.problems if isinstance(error, ValidationError) else ()
+            if problems and self.debug:
+                told = ", ".join(f"{each.where}: {each.message} ({each.came})" for each in problems)
+                logger.warning("%s %s refused with %d: %s", request.method, request.target, error.status, told)
+            response = error_response(request, error.status, error.detail, problems)
         if isinstance(error, HTTPError):
             for name, value in error.headers.items():
                 if name.lower() == "vary":  # a list, which the page has begun

@@ -6,10 +6,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
-from firstbyte.app.middleware import Failed, called, place
+from firstbyte.app.middleware import Failed, called
+from firstbyte.app.params import Plan, make_plan
 from firstbyte.app.results import to_response
 from firstbyte.app.routing import Pattern
-from firstbyte.errors import RouteError
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
@@ -22,49 +22,49 @@ def is_coroutine(function: Callable[..., Any]) -> bool:
 def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The evaluated annotations of a handler; those that cannot be evaluated stay text."""
     try:
-        return get_type_hints(function)
+        return get_type_hints(function, include_extras=True)
     except (NameError, TypeError, AttributeError):
         return dict(getattr(function, "__annotations__", {}))
 
 
-def bind(function: Callable[..., Any], pattern: Pattern, failed: Failed) -> Any:
+def bind(function: Callable[..., Any], pattern: Pattern, methods: tuple[str, ...], failed: Failed) -> Any:
     """A function of a request that calls the handler with what its signature names and makes a response of its answer.
 
-    It is a coroutine function if the handler is `async def`.
-
-    An exception of the handler is given to `failed`, which answers it or raises it again. Path parameters come by name,
-    the request by the annotation `Request` or the name `request`. Raises RouteError for a parameter that nothing
-    provides, and for a path parameter that the handler does not take.
+    It is a coroutine function if the handler is `async def`. An exception of the handler is given to `failed`, which
+    answers it or raises it again. Raises RouteError for a signature that cannot be filled (see `app.params`).
     """
-    hints = annotations_of(function)
-    in_path = {parameter.name for parameter in pattern.parameters}
-    request_name = None
-    taken = []
-    takes_all = False
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            takes_all = True
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            continue
-        elif name in in_path:
-            if parameter.kind is parameter.POSITIONAL_ONLY:
-                raise RouteError(f"{place(function)}: the path parameter {name} cannot be positional-only")
-            taken.append(name)
-        elif hints.get(name) is Request or (name == "request" and name not in hints):
-            request_name = None if parameter.kind is parameter.POSITIONAL_ONLY else name
-            if request_name is None:
-                raise RouteError(f"{place(function)}: the request cannot be positional-only")
-        elif parameter.default is parameter.empty:
-            raise RouteError(
-                f"{place(function)}: nothing provides its parameter {name!r}; the path {pattern.text!r} has "
-                f"{', '.join(sorted(in_path)) or 'no parameters'}, and the request comes as `request: Request`"
-            )
-    missing = in_path.difference(taken)
-    if missing and not takes_all:
-        raise RouteError(
-            f"{place(function)} does not take {', '.join(sorted(missing))}, which the path {pattern.text!r} has"
-        )
-    return _call(function, request_name, bool(in_path), failed)
+    plan = make_plan(function, annotations_of(function), pattern, methods)
+    if not plan.is_simple:
+        return _call_with(function, plan, failed)
+    requests = [source.parameter for source in plan.sources if source.kind == "request"]
+    return _call(function, requests[0] if requests else None, bool(pattern.parameters), failed)
+
+
+def _call_with(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
+    """Calls `function` with all that its plan says."""
+    fill = plan.fill
+    if is_coroutine(function):
+        awaits = inspect.iscoroutinefunction(called(function))
+
+        async def acall(request: Request) -> Response:
+            try:
+                value = function(**fill(request))
+                if awaits:
+                    value = await value
+                return value if type(value) is Response else to_response(value, request)
+            except Exception as error:
+                return failed(request, error)
+
+        return acall
+
+    def call(request: Request) -> Response:
+        try:
+            value = function(**fill(request))
+            return value if type(value) is Response else to_response(value, request)
+        except Exception as error:
+            return failed(request, error)
+
+    return call
 
 
 def _call(function: Callable[..., Any], request_name: str | None, has_parameters: bool, failed: Failed) -> Any:

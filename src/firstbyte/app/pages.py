@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 import linecache
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from firstbyte.app.problems import SECRET, Problem
 from firstbyte.http.media import accepts
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
@@ -19,16 +21,21 @@ _FRAMES = 50  # calls shown, the innermost; endless recursion has thousands
 _CONTEXT = 5  # source lines shown on either side of the one that failed
 
 
-def error_response(request: Request, status: int, detail: str = "") -> Response:
+def error_response(request: Request, status: int, detail: str = "", problems: Sequence[Problem] = ()) -> Response:
     """The answer for `status` in the form that the client prefers: HTML if it asks for it, else a JSON problem."""
     title = phrase(status) or "Error"
     if wants_html(request):
-        text = f"<p>{html.escape(detail)}</p>" if detail else ""
+        text = f"<p>{html.escape(detail)}</p>" if detail and not problems else ""
+        text += "".join(
+            f"<p><code>{html.escape(each.where)}</code> {html.escape(each.message)}</p>" for each in problems
+        )
         page = _PAGE.format(title=f"{status} {title}", style=_STYLE, body=f"<h1>{status} {title}</h1>{text}")
         return Response.html(page, status, _BY_ACCEPT)
     problem: dict[str, object] = {"type": "about:blank", "title": title, "status": status}
     if detail:
         problem["detail"] = detail
+    if problems:
+        problem["problems"] = problems
     return Response.json(problem, status, _BY_ACCEPT, _PROBLEM)
 
 
@@ -100,9 +107,7 @@ def _short(value: object) -> str:
 def _hidden(name: str, text: str) -> str:
     """`text`, unless its name says that it is a secret: debug pages end up in screenshots."""
     lowered = name.lower()
-    secret = any(
-        part in lowered for part in ("authorization", "cookie", "password", "secret", "token", "api_key", "api-key")
-    )
+    secret = any(part in lowered for part in SECRET)
     return "(hidden)" if secret else text
 
 

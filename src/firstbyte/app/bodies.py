@@ -1,0 +1,111 @@
+"""Request bodies as values of a type, by their Content-Type: JSON, a form, MessagePack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from firstbyte.app.problems import Problem, problem_of, refuse
+from firstbyte.errors import HTTPError
+from firstbyte.http.request import Request
+from firstbyte.http.url import parse_query
+
+Reader = Callable[[Request], Any]
+
+_JSON = ("application/json",)
+_MSGPACK = ("application/msgpack", "application/vnd.msgpack", "application/x-msgpack")
+_FORM = "application/x-www-form-urlencoded"
+
+
+def body_reader(kind: Any) -> Reader:
+    """Reads a body as a value of `kind`; raises TypeError if there is no such thing.
+
+    The reader raises ValidationError: 422 for what does not fit, 400 for what is no JSON or MessagePack, 415 for a type
+    of body that is none of those that are read. A body without a Content-Type is taken for JSON.
+    """
+    if kind is bytes:
+        return lambda request: request.body
+    if kind is str:
+        return lambda request: request.text
+    if hasattr(kind, "model_validate"):
+        return _pydantic_reader(kind)
+    json, msgpack = msgspec.json.Decoder(kind), msgspec.msgpack.Decoder(kind)
+    lists = _list_fields(kind)
+
+    def read(request: Request) -> Any:
+        decode: Callable[[bytes], Any]
+        plain: Callable[[bytes], Any]
+        media = request.headers.get("content-type")
+        if media is None or media == "application/json":
+            decode, plain = json.decode, msgspec.json.decode
+        else:
+            essence = media.partition(";")[0].strip().lower()
+            if essence in _JSON or essence.endswith("+json"):
+                decode, plain = json.decode, msgspec.json.decode
+            elif essence in _MSGPACK:
+                decode, plain = msgpack.decode, msgspec.msgpack.decode
+            elif essence == _FORM:
+                return _from_form(request, kind, lists)
+            else:
+                raise _unsupported(essence)
+        body = request.body
+        try:
+            return decode(body)
+        except msgspec.ValidationError as error:
+            raise refuse([problem_of(error, "body", plain(body))]) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise refuse([Problem("body", str(error))], 400) from None
+
+    return read
+
+
+def _from_form(request: Request, kind: Any, lists: frozenset[str]) -> Any:
+    try:
+        fields = parse_query(request.text)
+    except ValueError as error:
+        raise refuse([Problem("body", str(error))], 400) from None
+    given = {name: fields.get_all(name) if name in lists else fields[name] for name in fields}
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise refuse([problem_of(error, "body", given)]) from None
+
+
+def _list_fields(kind: Any) -> frozenset[str]:
+    """The fields of a structure that take several values."""
+    info: Any = msgspec.inspect.type_info(kind)
+    many = (msgspec.inspect.ListType, msgspec.inspect.SetType, msgspec.inspect.VarTupleType)
+    return frozenset(field.encode_name for field in getattr(info, "fields", ()) if isinstance(field.type, many))
+
+
+def _pydantic_reader(kind: Any) -> Reader:
+    def read(request: Request) -> Any:
+        media = request.media_type
+        essence = "application/json" if media is None else media.essence
+        try:
+            if essence in _JSON or essence.endswith("+json"):
+                return kind.model_validate_json(request.body)
+            if essence == _FORM:
+                return kind.model_validate(dict(parse_query(request.text).items()))
+        except ValueError as error:
+            if not hasattr(error, "errors"):
+                raise
+            problems = [
+                Problem(_where(each["loc"]), each["msg"], came=str(each.get("input", ""))[:80])
+                for each in error.errors(include_url=False)
+            ]
+            broken = any(each["type"] == "json_invalid" for each in error.errors(include_url=False))
+            raise refuse(problems, 400 if broken else 422) from None
+        raise _unsupported(essence)
+
+    return read
+
+
+def _where(location: tuple[str | int, ...]) -> str:
+    return "body" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+
+
+def _unsupported(essence: str) -> HTTPError:
+    return HTTPError(415, f"a body of type {essence} is not read here: JSON, MessagePack and forms are")

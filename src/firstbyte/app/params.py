@@ -1,0 +1,343 @@
+"""What fills a handler's parameters: its signature is read once, into a plan.
+
+A parameter that is in the path comes from there, `Request` is the request, an annotation of one value (int, date, an
+Enum, a list of such) comes from the query by its name, one of a structure (a dataclass, Struct, TypedDict, attrs or
+pydantic class) from the body. `Annotated[int, Query("p")]`, `Header`, `Cookie`, `Path` and `Body` say it otherwise.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+import msgspec
+
+from firstbyte.app.bodies import Reader, body_reader
+from firstbyte.app.middleware import place
+from firstbyte.app.problems import Problem, problem_of, refuse
+from firstbyte.app.routing import BY_ANNOTATION, Pattern
+from firstbyte.errors import HTTPError, RouteError, ValidationError
+from firstbyte.http.multidict import MultiDict
+from firstbyte.http.request import Request
+
+Get = Callable[[Request], Any]
+
+
+@dataclass(frozen=True)
+class Query:
+    """From the query, by `name` or else the parameter's own; with a structure, each of its fields by its name."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Header:
+    """From a header field, by `name` or else the parameter's own with "-" for "_"; a list has every line's value."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Cookie:
+    """From a cookie, by `name` or else the parameter's own."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Body:
+    """The body, whatever the type; `bytes` and `str` are it as it came."""
+
+
+MARKS = (Query, Header, Cookie, Body)
+
+
+class Source(NamedTuple):
+    """Where one parameter comes from. `get` raises ValidationError; `kind` and `name` are for people and OpenAPI."""
+
+    parameter: str
+    kind: Literal["path", "query", "header", "cookie", "body", "request"]
+    name: str
+    type: Any
+    required: bool
+    default: Any
+    get: Get
+
+
+class Plan(NamedTuple):
+    """How a handler is called: each parameter's source, in the order of the signature."""
+
+    sources: tuple[Source, ...]
+    takes_all: bool
+    """Whether it has ** for what the path gives and no parameter takes."""
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether there is nothing but the request and what the router gives."""
+        return all(source.kind == "request" or source.get is _given for source in self.sources)
+
+    def fill(self, request: Request) -> dict[str, Any]:
+        """The arguments. Raises ValidationError with every problem there is, or HTTPError 404 for an unfit path."""
+        try:
+            filled = {
+                source.parameter: request.path_params[source.parameter] if source.get is _given else source.get(request)
+                for source in self.sources
+            }
+            return {**request.path_params, **filled} if self.takes_all else filled
+        except ValidationError as error:
+            if len(self.sources) == 1 or error.status != 422:
+                raise
+        problems: list[Problem] = []
+        for source in self.sources:
+            try:
+                if source.get is not _given:
+                    source.get(request)
+            except ValidationError as error:
+                if error.status != 422:
+                    raise
+                problems += error.problems
+        raise refuse(problems)
+
+
+def make_plan(function: Callable[..., Any], hints: dict[str, Any], pattern: Pattern, methods: tuple[str, ...]) -> Plan:
+    """The plan for a function. Raises RouteError for a parameter that nothing provides or that could be two things."""
+    in_path = {parameter.name: parameter.converter.name for parameter in pattern.parameters}
+    sources: list[Source] = []
+    takes_all = False
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            takes_all = True
+            continue
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            continue
+        source = _source(function, parameter, hints.get(name), in_path, pattern)
+        if source is None:
+            continue
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            what = "the request" if source.kind == "request" else f"the {source.kind} parameter {name}"
+            raise RouteError(f"{place(function)}: {what} cannot be positional-only")
+        sources.append(source)
+    bodies = [source.parameter for source in sources if source.kind == "body"]
+    if len(bodies) > 1:
+        raise RouteError(
+            f"{place(function)}: {' and '.join(bodies)} would both be the body: put them into one structure, or say "
+            "Annotated[..., Query()] where the query is meant"
+        )
+    if bodies and set(methods) <= {"GET", "HEAD"}:
+        raise RouteError(
+            f"{place(function)}: {bodies[0]} would be the body, which a {methods[0]} has none of: say "
+            "Annotated[..., Query()] for the query"
+        )
+    missing = set(in_path).difference(source.parameter for source in sources)
+    if missing and not takes_all:
+        raise RouteError(
+            f"{place(function)} does not take {', '.join(sorted(missing))}, which the path {pattern.text!r} has"
+        )
+    return Plan(tuple(sources), takes_all)
+
+
+def _source(
+    function: Callable[..., Any], parameter: inspect.Parameter, hint: Any, in_path: dict[str, str], pattern: Pattern
+) -> Source | None:
+    """The source of one parameter; None for one that keeps its default."""
+    name = parameter.name
+    required = parameter.default is parameter.empty
+    default = None if required else parameter.default
+    kind, mark = _unmarked(hint)
+    if name in in_path:
+        if mark is not None:
+            raise RouteError(f"{place(function)}: {name} is in the path {pattern.text!r} and cannot be {mark} as well")
+        return Source(name, "path", name, kind, True, None, _from_path(name, kind, in_path[name]))
+    if kind is Request or (hint is None and name == "request"):
+        return Source(name, "request", name, Request, True, None, _itself)
+    if hint is None:
+        if not required:
+            return None  # a name bound by its default, as in a loop of lambdas
+        raise RouteError(
+            f"{place(function)}: nothing provides its parameter {name!r}; the path {pattern.text!r} has "
+            f"{', '.join(sorted(in_path)) or 'no parameters'}, the request comes as `request: Request`, what has an "
+            "annotation from the query or the body"
+        )
+    if isinstance(mark, Header):
+        field = mark.name or name.replace("_", "-")
+        return _value(function, parameter, kind, "header", field, lambda request: request.headers)
+    if isinstance(mark, Cookie):
+        return _value(function, parameter, kind, "cookie", mark.name or name, _cookies)
+    if isinstance(mark, Body) or (mark is None and is_structure(kind)):
+        reader = _checked(function, name, lambda: body_reader(_bare(kind)))
+        return Source(name, "body", name, kind, required, default, _from_body(reader, required, default))
+    if is_structure(kind):
+        _checked(function, name, lambda: msgspec.inspect.type_info(_bare(kind)))
+        return Source(name, "query", "", kind, required, default, _from_whole_query(_bare(kind)))
+    assert mark is None or isinstance(mark, Query)
+    return _value(function, parameter, kind, "query", (mark and mark.name) or name, lambda request: request.query)
+
+
+def _value(
+    function: Callable[..., Any],
+    parameter: inspect.Parameter,
+    kind: Any,
+    where: Literal["query", "header", "cookie"],
+    field: str,
+    values: Callable[[Request], Any],
+) -> Source:
+    """A source of text that is converted: one value, or all of that name for a list."""
+    required = parameter.default is parameter.empty
+    default = None if required else parameter.default
+    _checked(function, parameter.name, lambda: msgspec.inspect.type_info(kind))
+    many = _is_many(kind)
+    place_of = f"{where}.{field}"
+
+    def get(request: Request) -> Any:
+        given = values(request).get_all(field) if many else values(request).get(field)
+        if given is None or given == []:
+            if required and not (many and _is_many_optional(kind)):
+                raise refuse([Problem(place_of, f"the {where} must have {field}", _named(kind))])
+            return default
+        try:
+            return msgspec.convert(given, kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise refuse([problem_of(error, place_of, given)]) from None
+
+    return Source(parameter.name, where, field, kind, required, default, get)
+
+
+def _from_path(name: str, kind: Any, converter: str) -> Get:
+    """A path parameter; one of a type that the router does not know is converted, and is a 404 where it cannot be."""
+    if kind is None or kind is Any or kind is str or BY_ANNOTATION.get(kind) == converter or converter != "str":
+        return _given
+
+    def get(request: Request) -> Any:
+        try:
+            return msgspec.convert(request.path_params[name], kind, strict=False)
+        except msgspec.ValidationError:
+            raise HTTPError(404, f"nothing is at {request.path}") from None
+
+    return get
+
+
+def _from_body(reader: Reader, required: bool, default: Any) -> Get:
+    def get(request: Request) -> Any:
+        if not required and not request.body:
+            return default
+        return reader(request)
+
+    return get
+
+
+def _from_whole_query(kind: Any) -> Get:
+    names = {field.encode_name: _is_many(field.type) for field in _fields(kind)}
+
+    def get(request: Request) -> Any:
+        query = request.query
+        given = {name: query.get_all(name) if many else query[name] for name, many in names.items() if name in query}
+        try:
+            return msgspec.convert(given, kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise refuse([problem_of(error, "query", given)]) from None
+
+    return get
+
+
+def _fields(kind: Any) -> tuple[Any, ...]:
+    """The fields of a structure, with their types as annotations."""
+    hints = inspect.get_annotations(kind, eval_str=True) if not hasattr(kind, "__struct_fields__") else {}
+    info: Any = msgspec.inspect.type_info(kind)
+    return tuple(
+        types.SimpleNamespace(
+            encode_name=field.encode_name,
+            type=hints.get(field.name) or (list if isinstance(field.type, _MANY_INFO) else str),
+        )
+        for field in info.fields
+    )
+
+
+def _cookies(request: Request) -> MultiDict[str]:
+    return MultiDict(request.cookies.items())
+
+
+def _itself(request: Request) -> Request:
+    return request
+
+
+def _given(request: Request) -> Any:
+    """Stands for what the router has read already: `Plan.fill` takes it from there."""
+    raise AssertionError
+
+
+# -- annotations
+
+
+def is_structure(kind: Any) -> bool:
+    """Whether a type is one for a body: with fields, or a container of other than plain values."""
+    kind = _bare(kind)
+    alternatives = [each for each in _alternatives(kind) if each is not type(None)]
+    if len(alternatives) > 1 or (alternatives and alternatives[0] is not kind):
+        return any(is_structure(each) for each in alternatives)
+    origin = get_origin(kind) or kind
+    if origin in (list, set, frozenset, tuple):
+        return any(is_structure(each) for each in get_args(kind) if each is not Ellipsis)
+    if not isinstance(origin, type):
+        return False
+    return (
+        origin is dict
+        or hasattr(origin, "__struct_fields__")
+        or hasattr(origin, "__dataclass_fields__")
+        or hasattr(origin, "__attrs_attrs__")
+        or hasattr(origin, "model_validate")
+        or hasattr(origin, "__total__")  # a TypedDict
+        or (issubclass(origin, tuple) and hasattr(origin, "_fields"))
+    )
+
+
+def _unmarked(hint: Any) -> tuple[Any, Any]:
+    """A type without our mark, and the mark."""
+    if get_origin(hint) is not Annotated:
+        return hint, None
+    kind, *extras = get_args(hint)
+    marks = [extra() if extra in MARKS else extra for extra in extras if isinstance(extra, MARKS) or extra in MARKS]
+    rest = [extra for extra in extras if not isinstance(extra, MARKS) and extra not in MARKS]
+    for extra in rest:
+        kind = Annotated[kind, extra]
+    return kind, marks[0] if marks else None
+
+
+def _bare(kind: Any) -> Any:
+    """A type without what `Annotated` says of it."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+
+
+def _is_many(kind: Any) -> bool:
+    return any(
+        (get_origin(each) or each) in (list, set, frozenset, tuple) for each in map(_bare, _alternatives(_bare(kind)))
+    )
+
+
+def _is_many_optional(kind: Any) -> bool:
+    return type(None) in _alternatives(_bare(kind))
+
+
+def _named(kind: Any) -> str:
+    kind = _bare(kind)
+    return getattr(kind, "__name__", None) or str(kind)
+
+
+def _checked(function: Callable[..., Any], name: str, read: Callable[[], Any]) -> Any:
+    """What `read` makes of an annotation; RouteError if it is none that can be read."""
+    try:
+        return read()
+    except (TypeError, NameError) as error:
+        message = f"{place(function)}: the annotation of {name} cannot be read from a request: {error}"
+        raise RouteError(message) from None
+
+
+_MANY_INFO = (
+    msgspec.inspect.ListType, msgspec.inspect.SetType, msgspec.inspect.FrozenSetType, msgspec.inspect.VarTupleType,
+)  # fmt: skip

@@ -1,0 +1,332 @@
+"""What fills a handler's parameters, and what is said when it cannot."""
+
+from __future__ import annotations
+
+import enum
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypedDict
+
+import attrs
+import msgspec
+import pydantic
+import pytest
+
+from firstbyte import App, Request, Response
+from firstbyte.app.params import Body, Cookie, Header, Query
+from firstbyte.errors import RouteError
+from firstbyte.http.headers import HeadersInput
+
+Meta = msgspec.Meta
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass
+class Item:
+    title: str
+    tags: list[int] = field(default_factory=list)
+    price: Decimal = Decimal(0)
+
+
+class Filters(msgspec.Struct):
+    page: Annotated[int, Meta(ge=1)] = 1
+    tag: list[str] = []
+
+
+class Typed(TypedDict):
+    title: str
+
+
+@attrs.define
+class Attrs:
+    title: str
+
+
+class Pydantic(pydantic.BaseModel):
+    title: str
+    count: Annotated[int, pydantic.Field(ge=1)] = 1
+
+
+def answer(
+    function: Callable[..., Any],
+    path: str = "/",
+    method: str = "GET",
+    headers: HeadersInput = (),
+    body: bytes = b"",
+    *,
+    at: str = "/",
+) -> Response:
+    app = App()
+    app.add_route(at, function, [method])
+    request = Request.build(method, path, headers, body)
+    response = app.resolve(request).call(request)
+    assert isinstance(response, Response)
+    return response
+
+
+def text(value: Any) -> str:
+    return repr(value)
+
+
+# -- the query
+
+
+@pytest.mark.parametrize(
+    ("annotation", "query", "expected"),
+    [
+        (int, "x=5", "5"),
+        (int, "x=-5", "-5"),
+        (float, "x=1.5", "1.5"),
+        (bool, "x=true", "True"),
+        (bool, "x=0", "False"),
+        (str, "x=a+b%C3%A4", "'a bä'"),
+        (str, "x=", "''"),
+        (date, "x=2026-11-21", "datetime.date(2026, 11, 21)"),
+        (uuid.UUID, "x=00000000-0000-0000-0000-000000000001", "UUID('00000000-0000-0000-0000-000000000001')"),
+        (Decimal, "x=1.10", "Decimal('1.10')"),
+        (Colour, "x=red", "<Colour.RED: 'red'>"),
+        (Literal["a", "b"], "x=b", "'b'"),
+        (int | None, "x=5", "5"),
+        (list[int], "x=1&x=2", "[1, 2]"),
+        (list[int], "x=1", "[1]"),
+        (set[str], "x=a&x=a", "{'a'}"),
+        (Annotated[int, Meta(ge=1)], "x=1", "1"),
+        (Annotated[int, Query("page")], "page=3", "3"),
+        (Annotated[list[Annotated[int, Meta(ge=1)]], Query("n")], "n=3&n=4", "[3, 4]"),
+    ],
+)
+def test_a_value_comes_from_the_query(annotation: Any, query: str, expected: str) -> None:
+    def handler(x: Any) -> str:
+        return text(x)
+
+    handler.__annotations__["x"] = annotation
+    response = answer(handler, f"/?{query}")
+    assert (response.status, response.body.decode()) == (200, expected)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "query", "problem"),
+    [
+        (int, "x=five", {"where": "query.x", "message": "Expected int, got str", "expected": "int", "came": '"five"'}),
+        (int, "", {"where": "query.x", "message": "the query must have x", "expected": "int"}),
+        (list[int], "", {"where": "query.x", "message": "the query must have x", "expected": "list"}),
+        (
+            list[int],
+            "x=1&x=b",
+            {"where": "query.x[1]", "message": "Expected int, got str", "expected": "int", "came": '"b"'},
+        ),
+        (
+            Annotated[int, Meta(ge=1)],
+            "x=0",
+            {"where": "query.x", "message": "Expected int >= 1", "expected": "int >= 1", "came": '"0"'},
+        ),
+        (Colour, "x=green", {"where": "query.x", "message": "Invalid enum value 'green'", "came": '"green"'}),
+    ],
+)
+def test_a_value_that_does_not_fit_is_a_422_that_says_so(annotation: Any, query: str, problem: dict[str, str]) -> None:
+    def handler(x: Any) -> str:
+        raise AssertionError
+
+    handler.__annotations__["x"] = annotation
+    response = answer(handler, f"/?{query}")
+    assert response.status == 422
+    assert msgspec.json.decode(response.body)["problems"] == [problem]
+
+
+def test_defaults() -> None:
+    def handler(page: int = 1, tag: list[str] | None = None, q: str | None = None) -> str:
+        return text((page, tag, q))
+
+    assert answer(handler).body == b"(1, None, None)"
+    assert answer(handler, "/?page=2&tag=a&tag=b&q=").body == b"(2, ['a', 'b'], '')"
+
+
+def test_every_problem_is_told_at_once() -> None:
+    def handler(page: int, size: int, token: Annotated[int, Header("X-Token")], q: str = "") -> str:
+        raise AssertionError
+
+    response = answer(handler, "/?size=big", "GET", {"X-Token": "hidden123"})
+    problems = msgspec.json.decode(response.body)["problems"]
+    assert [problem["where"] for problem in problems] == ["query.page", "query.size", "header.X-Token"]
+    assert b"hidden123" not in response.body
+
+
+def test_a_structure_may_be_the_whole_query() -> None:
+    def handler(filters: Annotated[Filters, Query()]) -> str:
+        return text(filters)
+
+    assert answer(handler, "/?page=2&tag=a&tag=b&other=1").body == b"Filters(page=2, tag=['a', 'b'])"
+    problem = msgspec.json.decode(answer(handler, "/?page=0").body)["problems"][0]
+    assert (problem["where"], problem["came"]) == ("query.page", '"0"')
+
+
+# -- headers, cookies, the path
+
+
+def test_headers_and_cookies() -> None:
+    def handler(
+        x_token: Annotated[str, Header()],
+        accept: Annotated[list[str], Header("Accept")],
+        sid: Annotated[uuid.UUID | None, Cookie()] = None,
+    ) -> str:
+        return text((x_token, accept, sid))
+
+    fields = [("X-Token", "abc"), ("Accept", "a/b"), ("Accept", "c/d"), ("Cookie", "sid=" + str(uuid.UUID(int=1)))]
+    assert answer(handler, "/", "GET", fields).body.startswith(b"('abc', ['a/b', 'c/d'], UUID(")
+    refused = answer(handler, "/", "GET", {"X-Token": "abc", "Accept": "a/b", "Cookie": "sid=none"})
+    assert msgspec.json.decode(refused.body)["problems"][0]["where"] == "cookie.sid"
+
+
+def test_a_path_parameter_of_any_type() -> None:
+    def handler(day: date, colour: Colour, n: int = 1) -> str:
+        return text((day, colour, n))
+
+    good = answer(handler, "/2026-01-02/red?n=2", at="/{day}/{colour}")
+    assert good.body == b"(datetime.date(2026, 1, 2), <Colour.RED: 'red'>, 2)"
+    assert answer(handler, "/2026-13-02/red", at="/{day}/{colour}").status == 404
+
+
+def test_the_request_beside_others() -> None:
+    def handler(request: Request, id: int, q: str = "-") -> str:
+        return f"{request.method} {id} {q}"
+
+    assert answer(handler, "/5?q=x", at="/{id:int}").body == b"GET 5 x"
+
+
+# -- the body
+
+
+@pytest.mark.parametrize("kind", [Item, Typed, Attrs, Pydantic, dict[str, Any]])
+def test_a_body_of_json(kind: Any) -> None:
+    def handler(item: Any) -> str:
+        return str(item["title"] if isinstance(item, dict) else item.title)
+
+    handler.__annotations__["item"] = kind
+    response = answer(handler, "/", "POST", {"Content-Type": "application/json; charset=utf-8"}, b'{"title":"milk"}')
+    assert (response.status, response.body) == (200, b"milk")
+    broken = answer(handler, "/", "POST", {"Content-Type": "application/json"}, b'{"title":')
+    assert broken.status == 400
+    assert answer(handler, "/", "POST", {"Content-Type": "text/csv"}, b"title").status == 415
+
+
+@pytest.mark.parametrize("kind", [Item, Typed, Attrs, Pydantic])
+def test_a_body_of_another_shape(kind: Any) -> None:
+    def handler(item: Any) -> str:
+        raise AssertionError
+
+    handler.__annotations__["item"] = kind
+    response = answer(handler, "/", "POST", {"Content-Type": "application/json"}, b'{"name":"milk"}')
+    assert response.status == 422
+    assert msgspec.json.decode(response.body)["problems"][0]["where"].startswith("body")
+
+
+def test_where_in_the_body() -> None:
+    def handler(items: list[Item]) -> str:
+        raise AssertionError
+
+    response = answer(handler, "/", "POST", {}, b'[{"title":"a","tags":[1]},{"title":"b","tags":[1,"x"]}]')
+    problem = msgspec.json.decode(response.body)["problems"][0]
+    assert problem == {
+        "where": "body[1].tags[1]",
+        "message": "Expected int, got str",
+        "expected": "int",
+        "came": '"x"',
+    }
+
+
+def test_a_body_of_a_form_and_of_messagepack() -> None:
+    def handler(item: Item) -> str:
+        return text(item)
+
+    form = answer(handler, "/", "POST", {"Content-Type": "application/x-www-form-urlencoded"}, b"title=a&tags=1&tags=2")
+    assert form.body == b"Item(title='a', tags=[1, 2], price=Decimal('0'))"
+    packed = msgspec.msgpack.encode({"title": "a", "price": "1.5"})
+    assert b"Decimal('1.5')" in answer(handler, "/", "POST", {"Content-Type": "application/msgpack"}, packed).body
+    assert answer(handler, "/", "POST", {"Content-Type": "application/msgpack"}, b"\xc1").status == 400
+
+
+def test_a_body_as_it_came() -> None:
+    def handler(data: Annotated[bytes, Body()]) -> str:
+        return str(len(data))
+
+    assert answer(handler, "/", "POST", {"Content-Type": "image/png"}, b"12345").body == b"5"
+
+
+def test_a_body_that_may_be_missing() -> None:
+    def handler(item: Item | None = None) -> str:
+        return text(item)
+
+    assert answer(handler, "/", "POST").body == b"None"
+    assert answer(handler, "/", "POST", {}, b'{"title":"a"}').body.startswith(b"Item(")
+    assert answer(handler, "/", "POST", {}, b'{"title":1}').status == 422
+
+
+def test_coroutines_take_the_same() -> None:
+    import asyncio
+
+    async def handler(item: Item, page: int = 1) -> str:
+        return f"{item.title} {page}"
+
+    app = App()
+    app.add_route("/", handler, ["POST"])
+    request = Request.build("POST", "/?page=2", {}, b'{"title":"a"}')
+    assert asyncio.run(app.resolve(request).call(request)).body == b"a 2"
+
+
+def test_people_get_a_page() -> None:
+    def handler(page: int) -> str:
+        raise AssertionError
+
+    response = answer(handler, "/?page=<b>", "GET", {"Accept": "text/html"})
+    assert response.status == 422
+    assert b"<code>query.page</code> Expected int, got str" in response.body
+
+
+# -- what cannot be, at start-up
+
+
+def two_bodies(a: Item, b: Typed) -> str:
+    return ""
+
+
+def unreadable(a: Annotated[int | float, Query()] | complex) -> str:
+    return ""
+
+
+def unknown(a: threading.Thread) -> str:  # type: ignore[name-defined]  # noqa: F821
+    return ""
+
+
+def marked(id: Annotated[int, Header()]) -> str:
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("function", "method", "path", "message"),
+    [
+        (two_bodies, "POST", "/", r"two_bodies .*test_params.py:\d+\): a and b would both be the body"),
+        (lambda a: "", "GET", "/", "nothing provides its parameter 'a'"),
+        (unreadable, "GET", "/", "the annotation of a cannot be read from a request"),
+        (unknown, "GET", "/", "the annotation of a cannot be read from a request"),
+        (marked, "GET", "/{id}", "id is in the path '/{id}' and cannot be Header"),
+    ],
+)
+def test_signatures_that_cannot_be_filled(function: Any, method: str, path: str, message: str) -> None:
+    with pytest.raises(RouteError, match=message):
+        App().add_route(path, function, [method])
+
+
+def test_a_get_has_no_body() -> None:
+    def handler(item: Item) -> str:
+        return ""
+
+    with pytest.raises(RouteError, match="item would be the body, which a GET has none of"):
+        App().add_route("/", handler)
+    App().add_route("/", handler, ["GET", "POST"])
