@@ -81,12 +81,14 @@ def test_floors_below_the_engine_know_no_sockets_clocks_or_threads(floors: tuple
                 assert not names & banned, path
 
 
-def life_of_a_request() -> list[tuple[str, str]]:
-    block = PAGE.split("## The life of a request")[1].split("```")[1]
+def life_of_a_request(section: str = "## The life of a request") -> list[tuple[str, str]]:
+    block = PAGE.split(section)[1].split("```")[1]
     return re.findall(r"^ *([A-Za-z_.]+) +(\w+/\w+\.py)", block, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("name", "file"), life_of_a_request(), ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("name", "file"), life_of_a_request() + life_of_a_request("## The life of a call"), ids=lambda value: str(value)
+)
 def test_every_name_in_the_life_of_a_request_exists(name: str, file: str) -> None:
     # By the source: what is compiled shows its private methods to nobody.
     body: list[ast.stmt] = ast.parse((PACKAGE / file).read_text()).body
