@@ -86,6 +86,9 @@ def life_of_a_request(section: str = "## The life of a request") -> list[tuple[s
     return re.findall(r"^ *([A-Za-z_.]+) +(\w+/\w+\.py)", block, re.MULTILINE)
 
 
+_NAMED = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
 @pytest.mark.parametrize(
     ("name", "file"), life_of_a_request() + life_of_a_request("## The life of a call"), ids=lambda value: str(value)
 )
@@ -93,12 +96,13 @@ def test_every_name_in_the_life_of_a_request_exists(name: str, file: str) -> Non
     # By the source: what is compiled shows its private methods to nobody.
     body: list[ast.stmt] = ast.parse((PACKAGE / file).read_text()).body
     for part in name.split("."):
-        (found,) = [node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == part]
+        (found,) = [node for node in body if isinstance(node, _NAMED) and node.name == part]
         body = found.body
 
 
 def test_the_life_of_a_request_is_told() -> None:
     assert len(life_of_a_request()) > 20
+    assert len(life_of_a_request("## The life of a call")) > 10
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
