@@ -37,31 +37,37 @@ class Timeout:
 class Budget:
     """The time of one call: when it began, and how long its waits may be."""
 
-    __slots__ = ("deadline", "started", "timeout")
+    __slots__ = ("_total_is_next", "deadline", "started", "timeout")
 
     def __init__(self, timeout: Timeout) -> None:
         self.timeout = timeout
         self.started = monotonic()
         self.deadline = None if timeout.total is None else self.started + timeout.total
+        self._total_is_next = False  # whether the last wait was cut to what is left of the whole
 
     def left(self, wait: float | None, until: float | None = None) -> float | None:
         """How long a wait of at most `wait` seconds may last that must end by `until`. Raises TimeoutError if it is
         over."""
         if self.deadline is None and until is None:
             return wait
-        end = min(limit for limit in (self.deadline, until) if limit is not None)
-        left = end - monotonic()
-        if left <= 0:
+        now = monotonic()
+        limits = [limit for limit in (wait, None if until is None else until - now) if limit is not None]
+        if self.deadline is not None:
+            total = self.deadline - now
+            self._total_is_next = all(total <= limit for limit in limits)
+            limits.append(total)
+        least = min(limits)
+        if least <= 0:
             raise TimeoutError
-        return left if wait is None else min(left, wait)
+        return least
 
     def ends_within(self, wait: float) -> bool:
         """Whether the call is over in `wait` seconds."""
         return self.deadline is not None and monotonic() + wait >= self.deadline
 
     def over(self, error: type[ClientTimeout], message: str) -> ClientTimeout:
-        """The error for a wait that took too long: `error`, or TotalTimeout where that is what ended it."""
-        if self.deadline is not None and monotonic() >= self.deadline:
+        """The error for the last wait, which took too long: `error`, or TotalTimeout where that is what ended it."""
+        if self._total_is_next:
             return TotalTimeout(f"the call took longer than {self.timeout.total:g} s: {message}")
         return error(message)
 
