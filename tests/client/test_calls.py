@@ -378,6 +378,14 @@ def test_an_answer_before_the_body_is_through(face: MakeFace, raw: MakeRaw) -> N
     assert session.session.pool.open_connections == 0
 
 
+def test_a_long_body_keeps_its_connection(face: MakeFace, raw: MakeRaw) -> None:
+    server = raw(answer(body=b"hello"))
+    session = face(base_url=server.url)
+    for content in (b"x" * 300_000, b"y" * 70_000, b"z"):
+        assert session.post("/", content=content).content == b"hello"
+    assert server.connections == 1
+
+
 # -- hooks and timings
 
 

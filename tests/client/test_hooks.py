@@ -27,6 +27,7 @@ def test_the_bytes_of_an_exchange(face: MakeFace, raw: MakeRaw) -> None:
     assert second.startswith(b"GET / HTTP/1.1\r\n")
     assert second.endswith(b"\r\n\r\n")
     assert b"".join(received) == HELLO * 2
+    assert server.connections == 1
 
 
 def test_bytes_under_tls_are_told_in_the_clear(face: MakeFace, raw: MakeRaw, tmp_path: Path) -> None:

@@ -120,9 +120,12 @@ class Exchange:
         chunked = body.length is None
         self._sent_whole = False
         pieces = cast("AsyncGenerator[bytes, None]", body.apieces())
+        sent = 0
         try:
             async for piece in pieces:
                 await self._send(encode_chunk(piece) if chunked else piece)
+                sent += len(piece)
+                self._sent_whole = sent == body.length  # then an answer is not early
                 if (early := self._early()) is not None:
                     return early
         finally:
@@ -234,11 +237,6 @@ class Exchange:
             self._done = monotonic()
             self._connection.close()
             self._pool.discard(self._connection.origin)
-
-    def detach(self) -> tuple[Stream, bytes]:
-        """The stream behind a 101 or a tunnel and what came of it already; the slot goes back without it."""
-        assert self._over
-        return self._connection.stream, self._connection.reader.take_rest()
 
     @property
     def trailers(self) -> Headers | None:

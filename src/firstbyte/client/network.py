@@ -28,12 +28,6 @@ class SockAddr(NamedTuple):
     family: int
     address: Any
 
-    def __str__(self) -> str:
-        if self.family == socket.AF_UNIX:
-            return str(self.address)
-        host, port = self.address[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
 
 class Stream(Protocol):
     """A connection that carries bytes both ways."""

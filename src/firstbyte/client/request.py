@@ -43,10 +43,6 @@ class ClientRequest:
         """Whether the body waits for a 100 Continue."""
         return self.body is not None and "expect" in self.headers
 
-    def copy(self) -> ClientRequest:
-        """The same request with headers of its own."""
-        return ClientRequest(self.method, self.url, Headers(self.headers), self.body)
-
     def encode_head(self, via_proxy: bool = False, more: Sequence[tuple[str, str]] = ()) -> bytes:
         """The head as it is sent, with `more` fields behind its own; in absolute-form for a proxy (RFC 9112 section
         3.2).

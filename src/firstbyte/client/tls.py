@@ -98,11 +98,6 @@ class TLSStream:
                 await self._flush(timeout)
                 return self
 
-    @property
-    def tls(self) -> ssl.SSLObject:
-        """What was agreed: version, cipher, the peer's certificate."""
-        return self._tls
-
     async def recv(self, timeout: float | None, size: int = CHUNK) -> bytes:
         """See `Stream.recv`. An end without TLS's own close is an error, since anyone could have made it (RFC 9112
         9.8)."""
