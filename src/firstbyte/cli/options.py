@@ -12,7 +12,7 @@ import click
 
 from firstbyte.cli.config import config_option
 from firstbyte.cli.network import NETWORK_OPTIONS, Network
-from firstbyte.cli.processes import Processes, WorkerCount
+from firstbyte.cli.processes import Mask, Processes, WorkerCount
 from firstbyte.engine.server import THREADS, WARN_BLOCKING
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.wire.limits import Limits
@@ -151,6 +151,12 @@ _processes = (
     ),
     click.option(
         "--control", metavar="PATH", help="The control socket, for `firstbyte status` and `firstbyte reload`."
+    ),
+    click.option("--pid", metavar="FILE", help="Hold the number of the main process in FILE."),
+    click.option("--user", metavar="NAME", help="Become this user when the sockets are open."),
+    click.option("--group", metavar="NAME", help="Become this group; the user's by default."),
+    click.option(
+        "--umask", type=Mask(), metavar="MASK", help="Rights that new files do not have, in octal digits."
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,20 @@ class Processes:
     max_requests: int = 0
     max_rss: int = 0
     control: str | None = None
+    pid: str | None = None
+    user: str | None = None
+    group: str | None = None
+    umask: int | None = None
 
     @property
     def are_supervised(self) -> bool:
         """Whether it takes a supervisor; without one, the process that is started serves by itself."""
         return self.workers > 1 or self.max_requests > 0 or self.max_rss > 0 or self.control is not None
+
+    @property
+    def drops_privileges(self) -> bool:
+        """Whether the sockets are opened by one user and served by another."""
+        return self.user is not None or self.group is not None
 
     @property
     def control_path(self) -> Path | None:
@@ -46,6 +56,18 @@ class WorkerCount(click.ParamType[int]):
         if count < 1:
             self.fail(f"{count} workers: there must be at least one", param, ctx)
         return count
+
+
+class Mask(click.ParamType[int]):
+    """A file mode mask, in octal digits as the shell's umask takes it."""
+
+    name = "mask"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Raises the usage error of click for what is no such mask."""
+        if not re.fullmatch("[0-7]{1,4}", str(value)) or int(str(value), 8) > 0o777:
+            self.fail(f"{value!r} is no mask: write up to three octal digits, such as 027", param, ctx)
+        return int(str(value), 8)
 
 
 def processors() -> int:

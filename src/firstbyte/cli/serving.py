@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import signal
 import socket
@@ -18,6 +19,7 @@ from firstbyte.cli.log_file import LogFile
 from firstbyte.cli.logs import ErrorLog, set_up_logging
 from firstbyte.cli.metrics import observation_server, parse_place
 from firstbyte.cli.network import Network
+from firstbyte.cli.privileges import drop_privileges, pid_file
 from firstbyte.cli.processes import Processes
 from firstbyte.cli.worker_metrics import add_ended, metrics_slot
 from firstbyte.engine.listener import address_of, listen, listen_unix
@@ -25,6 +27,7 @@ from firstbyte.engine.metrics import Metrics
 from firstbyte.engine.observer import Observer
 from firstbyte.engine.server import Server
 from firstbyte.engine.supervisor import Supervisor
+from firstbyte.engine.systemd import Notifier, activated_sockets
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.engine.worker import Plan
 from firstbyte.http.handler import Handler
@@ -82,19 +85,25 @@ def serve(
         "timeouts": timeouts, "observers": observers, "tls": certificates, "proxy_protocol": network.proxy_protocol,
     }  # fmt: skip
     scheme = "http" if certificates is None else "https"
+    given = activated_sockets()
     sockets: list[socket.socket] = []
     plain: list[socket.socket] = []
+    if processes.umask is not None:
+        os.umask(processes.umask)
     with contextlib.ExitStack() as stack:
         if log is not None:
             stack.callback(log.close)
-        if not processes.are_supervised:
+        if not processes.are_supervised and not processes.drops_privileges:
             handler = load()  # before the port is taken: what cannot be imported needs none
             load = lambda: handler  # noqa: E731
-        sockets += listen(host, port) if unix is None else [listen_unix(unix)]
+        sockets += given or (listen(host, port) if unix is None else [listen_unix(unix)])
         if network.redirect_http is not None:
             plain += options.setdefault("plain_sockets", listen(host, network.redirect_http))
         for sock in (*sockets, *plain):
             stack.callback(sock.close)
+        stack.enter_context(pid_file(processes.pid))
+        drop_privileges(processes.user, processes.group)
+        notifier = Notifier()
         if processes.are_supervised:
             plan = Plan(
                 load_handler,
@@ -108,11 +117,12 @@ def serve(
             supervisor = Supervisor(
                 plan, sockets, processes.workers, max_rss=processes.max_rss, control=processes.control_path,
                 companions=[] if metrics is None else [metrics_slot(metrics, lambda: supervisor.control_path)],
-                timeouts=timeouts,
+                keeps_sockets=bool(given), notifier=notifier, timeouts=timeouts,
             )  # fmt: skip
             supervisor.run(lambda: _say_supervised(what, scheme, plain, supervisor, processes.workers))
         else:
-            server = Server(load_handler(), sockets=sockets, **options)
+            server = Server(load_handler(), sockets=sockets, shared=bool(given), **options)
+            server.on_signal = notifier.stopping
             server.bind()
             observing = None
             if metrics is not None:
@@ -123,6 +133,7 @@ def serve(
                 _say_metrics(observing.addresses[0])
             if log is not None and hasattr(signal, "SIGUSR1"):
                 signal.signal(signal.SIGUSR1, lambda number, frame: log.reopen())
+            notifier.ready("serving")
             PROCESS_CHECKS.append(lambda: "draining" if server.draining else None)
             stack.callback(PROCESS_CHECKS.pop)
             server.run()

@@ -109,6 +109,7 @@ class Listener:
         if not self.paused_until:
             self._reactor.ignore_source(self.fileno)
             self._reactor.watch_source(self.fileno, self, self.interest)
+        os.sched_yield()  # one that was woken, and waits for this processor, is to have the next client
 
     def accept_rest(self) -> None:
         """Accepts the clients that still wait, before the socket is closed: they were promised an answer.

@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,6 +91,7 @@ class Server:
         self._thread: threading.Thread | None = None
         self._stop_by = 0.0  # monotonic time by which a stop must be done; 0 before one is asked for
         self._signals = 0  # that asked it to stop
+        self.on_signal: Callable[[], None] = lambda: None  # called when the first has come
 
     @property
     def addresses(self) -> list[Address]:
@@ -220,6 +221,7 @@ class Server:
         self._signals += 1  # before anything else: the second may come while the first is being handled
         if self._signals == 1:
             self.stop()
+            self.on_signal()
             logger.info("stopping: finishing what runs, at most %.0f s; again to stop at once", self.timeouts.drain)
         else:
             self.stop(0)

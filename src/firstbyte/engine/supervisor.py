@@ -35,6 +35,7 @@ from firstbyte.engine.slots import (
     how_it_ended,
     resident_memory,
 )  # fmt: skip
+from firstbyte.engine.systemd import Notifier
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.engine.worker import Plan
 from firstbyte.errors import AppLoadError, ConfigurationError
@@ -54,7 +55,8 @@ class Supervisor:
     """Runs `workers` processes that do what `plan` says on `sockets`, which listen.
 
     A worker that holds more than `max_rss` bytes is replaced (0: never). `control` is the path of the control socket,
-    None for one of its own choice. `companions` are slots of workers that do something else beside these. Raises
+    None for one of its own choice. `companions` are slots of workers that do something else beside these. With
+    `keeps_sockets`, someone else has the sockets too: a stop leaves them as they are, with those who wait there. Raises
     ConfigurationError where processes cannot be forked.
     """
 
@@ -67,6 +69,8 @@ class Supervisor:
         max_rss: int = 0,
         control: Path | None = None,
         companions: Sequence[Slot] = (),
+        keeps_sockets: bool = False,
+        notifier: Notifier | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
         if not hasattr(os, "fork"):
@@ -81,6 +85,8 @@ class Supervisor:
         self._check_at = monotonic() + CHECK if max_rss else inf
         self._control_path = control
         self._timeouts = timeouts or Timeouts()
+        self._keeps_sockets = keeps_sockets
+        self._notifier = notifier or Notifier()
         self.companions = companions
         self._slots = [*(Slot(str(index), plan, sockets) for index in range(1, workers + 1)), *companions]
         self._sockets = {sock for slot in self._slots for sock in slot.sockets}
@@ -325,6 +331,8 @@ class Supervisor:
             return
         generation = self._generation + 1
         self._reload = _Reload(generation, clients)
+        if generation > 1:
+            self._notifier.reloading()
         for slot in self._slots:
             if slot.successor is not None:
                 slot.successor.drain(0)
@@ -348,10 +356,12 @@ class Supervisor:
                 self._stop(0)
             else:
                 self._problem = f"the reload failed: {reason}"
+                self._notifier.ready(self._problem)
                 logger.error("%sthe reload failed, the old workers go on: %s", traceback, reason)
         else:
             self._problem = ""
             self._generation = reload.generation
+            self._notifier.ready(f"serving, generation {reload.generation}")
             if is_first:
                 self._started_hook()
             else:
@@ -395,15 +405,16 @@ class Supervisor:
             return
         if self._failure is None:
             logger.info("stopping: finishing what runs, at most %.0f s; again to stop at once", seconds)
+        self._notifier.stopping()
         for process in self._processes.values():
             if not process.slot.outlives:
-                process.drain(seconds, last=process.state == READY)
+                process.drain(seconds, last=process.state == READY and not self._keeps_sockets)
         for slot in self._slots:
             slot.retry_at = 0.0
         for sock in self._sockets:
             sock.close()
         for address in self.addresses:
-            if not address.port and address.host:
+            if not address.port and address.host and not self._keeps_sockets:
                 Path(address.host).unlink(missing_ok=True)
         reload, self._reload = self._reload, None
         for client in [*(reload.clients if reload is not None else ()), *(self._reload_again or ())]:
