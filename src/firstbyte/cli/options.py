@@ -155,9 +155,7 @@ _processes = (
     click.option("--pid", metavar="FILE", help="Hold the number of the main process in FILE."),
     click.option("--user", metavar="NAME", help="Become this user when the sockets are open."),
     click.option("--group", metavar="NAME", help="Become this group; the user's by default."),
-    click.option(
-        "--umask", type=Mask(), metavar="MASK", help="Rights that new files do not have, in octal digits."
-    ),
+    click.option("--umask", type=Mask(), metavar="MASK", help="Rights that new files do not have, in octal digits."),
 )
 
 

@@ -133,7 +133,7 @@ def serve(
                 _say_metrics(observing.addresses[0])
             if log is not None and hasattr(signal, "SIGUSR1"):
                 signal.signal(signal.SIGUSR1, lambda number, frame: log.reopen())
-            notifier.ready("serving")
+            server.reactor.submit(lambda: notifier.ready("serving"))  # when it does, and knows its signals
             PROCESS_CHECKS.append(lambda: "draining" if server.draining else None)
             stack.callback(PROCESS_CHECKS.pop)
             server.run()

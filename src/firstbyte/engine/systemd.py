@@ -26,16 +26,18 @@ def activated_sockets() -> list[socket.socket]:
         return []
     sockets = []
     for fd in range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count)):
-        os.set_inheritable(fd, False)
         try:
+            os.set_inheritable(fd, False)
             sock = socket.socket(fileno=fd)
+            sockets.append(sock)
             listens = sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         except OSError:
             listens = False
         if not listens:
+            for each in sockets:
+                each.close()
             raise ConfigurationError(f"descriptor {fd} of LISTEN_FDS is no listening stream socket: see ListenStream=")
         sock.setblocking(False)
-        sockets.append(sock)
     return sockets
 
 
