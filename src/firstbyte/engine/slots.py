@@ -63,6 +63,7 @@ class Slot:
         self.name = name
         self.plan = plan
         self.sockets = list(sockets)
+        self.inherits = {*sockets, *plan.options.get("plain_sockets", ())}
         self.outlives = outlives  # it is stopped when the workers of all other slots have ended
         self.worker: Process | None = None
         self.successor: Process | None = None  # being started; ready, while it waits for those of other slots

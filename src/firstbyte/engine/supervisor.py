@@ -89,7 +89,7 @@ class Supervisor:
         self._notifier = notifier or Notifier()
         self.companions = companions
         self._slots = [*(Slot(str(index), plan, sockets) for index in range(1, workers + 1)), *companions]
-        self._sockets = {sock for slot in self._slots for sock in slot.sockets}
+        self._sockets = {sock for slot in self._slots for sock in slot.inherits}
         self._processes: dict[int, Process] = {}  # by process id
         self._generation = 0  # that serves; the next one is being started while there is a reload
         self._reload: _Reload | None = None
@@ -207,7 +207,7 @@ class Supervisor:
         self._control.abandon()
         self._wake_read.close()
         self._wake_write.close()
-        for each in self._sockets.difference(slot.sockets):
+        for each in self._sockets - slot.inherits:
             each.close()
         worker.run(sock, slot.sockets, slot.plan)
 
@@ -444,10 +444,11 @@ class Supervisor:
         processes = sorted(
             self._processes.values(), key=lambda each: (self._slots.index(each.slot), each.generation, each.pid)
         )
+        scheme = "http" if self._plan.options.get("tls") is None else "https"
         status = Status(
             pid=os.getpid(),
             generation=self._generation,
-            addresses=[f"http://{each}" if each.port else f"unix:{each.host}" for each in self.addresses],
+            addresses=[f"{scheme}://{each}" if each.port else f"unix:{each.host}" for each in self.addresses],
             uptime=monotonic() - self._started,
             restarts=self._restarts,
             problem=self._problem,
