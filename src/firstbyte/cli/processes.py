@@ -22,7 +22,7 @@ class Processes:
     pid: str | None = None
     user: str | None = None
     group: str | None = None
-    umask: int | None = None
+    umask: str | None = None  # octal digits
 
     @property
     def are_supervised(self) -> bool:
@@ -58,16 +58,16 @@ class WorkerCount(click.ParamType[int]):
         return count
 
 
-class Mask(click.ParamType[int]):
+class Mask(click.ParamType[str]):
     """A file mode mask, in octal digits as the shell's umask takes it."""
 
     name = "mask"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Raises the usage error of click for what is no such mask."""
         if not re.fullmatch("[0-7]{1,4}", str(value)) or int(str(value), 8) > 0o777:
             self.fail(f"{value!r} is no mask: write up to three octal digits, such as 027", param, ctx)
-        return int(str(value), 8)
+        return str(value)
 
 
 def processors() -> int:

@@ -89,7 +89,7 @@ def serve(
     sockets: list[socket.socket] = []
     plain: list[socket.socket] = []
     if processes.umask is not None:
-        os.umask(processes.umask)
+        os.umask(int(processes.umask, 8))
     with contextlib.ExitStack() as stack:
         if log is not None:
             stack.callback(log.close)

@@ -28,6 +28,10 @@ class Failed(msgspec.Struct, tag=True):
     traceback: str = ""
 
 
+class Closed(msgspec.Struct, tag=True):
+    """From a worker that drains: it accepts no more."""
+
+
 class Retire(msgspec.Struct, tag=True):
     """From a worker that wants another in its place."""
 
@@ -59,7 +63,7 @@ class Reopen(msgspec.Struct, tag=True):
     """To a worker: its log files have been moved away."""
 
 
-FromWorker = Ready | Failed | Retire | Figures
+FromWorker = Ready | Failed | Closed | Retire | Figures
 ToWorker = Ask | Drain | Reopen
 
 

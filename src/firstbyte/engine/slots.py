@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 from firstbyte.engine.channel import Channel, Drain, Figures
+from firstbyte.engine.control import WorkerStatus
 from firstbyte.engine.worker import Plan
 
 STARTING, READY, DRAINING = "starting", "ready", "draining"
@@ -31,12 +32,33 @@ class Process:
         self.state = STARTING
         self.started = monotonic()
         self.ready_at = 0.0
+        self.accepts = False
         self.deadline = start_by  # monotonic time at which it is killed; inf while it serves
         self.why = ""  # it failed to start, or is about to be killed
         self.traceback = ""
         self.figures: Figures | None = None  # the last that came
         self.asked = False  # and has not answered yet
         self.retiring = False  # it has asked for another in its place
+
+    def status(self) -> WorkerStatus:
+        """It, for `firstbyte status`."""
+        status = WorkerStatus(
+            slot=self.slot.name,
+            pid=self.pid,
+            generation=self.generation,
+            state=self.state,
+            uptime=monotonic() - self.started,
+            rss=resident_memory(self.pid),
+            cpu=cpu_seconds(self.pid),
+        )
+        figures = self.figures
+        if figures is not None and not self.asked:
+            status.requests = figures.requests
+            status.connections = figures.connections
+            status.busy = figures.busy
+            status.waiting = figures.waiting
+            status.details = figures.details
+        return status
 
     def drain(self, seconds: float, last: bool = False) -> None:
         """Has it finish what it does, within `seconds`; one that still imports its app ends at once."""

@@ -21,8 +21,8 @@ from typing import Any, NoReturn
 import msgspec
 
 from firstbyte.engine import worker
-from firstbyte.engine.channel import Ask, Channel, Failed, Figures, FromWorker, Ready, Reopen, Retire, Sources
-from firstbyte.engine.control import ControlServer, GetStatus, Reloaded, Request, Status, WorkerStatus
+from firstbyte.engine.channel import Ask, Channel, Closed, Failed, Figures, FromWorker, Ready, Reopen, Retire, Sources
+from firstbyte.engine.control import ControlServer, GetStatus, Reloaded, Request, Status
 from firstbyte.engine.listener import address_of
 from firstbyte.engine.slots import (
     DRAINING,
@@ -31,7 +31,6 @@ from firstbyte.engine.slots import (
     STARTING,
     Process,
     Slot,
-    cpu_seconds,
     how_it_ended,
     resident_memory,
 )  # fmt: skip
@@ -165,6 +164,8 @@ class Supervisor:
             if not question.waits_for or question.until <= now:
                 self._questions.remove(question)
                 self._answer(question)
+        if self._reload is not None and self._reload.settled_by < inf:
+            self._settle_reload(self._reload)
         if self._check_at <= now:
             self._check_at = now + CHECK
             self._check_memory()
@@ -177,6 +178,8 @@ class Supervisor:
         due = [process.deadline for process in self._processes.values()]
         due += [slot.retry_at for slot in self._slots if slot.retry_at and slot.successor is None]
         due += [question.until for question in self._questions]
+        if self._reload is not None:
+            due.append(self._reload.settled_by)
         return min(self._check_at, *due, inf) - monotonic()
 
     # -- workers
@@ -219,6 +222,8 @@ class Supervisor:
                     self._on_ready(process)
                 case Failed():
                     process.why, process.traceback = message.reason, message.traceback
+                case Closed():
+                    process.accepts = False
                 case Retire():
                     self._replace(process, message.reason)
                 case Figures():
@@ -234,14 +239,16 @@ class Supervisor:
             return
         process.state = READY
         process.ready_at = monotonic()
+        process.accepts = True
         process.deadline = inf
         reload = self._reload
-        if reload is None or process.generation != reload.generation:
+        if reload is None or not reload.waits_for(process):
             self._promote(process.slot)
         elif all(slot.successor is not None and slot.successor.state == READY for slot in self._slots):
             for slot in self._slots:
                 self._promote(slot)
-            self._end_reload(reload, "")
+            self._generation = reload.generation
+            reload.settled_by = monotonic() + ANSWER
 
     def _promote(self, slot: Slot) -> None:
         """Lets the successor serve alone: it is ready, so that nobody waits."""
@@ -300,8 +307,8 @@ class Supervisor:
             reason = f"worker {process.pid} {how}, after {lived:.0f} s"
             self._restarts += 1
         self._problem = reason
-        if self._reload is not None and process.generation == self._reload.generation:
-            self._end_reload(self._reload, reason, process.traceback)
+        if self._reload is not None and self._reload.waits_for(process):
+            self._fail_reload(self._reload, reason, process.traceback)
             return
         delay = slot.retry_later(lived)
         if slot.successor is None:
@@ -339,35 +346,41 @@ class Supervisor:
             slot.retry_at = 0.0
             self._start(slot, generation)
 
-    def _end_reload(self, reload: _Reload, reason: str, traceback: str = "") -> None:
-        """All new workers are ready, or there is a reason why not: then those that have come up go again."""
-        self._reload = None
-        seconds = monotonic() - reload.began
-        is_first = reload.generation == 1
-        if reason:
-            for slot in self._slots:
-                if slot.successor is not None:
-                    slot.successor.drain(self._timeouts.drain)
-                    slot.successor = None
-                if not is_first and (slot.worker is None or slot.worker.retiring):
-                    slot.retry_later(0)
-            if is_first:
-                self._failure = AppLoadError(reason, traceback)
-                self._stop(0)
-            else:
-                self._problem = f"the reload failed: {reason}"
-                self._notifier.ready(self._problem)
-                logger.error("%sthe reload failed, the old workers go on: %s", traceback, reason)
+    def _settle_reload(self, reload: _Reload) -> None:
+        """All new workers serve. It is done when they alone do, so that whoever comes after it meets the new code."""
+        old = [each for each in self._processes.values() if each.accepts and each.generation < reload.generation]
+        if old and monotonic() < reload.settled_by:
+            return
+        self._problem = ""
+        self._notifier.ready(f"serving, generation {reload.generation}")
+        if reload.generation == 1:
+            self._started_hook()
         else:
-            self._problem = ""
-            self._generation = reload.generation
-            self._notifier.ready(f"serving, generation {reload.generation}")
-            if is_first:
-                self._started_hook()
-            else:
-                logger.info("reloaded in %.1f s: generation %d", seconds, reload.generation)
+            logger.info("reloaded in %.1f s: generation %d", monotonic() - reload.began, reload.generation)
+        self._end_reload(reload, "")
+
+    def _fail_reload(self, reload: _Reload, reason: str, traceback: str) -> None:
+        """A new worker has not come up: those that have go again, and the old ones stay."""
+        is_first = reload.generation == 1
+        for slot in self._slots:
+            if slot.successor is not None:
+                slot.successor.drain(self._timeouts.drain)
+                slot.successor = None
+            if not is_first and (slot.worker is None or slot.worker.retiring):
+                slot.retry_later(0)
+        self._end_reload(reload, reason, traceback)
+        if is_first:
+            self._failure = AppLoadError(reason, traceback)
+            self._stop(0)
+        else:
+            self._problem = f"the reload failed: {reason}"
+            self._notifier.ready(self._problem)
+            logger.error("%sthe reload failed, the old workers go on: %s", traceback, reason)
+
+    def _end_reload(self, reload: _Reload, reason: str, traceback: str = "") -> None:
+        self._reload = None
         for client in reload.clients:
-            self._control.reply(client, Reloaded(reload.generation, seconds, reason, traceback))
+            self._control.reply(client, Reloaded(reload.generation, monotonic() - reload.began, reason, traceback))
 
     # -- signals
 
@@ -454,7 +467,7 @@ class Supervisor:
             problem=self._problem,
             stopping=self._stops > 0,
             past=self._past,
-            workers=[_status_of(process) for process in processes],
+            workers=[process.status() for process in processes],
         )
         self._control.reply(question.client, status)
 
@@ -466,6 +479,11 @@ class _Reload:
         self.generation = generation
         self.clients = clients
         self.began = monotonic()
+        self.settled_by = inf  # when it ends even if an old worker does not say that it accepts no more
+
+    def waits_for(self, process: Process) -> bool:
+        """Whether it can go wrong with this process."""
+        return self.settled_by == inf and process.generation == self.generation
 
 
 class _Question:
@@ -475,26 +493,6 @@ class _Question:
         self.client = client
         self.waits_for = waits_for  # process ids
         self.until = monotonic() + ANSWER
-
-
-def _status_of(process: Process) -> WorkerStatus:
-    status = WorkerStatus(
-        slot=process.slot.name,
-        pid=process.pid,
-        generation=process.generation,
-        state=process.state,
-        uptime=monotonic() - process.started,
-        rss=resident_memory(process.pid),
-        cpu=cpu_seconds(process.pid),
-    )
-    figures = process.figures
-    if figures is not None and not process.asked:
-        status.requests = figures.requests
-        status.connections = figures.connections
-        status.busy = figures.busy
-        status.waiting = figures.waiting
-        status.details = figures.details
-    return status
 
 
 def _note(number: int, frame: FrameType | None) -> None:

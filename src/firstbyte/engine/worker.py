@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from firstbyte.engine.channel import Ask, Channel, Drain, Failed, Figures, Ready, Reopen, Retire, ToWorker
+from firstbyte.engine.channel import Ask, Channel, Closed, Drain, Failed, Figures, Ready, Reopen, Retire, ToWorker
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.observer import Observer
 from firstbyte.engine.server import Server
@@ -115,6 +115,7 @@ class Worker:
                     if message.last:
                         self._server.take_rest()
                     self._server.stop(message.seconds)
+                    self._server.reactor.submit(lambda: self._channel.send(Closed()))  # after the stop has begun
                 case Ask():
                     self._tell_figures()
                 case Reopen() if self._plan.reopen is not None:
