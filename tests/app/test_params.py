@@ -315,7 +315,7 @@ def marked(id: Annotated[int, Header()]) -> str:
         (lambda a: "", "GET", "/", "nothing provides its parameter 'a'"),
         (unreadable, "GET", "/", "the annotation of a cannot be read from a request"),
         (unknown, "GET", "/", "the annotation of a cannot be read from a request"),
-        (marked, "GET", "/{id}", "id is in the path '/{id}' and cannot be Header"),
+        (marked, "GET", "/{id}", "id is in the path and cannot be Header"),
     ],
 )
 def test_signatures_that_cannot_be_filled(function: Any, method: str, path: str, message: str) -> None:

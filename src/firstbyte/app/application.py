@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -12,6 +13,8 @@ from firstbyte.app.calls import annotations_of, bind, is_coroutine
 from firstbyte.app.middleware import Failed, Middleware, check_middleware, guard, place, wrap
 from firstbyte.app.mounts import Mount
 from firstbyte.app.pages import debug_response, error_response
+from firstbyte.app.params import Plan, make_plan
+from firstbyte.app.providers import Provider, provided_by
 from firstbyte.app.results import to_response
 from firstbyte.app.routing import Pattern, Router, allow, slash_toggled
 from firstbyte.errors import ClientDisconnected, ConfigurationError, HTTPError, RouteError, ValidationError
@@ -37,6 +40,7 @@ class Route(NamedTuple):
     max_body: int | None
     streams_body: bool
     cancel_on_disconnect: bool | None
+    plan: Plan
 
 
 class App:
@@ -58,6 +62,7 @@ class App:
         self._methods: Router[dict[str, Route]] = Router()
         self._by_name: dict[str, Route] = {}
         self._middleware: list[Middleware] = []
+        self._providers: dict[Any, Provider] = {}
         self._mounts: list[Mount] = []
         self._on_status: dict[int, ErrorHandler] = {}
         self._on_type: dict[type[Exception], ErrorHandler] = {}
@@ -135,7 +140,7 @@ class App:
             check_middleware(around)
         pattern = Pattern(path, annotations_of(function))
         # To refuse here, where the traceback shows the route, what cannot be called.
-        bind(function, pattern, tuple(methods), self._unhandled)
+        plan = make_plan(function, annotations_of(function), pattern, methods, self._providers)
         route_name = name or str(getattr(function, "__name__", ""))
         route = Route(
             pattern,
@@ -146,6 +151,7 @@ class App:
             max_body,
             streams_body,
             cancel_on_disconnect,
+            plan,
         )
         taken = self._methods.at(pattern, dict)
         for method in methods:
@@ -172,6 +178,37 @@ class App:
         self._middleware.append(function)
         self._built = None
         return function
+
+    def provide(self, function: Function) -> Function:
+        """Decorator: the function provides what its return annotation names to handlers that ask for it by type.
+
+        One with a yield is ended after the handler, with the handler's exception thrown in. It is called once a
+        request, and takes what handlers take, of other providers what those before it give. Add it above what asks for
+        it. Raises ConfigurationError if it does not say what it provides, or another one provides that.
+        """
+        hints = annotations_of(function)
+        kind = provided_by(function, hints)
+        if kind in self._providers:
+            other = self._providers[kind].function
+            raise ConfigurationError(f"{place(other)} and {place(function)} both provide {kind!r}")
+        self._providers[kind] = Provider(kind, function, make_plan(function, hints, providers=self._providers))
+        return function
+
+    @contextmanager
+    def override(self, kind: Any, function: Callable[..., Any]) -> Iterator[None]:
+        """For tests: `with app.override(Session, fake_session):` another function provides `kind` meanwhile.
+
+        Raises LookupError if nothing provides that.
+        """
+        provider = self._providers[kind]
+        before = provider.function, provider.plan
+        provider.use(function, make_plan(function, annotations_of(function), providers=self._providers))
+        self._built = None
+        try:
+            yield
+        finally:
+            provider.use(*before)
+            self._built = None
 
     def error(self, kind: int | type[Exception]) -> Callable[[Function], Function]:
         """Decorator: the function of the request and the error answers a status (404) or a type of exception.
@@ -254,8 +291,9 @@ class App:
         """Composes every endpoint; again after something was added."""
         router: Router[_Methods] = Router()
         for route in self.routes:
-            inner = partial(bind, route.function, route.pattern, route.methods)
-            call, is_async = self._composed(inner, is_coroutine(route.function), route.middleware)
+            inner = partial(bind, route.function, route.plan)
+            awaits = is_coroutine(route.function) or route.plan.awaits
+            call, is_async = self._composed(inner, awaits, route.middleware)
             endpoint = Endpoint(
                 call,
                 name=getattr(route.function, "__qualname__", route.name),

@@ -6,10 +6,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
-from firstbyte.app.middleware import Failed, called
-from firstbyte.app.params import Plan, make_plan
+from firstbyte.app.middleware import Failed, called, in_loop
+from firstbyte.app.params import Plan
+from firstbyte.app.providers import Scope
 from firstbyte.app.results import to_response
-from firstbyte.app.routing import Pattern
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
@@ -27,28 +27,74 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
         return dict(getattr(function, "__annotations__", {}))
 
 
-def bind(function: Callable[..., Any], pattern: Pattern, methods: tuple[str, ...], failed: Failed) -> Any:
-    """A function of a request that calls the handler with what its signature names and makes a response of its answer.
+def bind(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
+    """A function of a request that calls the handler as its plan says and makes a response of its answer.
 
-    It is a coroutine function if the handler is `async def`. An exception of the handler is given to `failed`, which
-    answers it or raises it again. Raises RouteError for a signature that cannot be filled (see `app.params`).
+    It is a coroutine function if the handler is `async def`, or something provided for it is. An exception of the
+    handler is given to `failed`, which answers it or raises it again.
     """
-    plan = make_plan(function, annotations_of(function), pattern, methods)
+    if plan.provided:
+        return (_acall_in_scope if plan.awaits or is_coroutine(function) else _call_in_scope)(function, plan, failed)
     if not plan.is_simple:
         return _call_with(function, plan, failed)
     requests = [source.parameter for source in plan.sources if source.kind == "request"]
-    return _call(function, requests[0] if requests else None, bool(pattern.parameters), failed)
+    from_path = any(source.kind == "path" for source in plan.sources) or plan.takes_all
+    return _call(function, requests[0] if requests else None, from_path, failed)
+
+
+def _call_in_scope(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
+    """Calls `function` with what is provided for it, and ends that after it."""
+
+    def call(request: Request) -> Response:
+        scope = Scope()
+        try:
+            try:
+                response = to_response(function(**plan.fill(request, scope)), request)
+            except BaseException as error:
+                scope.end(error)
+                raise
+            if not scope.attach(response):
+                scope.end(None)
+            return response
+        except Exception as error:
+            return failed(request, error)
+
+    return call
+
+
+def _acall_in_scope(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
+    """`_call_in_scope` where something awaits: the handler, or what is provided for it."""
+    awaits = inspect.iscoroutinefunction(called(function))
+    plain = None if is_coroutine(function) else in_loop(lambda arguments: function(**arguments))
+
+    async def call(request: Request) -> Response:
+        scope = Scope()
+        try:
+            try:
+                arguments = await plan.afill(request, scope)
+                value = function(**arguments) if plain is None else await plain(arguments)
+                response = to_response(await value if awaits else value, request)
+            except BaseException as error:
+                await scope.aend(error)
+                raise
+            if not scope.attach(response):
+                await scope.aend(None)
+            return response
+        except Exception as error:
+            return failed(request, error)
+
+    return call
 
 
 def _call_with(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
     """Calls `function` with all that its plan says."""
-    fill = plan.fill
+    values = plan.values
     if is_coroutine(function):
         awaits = inspect.iscoroutinefunction(called(function))
 
         async def acall(request: Request) -> Response:
             try:
-                value = function(**fill(request))
+                value = function(**values(request))
                 if awaits:
                     value = await value
                 return value if type(value) is Response else to_response(value, request)
@@ -59,7 +105,7 @@ def _call_with(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
 
     def call(request: Request) -> Response:
         try:
-            value = function(**fill(request))
+            value = function(**values(request))
             return value if type(value) is Response else to_response(value, request)
         except Exception as error:
             return failed(request, error)

@@ -81,17 +81,20 @@ def wrap(call: Any, is_async: bool, middleware: Sequence[Middleware]) -> tuple[A
     return call, is_async
 
 
-def in_loop(call: Call) -> AsyncCall:
-    """`call`, a plain function, to be awaited: it runs where it is once it has proven fast, in a thread until then."""
+def in_loop(call: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
+    """`call`, a plain function of one thing, to be awaited.
+
+    It runs where it is once it has proven fast, in a thread until then.
+    """
     from asyncio import to_thread  # here, since it takes long to import
 
     pace = Pace()
 
-    async def run(request: Request) -> Response:
+    async def run(argument: Any) -> Any:
         start = perf_counter()
-        response = call(request) if pace.is_proven_fast else await to_thread(call, request)
+        result = call(argument) if pace.is_proven_fast else await to_thread(call, argument)
         pace.count(perf_counter() - start)
-        return response
+        return result
 
     return run
 

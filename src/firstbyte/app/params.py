@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
@@ -22,6 +22,9 @@ from firstbyte.app.routing import BY_ANNOTATION, Pattern
 from firstbyte.errors import HTTPError, RouteError, ValidationError
 from firstbyte.http.multidict import MultiDict
 from firstbyte.http.request import Request
+
+if TYPE_CHECKING:
+    from firstbyte.app.providers import Provider, Providers, Scope
 
 Get = Callable[[Request], Any]
 
@@ -59,12 +62,13 @@ class Source(NamedTuple):
     """Where one parameter comes from. `get` raises ValidationError; `kind` and `name` are for people and OpenAPI."""
 
     parameter: str
-    kind: Literal["path", "query", "header", "cookie", "body", "request"]
+    kind: Literal["path", "query", "header", "cookie", "body", "request", "provider"]
     name: str
     type: Any
     required: bool
     default: Any
     get: Get
+    provider: Provider | None = None
 
 
 class Plan(NamedTuple):
@@ -79,12 +83,40 @@ class Plan(NamedTuple):
         """Whether there is nothing but the request and what the router gives."""
         return all(source.kind == "request" or source.get is _given for source in self.sources)
 
-    def fill(self, request: Request) -> dict[str, Any]:
-        """The arguments. Raises ValidationError with every problem there is, or HTTPError 404 for an unfit path."""
+    @property
+    def provided(self) -> list[tuple[str, Provider]]:
+        """The parameters that come from providers."""
+        return [(source.parameter, source.provider) for source in self.sources if source.provider is not None]
+
+    @property
+    def awaits(self) -> bool:
+        """Whether one of them does, so that only a coroutine can fill the plan."""
+        return any(provider.awaits for _, provider in self.provided)
+
+    def fill(self, request: Request, scope: Scope) -> dict[str, Any]:
+        """The arguments: what the request says first, then what is provided.
+
+        Raises ValidationError with every problem there is, HTTPError 404 for an unfit path, and what a provider raises.
+        """
+        arguments = self.values(request)
+        for name, provider in self.provided:
+            arguments[name] = scope.provide(provider, request)
+        return arguments
+
+    async def afill(self, request: Request, scope: Scope) -> dict[str, Any]:
+        """`fill` for coroutines."""
+        arguments = self.values(request)
+        for name, provider in self.provided:
+            arguments[name] = await scope.aprovide(provider, request)
+        return arguments
+
+    def values(self, request: Request) -> dict[str, Any]:
+        """The arguments that the request says. Raises ValidationError and HTTPError as `fill` does."""
         try:
             filled = {
                 source.parameter: request.path_params[source.parameter] if source.get is _given else source.get(request)
                 for source in self.sources
+                if source.provider is None
             }
             return {**request.path_params, **filled} if self.takes_all else filled
         except ValidationError as error:
@@ -93,7 +125,7 @@ class Plan(NamedTuple):
         problems: list[Problem] = []
         for source in self.sources:
             try:
-                if source.get is not _given:
+                if source.get is not _given and source.provider is None:
                     source.get(request)
             except ValidationError as error:
                 if error.status != 422:
@@ -102,9 +134,18 @@ class Plan(NamedTuple):
         raise refuse(problems)
 
 
-def make_plan(function: Callable[..., Any], hints: dict[str, Any], pattern: Pattern, methods: tuple[str, ...]) -> Plan:
-    """The plan for a function. Raises RouteError for a parameter that nothing provides or that could be two things."""
-    in_path = {parameter.name: parameter.converter.name for parameter in pattern.parameters}
+def make_plan(
+    function: Callable[..., Any],
+    hints: dict[str, Any],
+    pattern: Pattern | None = None,
+    methods: Sequence[str] = (),
+    providers: Providers = types.MappingProxyType({}),
+) -> Plan:
+    """The plan for a function, of a route if it has a `pattern`.
+
+    Raises RouteError for a parameter that nothing provides or that could be two things.
+    """
+    in_path = {} if pattern is None else {each.name: each.converter.name for each in pattern.parameters}
     sources: list[Source] = []
     takes_all = False
     for name, parameter in inspect.signature(function).parameters.items():
@@ -113,7 +154,7 @@ def make_plan(function: Callable[..., Any], hints: dict[str, Any], pattern: Patt
             continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             continue
-        source = _source(function, parameter, hints.get(name), in_path, pattern)
+        source = _source(function, parameter, hints.get(name), in_path, providers)
         if source is None:
             continue
         if parameter.kind is parameter.POSITIONAL_ONLY:
@@ -126,21 +167,19 @@ def make_plan(function: Callable[..., Any], hints: dict[str, Any], pattern: Patt
             f"{place(function)}: {' and '.join(bodies)} would both be the body: put them into one structure, or say "
             "Annotated[..., Query()] where the query is meant"
         )
-    if bodies and set(methods) <= {"GET", "HEAD"}:
+    if bodies and methods and set(methods) <= {"GET", "HEAD"}:
         raise RouteError(
             f"{place(function)}: {bodies[0]} would be the body, which a {methods[0]} has none of: say "
             "Annotated[..., Query()] for the query"
         )
     missing = set(in_path).difference(source.parameter for source in sources)
     if missing and not takes_all:
-        raise RouteError(
-            f"{place(function)} does not take {', '.join(sorted(missing))}, which the path {pattern.text!r} has"
-        )
+        raise RouteError(f"{place(function)} does not take {', '.join(sorted(missing))}, which the path has")
     return Plan(tuple(sources), takes_all)
 
 
 def _source(
-    function: Callable[..., Any], parameter: inspect.Parameter, hint: Any, in_path: dict[str, str], pattern: Pattern
+    function: Callable[..., Any], parameter: inspect.Parameter, hint: Any, in_path: dict[str, str], providers: Providers
 ) -> Source | None:
     """The source of one parameter; None for one that keeps its default."""
     name = parameter.name
@@ -149,7 +188,7 @@ def _source(
     kind, mark = _unmarked(hint)
     if name in in_path:
         if mark is not None:
-            raise RouteError(f"{place(function)}: {name} is in the path {pattern.text!r} and cannot be {mark} as well")
+            raise RouteError(f"{place(function)}: {name} is in the path and cannot be {mark} as well")
         return Source(name, "path", name, kind, True, None, _from_path(name, kind, in_path[name]))
     if kind is Request or (hint is None and name == "request"):
         return Source(name, "request", name, Request, True, None, _itself)
@@ -157,10 +196,12 @@ def _source(
         if not required:
             return None  # a name bound by its default, as in a loop of lambdas
         raise RouteError(
-            f"{place(function)}: nothing provides its parameter {name!r}; the path {pattern.text!r} has "
+            f"{place(function)}: nothing provides its parameter {name!r}; the path has "
             f"{', '.join(sorted(in_path)) or 'no parameters'}, the request comes as `request: Request`, what has an "
-            "annotation from the query or the body"
+            "annotation from a provider, the query or the body"
         )
+    if mark is None and isinstance(kind, Hashable) and kind in providers:
+        return Source(name, "provider", name, kind, True, None, _itself, providers[kind])
     if isinstance(mark, Header):
         field = mark.name or name.replace("_", "-")
         return _value(function, parameter, kind, "header", field, lambda request: request.headers)
@@ -187,7 +228,7 @@ def _value(
     """A source of text that is converted: one value, or all of that name for a list."""
     required = parameter.default is parameter.empty
     default = None if required else parameter.default
-    _checked(function, parameter.name, lambda: msgspec.inspect.type_info(kind))
+    _checked(function, parameter.name, lambda: _text_type(kind))
     many = _is_many(kind)
     place_of = f"{where}.{field}"
 
@@ -324,6 +365,19 @@ def _is_many_optional(kind: Any) -> bool:
     return type(None) in _alternatives(_bare(kind))
 
 
+def _text_type(kind: Any) -> None:
+    """Raises TypeError for a type that no text can be converted to."""
+    info = msgspec.inspect.type_info(kind)
+    pending: list[Any] = [info]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, msgspec.inspect.CustomType | msgspec.inspect.ExtType | msgspec.inspect.RawType):
+            raise TypeError(f"no text is a {getattr(each, 'cls', each)!r}")
+        pending += [*getattr(each, "types", ()), *getattr(each, "item_types", ())]
+        if hasattr(each, "item_type"):
+            pending.append(each.item_type)
+
+
 def _named(kind: Any) -> str:
     kind = _bare(kind)
     return getattr(kind, "__name__", None) or str(kind)
@@ -334,7 +388,10 @@ def _checked(function: Callable[..., Any], name: str, read: Callable[[], Any]) -
     try:
         return read()
     except (TypeError, NameError) as error:
-        message = f"{place(function)}: the annotation of {name} cannot be read from a request: {error}"
+        message = (
+            f"{place(function)}: the annotation of {name} cannot be read from a request, and no provider added before "
+            f"gives it: {error}"
+        )
         raise RouteError(message) from None
 
 

@@ -1,0 +1,201 @@
+"""What handlers ask for by its type, made for each request and ended after it: dependencies, as generators.
+
+A provider is a function whose return annotation says what it provides. One with a `yield` is ended after the handler,
+in reverse order, with the handler's exception thrown in at the `yield`; so `with` works in it as anywhere. Providers
+may ask for what others provide; each is called once a request.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+)  # fmt: skip
+from typing import Any, TypeAlias, get_args, get_origin
+
+from firstbyte.app.middleware import called, place
+from firstbyte.app.params import Plan
+from firstbyte.errors import ConfigurationError
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+
+Providers: TypeAlias = "Mapping[Any, Provider]"
+
+_WRAPPERS = (Iterator, Generator, AsyncIterator, AsyncGenerator, Awaitable, Coroutine)
+
+
+class Provider:
+    """One provider: what it provides, by which function, with its own parameters filled by `plan`.
+
+    `awaits` says whether it, or one that it asks for, is `async def`.
+    """
+
+    __slots__ = ("awaits", "function", "kind", "plan", "yields")
+
+    def __init__(self, kind: Any, function: Callable[..., Any], plan: Plan) -> None:
+        self.kind = kind
+        self.use(function, plan)
+
+    def use(self, function: Callable[..., Any], plan: Plan) -> None:
+        """Provides by this function from now on."""
+        inner = called(function)
+        self.function = function
+        self.plan = plan
+        self.yields = inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)
+        self.awaits = inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner) or plan.awaits
+
+
+def provided_by(function: Callable[..., Any], hints: dict[str, Any]) -> Any:
+    """What a function provides, by its return annotation. Raises ConfigurationError if that does not say."""
+    kind = hints.get("return")
+    if get_origin(kind) in _WRAPPERS:
+        kind = get_args(kind)[0] if get_args(kind) else None
+    if kind is None or kind is Any:
+        raise ConfigurationError(
+            f"the provider {place(function)} does not say what it provides: annotate what it returns, as in "
+            "-> Iterator[Session] for one that yields a Session"
+        )
+    return kind
+
+
+class Scope:
+    """What has been provided for one request, and what is to be ended after it."""
+
+    __slots__ = ("_open", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[Any, Any] = {}  # by what is provided
+        self._open: list[Any] = []  # generators, in the order in which they were begun
+
+    def provide(self, provider: Provider, request: Request) -> Any:
+        """The value of a provider none of which awaits, made if this is the first to ask."""
+        if provider.kind in self.values:
+            return self.values[provider.kind]
+        made = provider.function(**provider.plan.fill(request, self))
+        if provider.yields:
+            self._open.append(made)
+            try:
+                made = next(made)
+            except StopIteration:
+                raise _no_yield(provider) from None
+        self.values[provider.kind] = made
+        return made
+
+    async def aprovide(self, provider: Provider, request: Request) -> Any:
+        """`provide` for coroutines."""
+        if provider.kind in self.values:
+            return self.values[provider.kind]
+        if not provider.awaits:
+            return self.provide(provider, request)
+        made = provider.function(**await provider.plan.afill(request, self))
+        if inspect.iscoroutine(made):
+            made = await made
+        if provider.yields:
+            self._open.append(made)
+            try:
+                made = await anext(made) if hasattr(made, "__anext__") else next(made)
+            except (StopIteration, StopAsyncIteration):
+                raise _no_yield(provider) from None
+        self.values[provider.kind] = made
+        return made
+
+    def end(self, error: BaseException | None) -> None:
+        """Ends what was provided, the last first; each sees at its yield what was raised so far, `error` to begin with.
+
+        Raises what one of them raises of its own.
+        """
+        current = error
+        while self._open:
+            generator = self._open.pop()
+            try:
+                if current is None:
+                    next(generator)
+                else:
+                    generator.throw(current)
+            except StopIteration:
+                continue
+            except BaseException as raised:
+                current = raised
+                continue
+            generator.close()
+            current = _second_yield(generator)
+        if current is not None and current is not error:
+            raise current
+
+    async def aend(self, error: BaseException | None) -> None:
+        """`end` for coroutines."""
+        current = error
+        while self._open:
+            generator = self._open.pop()
+            waits = hasattr(generator, "__anext__")
+            try:
+                if current is None:
+                    await anext(generator) if waits else next(generator)
+                else:
+                    await generator.athrow(current) if waits else generator.throw(current)
+            except (StopIteration, StopAsyncIteration):
+                continue
+            except BaseException as raised:
+                current = raised
+                continue
+            await generator.aclose() if waits else generator.close()
+            current = _second_yield(generator)
+        if current is not None and current is not error:
+            raise current
+
+    def attach(self, response: Response) -> bool:
+        """Has a streamed body end this scope with itself. False for an answer that is complete."""
+        body = response.body
+        if not self._open or type(body) is bytes:
+            return False
+        if hasattr(body, "__anext__"):
+            response.body = _ascoped(body, self)
+        elif hasattr(body, "__next__"):
+            response.body = _scoped(body, self)
+        else:
+            return False
+        return True
+
+
+def _scoped(body: Any, scope: Scope) -> Iterator[bytes]:
+    try:
+        yield from body
+    except BaseException as error:
+        scope.end(error)
+        raise
+    else:
+        scope.end(None)
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+
+
+async def _ascoped(body: Any, scope: Scope) -> AsyncIterator[bytes]:
+    try:
+        async for piece in body:
+            yield piece
+    except BaseException as error:
+        await scope.aend(error)
+        raise
+    else:
+        await scope.aend(None)
+    finally:
+        aclose = getattr(body, "aclose", None)
+        if aclose is not None:
+            await aclose()
+
+
+def _no_yield(provider: Provider) -> TypeError:
+    return TypeError(f"the provider {place(provider.function)} ended without a yield")
+
+
+def _second_yield(generator: Any) -> TypeError:
+    return TypeError(f"a provider has a second yield: it must have one ({generator!r})")

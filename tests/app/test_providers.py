@@ -1,0 +1,276 @@
+"""What is provided for handlers: made once a request, ended after it, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
+
+import pytest
+
+from app.support import ask
+from firstbyte import App, HTTPError, Request, Response
+from firstbyte.app.params import Header
+from firstbyte.errors import ConfigurationError, RouteError
+
+
+class Session:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class User:
+    def __init__(self, name: str, session: Session) -> None:
+        self.name = name
+        self.session = session
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def app(told: list[str]) -> App:
+    app = App()
+
+    @app.provide
+    def session(request: Request) -> Iterator[Session]:
+        told.append("open")
+        try:
+            yield Session(request.path)
+        except Exception as error:
+            told.append(f"roll back {type(error).__name__}")
+            raise
+        else:
+            told.append("commit")
+        finally:
+            told.append("close")
+
+    @app.provide
+    def user(session: Session, x_name: Annotated[str, Header()] = "nobody") -> User:
+        told.append("user")
+        return User(x_name, session)
+
+    return app
+
+
+def run(app: App, path: str, **fields: str) -> Response:
+    request = Request.build("GET", path, {name.replace("_", "-"): value for name, value in fields.items()})
+    endpoint = app.resolve(request)
+    answer = endpoint.call(request)
+    return asyncio.run(answer) if endpoint.is_async else answer  # type: ignore[no-any-return]
+
+
+def test_it_is_made_once_and_ended_after(app: App, told: list[str]) -> None:
+    @app.get("/")
+    def handler(db: Session, user: User) -> str:
+        told.append("handler")
+        return f"{db.name} {user.name} {db is user.session}"
+
+    assert ask(app, "GET", "/", X_Name="ann").body == b"/ ann True"
+    assert told == ["open", "user", "handler", "commit", "close"]
+    ask(app, "GET", "/")
+    assert told.count("open") == 2
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError("x"), 500), (HTTPError(409), 409)])
+def test_it_sees_what_the_handler_raises(app: App, told: list[str], error: Exception, status: int) -> None:
+    @app.get("/")
+    def handler(db: Session) -> str:
+        raise error
+
+    assert ask(app, "GET", "/").status == status
+    assert told == ["open", f"roll back {type(error).__name__}", "close"]
+
+
+def test_they_end_in_reverse_and_each_sees_the_error(told: list[str]) -> None:
+    app = App()
+
+    @app.provide
+    def first() -> Iterator[int]:
+        try:
+            yield 1
+        except KeyError:
+            told.append("first sees KeyError")
+            raise
+
+    @app.provide
+    def second(one: int) -> Iterator[str]:
+        try:
+            yield "two"
+        except ValueError as error:
+            told.append("second turns it")
+            raise KeyError("other") from error
+
+    @app.get("/")
+    def handler(two: str) -> str:
+        raise ValueError("x")
+
+    @app.error(KeyError)
+    def on_key(request: Request, error: Exception) -> str:
+        return "other"
+
+    assert ask(app, "GET", "/").body == b"other"
+    assert told == ["second turns it", "first sees KeyError"]
+
+
+def test_an_error_at_the_end_is_the_answer() -> None:
+    app = App()
+
+    @app.provide
+    def session() -> Iterator[Session]:
+        yield Session("x")
+        raise HTTPError(503, "the commit failed")
+
+    @app.get("/")
+    def handler(db: Session) -> str:
+        return "done"
+
+    assert ask(app, "GET", "/").status == 503
+
+
+def test_a_bad_request_makes_nothing(app: App, told: list[str]) -> None:
+    @app.get("/")
+    def handler(db: Session, page: int) -> str:
+        return "never"
+
+    assert ask(app, "GET", "/?page=x").status == 422
+    assert told == []
+
+
+def test_a_streamed_body_keeps_what_was_provided_to_its_end(app: App, told: list[str]) -> None:
+    @app.get("/")
+    def handler(db: Session) -> Iterator[str]:
+        yield db.name
+        told.append("last piece")
+
+    response = ask(app, "GET", "/")
+    assert told == ["open"]
+    assert b"".join(response.body) == b"/"  # type: ignore[arg-type]
+    assert told == ["open", "last piece", "commit", "close"]
+
+
+def test_a_body_that_is_not_sent_to_its_end_ends_it_too(app: App, told: list[str]) -> None:
+    @app.get("/")
+    def handler(db: Session) -> Iterator[str]:
+        yield "a"
+        yield "b"
+
+    response = ask(app, "GET", "/")
+    assert next(iter(response.body)) == b"a"  # type: ignore[arg-type, call-overload]
+    response.close()
+    assert told[-1] == "close"
+
+
+def test_coroutines_are_provided_for_and_provide(told: list[str]) -> None:
+    app = App()
+
+    @app.provide
+    async def session() -> AsyncIterator[Session]:
+        await asyncio.sleep(0)
+        told.append("open")
+        try:
+            yield Session("async")
+        finally:
+            await asyncio.sleep(0)
+            told.append("close")
+
+    @app.provide
+    async def user(session: Session) -> User:
+        await asyncio.sleep(0)
+        return User("ann", session)
+
+    @app.get("/async")
+    async def by_coroutine(user: User, db: Session) -> str:
+        return f"{user.name} {user.session is db}"
+
+    @app.get("/def")
+    def by_function(user: User) -> str:
+        return user.session.name
+
+    @app.get("/stream")
+    async def by_generator(db: Session) -> AsyncIterator[str]:
+        yield db.name
+
+    @app.get("/bad")
+    async def bad(db: Session) -> str:
+        raise HTTPError(418)
+
+    assert app.is_async
+    assert run(app, "/async").body == b"ann True"
+    assert run(app, "/def").body == b"async"
+    assert run(app, "/bad").status == 418
+    assert told == ["open", "close"] * 3
+
+    async def read() -> bytes:
+        request = Request.build("GET", "/stream")
+        response = await app.resolve(request).call(request)
+        assert told[-1] == "open"
+        return b"".join([piece async for piece in response.body])
+
+    assert asyncio.run(read()) == b"async"
+    assert told[-1] == "close"
+
+
+def test_another_in_its_place(app: App, told: list[str]) -> None:
+    @app.get("/")
+    def handler(user: User) -> str:
+        return user.session.name
+
+    with app.override(Session, lambda: Session("fake")):
+        assert ask(app, "GET", "/").body == b"fake"
+    assert ask(app, "GET", "/").body == b"/"
+    with pytest.raises(LookupError), app.override(int, lambda: 5):
+        pass
+
+
+# -- what cannot be
+
+
+def test_a_provider_says_what_it_provides() -> None:
+    app = App()
+
+    def silent():  # type: ignore[no-untyped-def]
+        yield 5
+
+    def vague() -> Any:
+        return 5
+
+    for function in (silent, vague):
+        with pytest.raises(ConfigurationError, match=f"{function.__name__} .*does not say what it provides"):
+            app.provide(function)
+
+
+def test_two_that_provide_the_same(app: App) -> None:
+    def other() -> Session:
+        return Session("")
+
+    with pytest.raises(ConfigurationError, match="both provide"):
+        app.provide(other)
+
+
+def test_a_circle_cannot_be_written() -> None:
+    app = App()
+
+    def session(user: User) -> Session:
+        return user.session
+
+    with pytest.raises(RouteError, match="the annotation of user cannot be read from a request, and no provider"):
+        app.provide(session)
+
+
+@pytest.mark.parametrize("yields", [0, 2])
+def test_a_yield_too_few_or_too_many(yields: int) -> None:
+    app = App()
+
+    @app.provide
+    def session() -> Iterator[Session]:
+        for _ in range(yields):
+            yield Session("x")
+
+    @app.get("/")
+    def handler(db: Session) -> str:
+        return "x"
+
+    assert ask(app, "GET", "/").status == 500
