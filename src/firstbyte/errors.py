@@ -6,6 +6,8 @@
     │   ├── AppLoadError          "module:app" names nothing that can be served
     │   └── ListenError           an address that cannot be listened on
     ├── ProtocolError             the peer's bytes break a rule of HTTP: which rule, at which byte, and the answer
+    │   └── FrameError            of WebSocket: the answer is a close code
+    ├── WebSocketClosed           nothing can be sent to or received from a WebSocket any more: code, reason
     ├── ResponseError             a handler's answer cannot be put on the wire (a newline in a header, too short a body)
     ├── ClientDisconnected        the peer left while its request was being read or answered
     ├── HTTPError                 an answer: raise it in a handler to send that status
@@ -75,6 +77,23 @@ class ProtocolError(FirstbyteError):
         self.status = status
         self.rule = rule
         self.offset = offset
+
+
+class FrameError(ProtocolError):
+    """The peer's bytes break a rule of WebSocket: `status` is the close code to send (RFC 6455 section 7.4.1)."""
+
+
+class WebSocketClosed(FirstbyteError):
+    """A WebSocket is closed: nothing more can be sent or received.
+
+    `code` and `reason` are the peer's where it has closed, else those of this end; 1006 where the connection was cut
+    without either (RFC 6455 section 7.1.5).
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"the WebSocket is closed: {code} {reason}".rstrip())
+        self.code = code
+        self.reason = reason
 
 
 class ResponseError(FirstbyteError):
