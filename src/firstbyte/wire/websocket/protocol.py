@@ -1,8 +1,8 @@
 """One end of a WebSocket connection behind its handshake, without I/O (RFC 6455 sections 5 to 7).
 
-    for event in connection.receive_data(data): ...
-    transport.send(connection.take_replies())      # pongs, and the answer to a Close
-    transport.send(connection.send_text("hello"))
+for event in connection.receive_data(data): ...
+transport.send(connection.take_replies())      # pongs, and the answer to a Close
+transport.send(connection.send_text("hello"))
 """
 
 from __future__ import annotations
