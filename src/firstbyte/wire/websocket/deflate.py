@@ -15,7 +15,7 @@ _TAIL = b"\x00\x00\xff\xff"  # what a flush ends with, and the wire leaves out (
 _EMPTY = b"\x00"  # an empty block without its tail: what a message compresses to that has nothing left to say
 _LEAST_BITS = 9  # what zlib compresses within; it expands within 8 as well
 _MOST_BITS = 15
-_MAX_RESTARTS = 16  # final blocks within one piece of a message; few writers make any
+_MAX_FINAL = 16  # final blocks within one message; few writers make any
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +233,12 @@ class Compressor:
 class Decompressor:
     """Decompresses the messages that one peer sends, never beyond what it is told they may hold."""
 
-    __slots__ = ("_bits", "_resets", "_zlib")
+    __slots__ = ("_bits", "_final", "_resets", "_zlib")
 
     def __init__(self, bits: int, resets: bool) -> None:
         self._bits = bits
         self._resets = resets
+        self._final = 0  # final blocks in this message so far
         self._zlib: zlib._Decompress | None = None
 
     def decompress(self, payload: bytes, fin: bool, room: int) -> bytes:
@@ -248,7 +249,7 @@ class Decompressor:
         if fin:
             payload += _TAIL
         said = b""
-        for _ in range(_MAX_RESTARTS):
+        while True:
             if self._zlib is None:
                 self._zlib = zlib.decompressobj(-self._bits)
             try:
@@ -261,8 +262,11 @@ class Decompressor:
                 break
             # A block that says it is the last ends zlib's stream, but not the message (section 7.2.3.5).
             payload, self._zlib = self._zlib.unused_data, None
-        else:
-            refuse("deflate", f"a message has more than {_MAX_RESTARTS} final blocks", BAD_DATA)
-        if fin and self._resets:
-            self._zlib = None
+            self._final += 1
+            if self._final > _MAX_FINAL:
+                refuse("deflate", f"a message has more than {_MAX_FINAL} final blocks", BAD_DATA)
+        if fin:
+            self._final = 0
+            if self._resets:
+                self._zlib = None
         return said

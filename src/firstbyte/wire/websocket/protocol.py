@@ -157,6 +157,9 @@ class Connection:
                 return
             if self._kind == TEXT:
                 self._decoder.decode(piece, is_last)
+                rest = self._decoder.getstate()[0]
+                if rest[:1] == b"\xed" and rest[1:] >= b"\xa0":  # CPython waits for a third byte (bpo-24214)
+                    refuse("utf-8", "a text is not UTF-8: it has a surrogate", BAD_DATA)
             message += piece
             if not is_last:
                 return
