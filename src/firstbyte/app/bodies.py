@@ -53,10 +53,17 @@ def body_reader(kind: Any) -> Reader:
         body = request.body
         try:
             return decode(body)
-        except msgspec.ValidationError as error:
-            raise refuse([problem_of(error, "body", plain(body))]) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
+            wrong = error
+        # What does not fit is at fault in one value (422); what cannot be read as any value is as a whole (400): broken
+        # text, numbers that none can hold, nesting without an end. msgspec tells them apart by no type.
+        try:
+            given = plain(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
             raise refuse([Problem("body", str(error))], 400) from None
+        if isinstance(wrong, msgspec.ValidationError):
+            raise refuse([problem_of(wrong, "body", given)])
+        raise refuse([Problem("body", str(wrong))], 400)
 
     return read
 

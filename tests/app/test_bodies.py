@@ -1,0 +1,61 @@
+"""Bodies that no value can be read from are the client's fault, whatever msgspec calls it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from app.support import ask
+from firstbyte import App
+
+JSON, MSGPACK = "application/json", "application/msgpack"
+
+
+@dataclass
+class Thing:
+    number: int
+    more: dict[str, Any] | None = None
+
+
+@pytest.fixture
+def app() -> App:
+    app = App()
+
+    @app.post("/")
+    def take(thing: Thing) -> int:
+        return thing.number
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        (JSON, b'{"number": 1e999}'),
+        (JSON, b'{"number": ' + b"9" * 5000 + b"}"),
+        (JSON, b'{"number": "x", "more": {"a": 1e999}}'),
+        (JSON, b'{"number": "x", "more": ["\\ud800"]}'),
+        (JSON, b'{"number": "x", "more": ' + b'{"a":' * 3000 + b"1" + b"}" * 3001),
+        (JSON, b"[" * 100_000),
+        (JSON, b'{"\xff": 1}'),
+        (JSON, b""),
+        (MSGPACK, b"\x91" * 100_000),
+        (MSGPACK, b"\x82\xa6number\xa1x\xa4more\x81\x80\x02"),  # a map as a key
+        (MSGPACK, b"\x82\xa6number\xa1x\xa4more\xa1\xff"),  # a text that is no UTF-8
+        (MSGPACK, b"\xc1"),
+    ],
+)
+def test_what_can_be_no_value_is_400(app: App, media_type: str, body: bytes) -> None:
+    assert ask(app, "POST", "/", body, Content_Type=media_type).status == 400
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [(JSON, b'{"number": "x"}'), (JSON, b"{}"), (JSON, b"null"), (MSGPACK, b"\x81\xa6number\xa1x")],
+)
+def test_what_is_another_value_is_422(app: App, media_type: str, body: bytes) -> None:
+    response = ask(app, "POST", "/", body, Content_Type=media_type)
+    assert response.status == 422
+    assert b"body" in response.body  # type: ignore[operator]
