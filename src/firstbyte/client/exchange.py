@@ -27,7 +27,7 @@ from firstbyte.wire.writer import LAST_CHUNK, encode_chunk
 
 MAX_INTERIM = 20  # interim responses (1xx) before a final one; what they are good for is told by one or two
 EXPECT_WAIT = 1.0  # seconds for a 100 Continue, after which the body is sent without one, as curl does
-_LARGE = 512 * 1024  # bytes: from so many on a body is read in pieces of that size; measured, see bench/client.py
+_LARGEST = 512 * 1024  # bytes of a body that are read at once, where they come so fast; measured, see bench/client.py
 _TOGETHER = 64 * 1024  # bytes: a body up to this long is sent in one piece with its head
 
 
@@ -60,7 +60,7 @@ class Exchange:
 
     __slots__ = (
         "_began", "_budget", "_connection", "_done", "_first", "_method", "_over", "_pool", "_received", "_sent",
-        "_sent_whole", "is_async", "unanswered",
+        "_sent_whole", "_size", "is_async", "unanswered",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, pool: Pool, budget: Budget, is_async: bool) -> None:
@@ -72,6 +72,7 @@ class Exchange:
         self._over = False
         self._sent_whole = True
         self._received = 0
+        self._size = CHUNK  # bytes of the body to ask for next
         self._method = ""
         self._began = monotonic()
         self._sent = self._first = self._done = 0.0
@@ -214,8 +215,13 @@ class Exchange:
                         return piece
                     if piece:
                         return piece
-                is_large = reader.length > _LARGE or self._received > _LARGE
-                data = await self._recv("body", _LARGE if is_large else CHUNK)
+                size = self._size
+                data = await self._recv("body", size)
+                # As much is asked for as lately came: a buffer that is filled a little costs more than it saves.
+                if len(data) == size:
+                    self._size = min(2 * size, _LARGEST)
+                elif 4 * len(data) < size:
+                    self._size = max(size // 2, CHUNK)
                 if data:
                     reader.feed(data)
                 elif reader.end():
