@@ -69,6 +69,19 @@ def debug_response(request: Request, error: BaseException, identifier: str) -> R
     return Response.html(_PAGE.format(title=html.escape(f"{name}: {error}"), style=_STYLE, body=body), 500)
 
 
+def import_failed_response(request: Request, reason: str, trace: str) -> Response:
+    """Why the app could not be imported, in development: a page that goes away by itself when it can be, or text."""
+    headers = {**_BY_ACCEPT, "Cache-Control": "no-store", _IMPORT_FAILED: "1"}
+    if not wants_html(request):
+        return Response(f"500 {phrase(500)}\n\n{trace}{reason}\n", 500, headers)
+    body = (
+        f"<h1>The app cannot be imported</h1><p class=message>{html.escape(reason)}</p>"
+        f"<pre>{html.escape(trace)}</pre><p class=note>This page is left when it can be again.</p>{_LEAVE}"
+    )
+    page = _PAGE.format(title=html.escape(reason), style=_STYLE, body=body)
+    return Response.html(page, 500, headers)
+
+
 def _entries(trace: TracebackType | None) -> list[tuple[str, int, str, dict[str, object]]]:
     entries = []
     for frame, line in traceback.walk_tb(trace):
@@ -111,6 +124,11 @@ def _hidden(name: str, text: str) -> str:
     return "(hidden)" if secret else text
 
 
+_IMPORT_FAILED = "Firstbyte-Import-Failed"
+_LEAVE = (
+    "<script>setInterval(()=>fetch(location,{method:'HEAD'}).then("
+    f"answer=>answer.headers.has('{_IMPORT_FAILED}')||location.reload()).catch(()=>0),1000)</script>"
+)
 _STYLE = """
 :root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:4rem auto;padding:0 1.5rem}
 h1{font-weight:600;margin-bottom:.5rem}.message{font-size:1.2rem}table{border-collapse:collapse;font-size:.85rem;width:100%}

@@ -152,6 +152,13 @@ _processes = (
     click.option(
         "--control", metavar="PATH", help="The control socket, for `firstbyte status` and `firstbyte reload`."
     ),
+    click.option("--reload", is_flag=True, help="Run new code when files change. For development only."),
+    click.option(
+        "--reload-dir",
+        multiple=True,
+        metavar="DIRECTORY",
+        help="Watch this folder; repeatable; by default the app's.",
+    ),
     click.option("--pid", metavar="FILE", help="Hold the number of the main process in FILE."),
     click.option("--user", metavar="NAME", help="Become this user when the sockets are open."),
     click.option("--group", metavar="NAME", help="Become this group; the user's by default."),

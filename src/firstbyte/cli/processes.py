@@ -19,6 +19,8 @@ class Processes:
     max_requests: int = 0
     max_rss: int = 0
     control: str | None = None
+    reload: bool = False
+    reload_dir: tuple[str, ...] = ()
     pid: str | None = None
     user: str | None = None
     group: str | None = None
@@ -27,7 +29,7 @@ class Processes:
     @property
     def are_supervised(self) -> bool:
         """Whether it takes a supervisor; without one, the process that is started serves by itself."""
-        return self.workers > 1 or self.max_requests > 0 or self.max_rss > 0 or self.control is not None
+        return self.workers > 1 or self.max_requests > 0 or self.max_rss > 0 or self.control is not None or self.reload
 
     @property
     def drops_privileges(self) -> bool:

@@ -15,6 +15,7 @@ import click
 from firstbyte import __version__
 from firstbyte.batteries.health import PROCESS_CHECKS
 from firstbyte.cli.access_log import AccessLog
+from firstbyte.cli.development import explaining, folders_of, watching
 from firstbyte.cli.log_file import LogFile
 from firstbyte.cli.logs import ErrorLog, set_up_logging
 from firstbyte.cli.metrics import observation_server, parse_place
@@ -69,6 +70,8 @@ def serve(
             handler.debug = True
         return network.around(handler, _port(sockets), _port(plain) if plain else None)
 
+    if processes.reload:
+        load = explaining(load)
     as_json = log_format == "json"
     set_up_logging(as_json)
     observers: list[Observer] = [ErrorLog()]
@@ -119,7 +122,17 @@ def serve(
                 companions=[] if metrics is None else [metrics_slot(metrics, lambda: supervisor.control_path)],
                 keeps_sockets=bool(given), notifier=notifier, timeouts=timeouts,
             )  # fmt: skip
-            supervisor.run(lambda: _say_supervised(what, scheme, plain, supervisor, processes.workers))
+            watch = None
+            if processes.reload:
+                folders = processes.reload_dir or folders_of(what)
+                watch = stack.enter_context(watching(folders, lambda: supervisor.control_path))
+
+            def started() -> None:
+                _say_supervised(what, scheme, plain, supervisor, processes.workers)
+                if watch is not None:
+                    watch()
+
+            supervisor.run(started)
         else:
             server = Server(load_handler(), sockets=sockets, shared=bool(given), **options)
             server.on_signal = notifier.stopping
