@@ -211,8 +211,8 @@ def _source(
         reader = _checked(function, name, lambda: body_reader(_bare(kind)))
         return Source(name, "body", name, kind, required, default, _from_body(reader, required, default))
     if is_structure(kind):
-        _checked(function, name, lambda: msgspec.inspect.type_info(_bare(kind)))
-        return Source(name, "query", "", kind, required, default, _from_whole_query(_bare(kind)))
+        get = _checked(function, name, lambda: _from_whole_query(_bare(kind), required, default))
+        return Source(name, "query", "", kind, required, default, get)
     assert mark is None or isinstance(mark, Query)
     return _value(function, parameter, kind, "query", (mark and mark.name) or name, lambda request: request.query)
 
@@ -269,12 +269,18 @@ def _from_body(reader: Reader, required: bool, default: Any) -> Get:
     return get
 
 
-def _from_whole_query(kind: Any) -> Get:
-    names = {field.encode_name: _is_many(field.type) for field in _fields(kind)}
+def _from_whole_query(kind: Any, required: bool, default: Any) -> Get:
+    """A structure, or one or None, whose fields are those of the query. Raises TypeError for another type."""
+    structures = [each for each in _alternatives(kind) if each is not type(None)]
+    if len(structures) > 1 or not hasattr(msgspec.inspect.type_info(structures[0]), "fields"):
+        raise TypeError("the whole query is one structure with fields")
+    names = {field.encode_name: _is_many(field.type) for field in _fields(structures[0])}
 
     def get(request: Request) -> Any:
         query = request.query
         given = {name: query.get_all(name) if many else query[name] for name, many in names.items() if name in query}
+        if not given and not required:
+            return default
         try:
             return msgspec.convert(given, kind, strict=False)
         except msgspec.ValidationError as error:
