@@ -34,10 +34,19 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("app")
+@click.option(
+    "--interface",
+    type=click.Choice(["auto", "native", "wsgi", "asgi"]),
+    default="auto",
+    show_default=True,
+    help="What the app is: firstbyte's own (native), WSGI or ASGI; auto finds out.",
+)
+@click.option("--factory", is_flag=True, help="APP names a function that makes the app.")
 @server_options
-def run(app: str, **options: Any) -> int:
+def run(app: str, interface: Any, factory: bool, **options: Any) -> int:
     """Serve the app that APP names: module:app, or file.py:app (":app" may be left out)."""
-    return serve(lambda: load_app(app), app, **options)
+    multiprocess = options["processes"].workers > 1
+    return serve(lambda: load_app(app, interface, factory=factory, multiprocess=multiprocess), app, **options)
 
 
 @cli.command()

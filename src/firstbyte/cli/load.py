@@ -8,38 +8,67 @@ import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from firstbyte.errors import AppLoadError, ConfigurationError
+from firstbyte.hosts.detect import Interface, interface_of
+from firstbyte.hosts.wsgi import WSGI
 from firstbyte.http.handler import Handler
 
 _DEFAULT = "app"
 
 
-def load_app(name: str) -> Handler:
+def load_app(
+    name: str,
+    interface: Literal["auto", "native", "wsgi", "asgi"] = "auto",
+    *,
+    factory: bool = False,
+    multiprocess: bool = False,
+) -> Handler:
     """The handler at "module:attribute" or "file.py:attribute"; the attribute may be dotted and is "app" if left out.
 
-    The current folder, or the file's, comes first on the module path. Raises AppLoadError with what to do about it, and
+    What is no Handler but a WSGI or ASGI application becomes one; `interface` says which, "auto" finds out. With
+    `factory` the attribute is a function that makes the application. `multiprocess` is told to a WSGI application. The
+    current folder, or the file's, comes first on the module path. Raises AppLoadError with what to do about it, and
     with the traceback of an exception of the module itself.
     """
     place, _, attribute = name.rpartition(":") if ":" in name else (name, "", "")
+    attribute = attribute or _DEFAULT
     is_file = place.endswith(".py") or "/" in place
     module = _load_file(place) if is_file else _load_module(place)
     found: Any = module
-    for part in (attribute or _DEFAULT).split("."):
+    for part in attribute.split("."):
         if not hasattr(found, part):
-            raise AppLoadError(f"{place} has no {attribute or _DEFAULT!r}{_others(module, place)}")
+            raise AppLoadError(f"{place} has no {attribute!r}{_others(module, place)}")
         found = getattr(found, part)
-    if isinstance(found, type):
-        others = _others(module, place)
-        raise AppLoadError(f"{place}:{attribute or _DEFAULT} is a class: name an instance of it{others}")
-    if not callable(getattr(found, "resolve", None)):
-        raise AppLoadError(
-            f"{place}:{attribute or _DEFAULT} is {type(found).__name__}, which firstbyte cannot serve: it must be an "
-            "App or another Handler, an object with resolve(request)"
-        )
-    handler: Handler = found
-    return handler
+    if factory:
+        if not callable(found):
+            raise AppLoadError(
+                f"{place}:{attribute} is {type(found).__name__}: a factory is a function that makes an app"
+            )
+        try:
+            found = found()
+        except (Exception, SystemExit) as error:
+            raise _failed(f"{place}:{attribute}", error, "cannot make the app") from None
+    try:
+        return _hosted(found, interface, multiprocess)
+    except ConfigurationError as error:
+        others = _others(module, place) if isinstance(found, type) else ""
+        raise AppLoadError(f"{place}:{attribute} cannot be served: {error}{others}") from None
+
+
+def _hosted(app: Any, interface: Literal["auto", "native", "wsgi", "asgi"], multiprocess: bool) -> Handler:
+    chosen: Interface = interface_of(app) if interface == "auto" else interface
+    if chosen == "native":
+        if isinstance(app, type) or not callable(getattr(app, "resolve", None)):
+            raise ConfigurationError(f"it is {type(app).__name__} and no Handler, which has resolve(request)")
+        handler: Handler = app
+        return handler
+    if not callable(app):
+        raise ConfigurationError(f"it is {type(app).__name__}, which cannot be called")
+    if chosen == "wsgi":
+        return WSGI(app, multiprocess=multiprocess)
+    raise ConfigurationError("ASGI applications are not hosted yet")
 
 
 def _load_module(name: str) -> ModuleType:
@@ -77,8 +106,8 @@ def _load_file(place: str) -> ModuleType:
     return module
 
 
-def _failed(place: str, error: BaseException) -> AppLoadError:
-    """The error for a module that raised, with its traceback from the user's first line on."""
+def _failed(place: str, error: BaseException, what: str = "cannot be imported") -> AppLoadError:
+    """The error for a module, or a factory, that raised, with its traceback from the user's first line on."""
     trace = ""
     if not isinstance(error, ConfigurationError):
         lines = traceback.TracebackException.from_exception(error)
@@ -87,7 +116,7 @@ def _failed(place: str, error: BaseException) -> AppLoadError:
                 del lines.stack[:index]
                 break
         trace = "".join(lines.format())
-    return AppLoadError(f"{place} cannot be imported: {type(error).__name__}: {error}", trace)
+    return AppLoadError(f"{place} {what}: {type(error).__name__}: {error}", trace)
 
 
 def _others(module: ModuleType, place: str) -> str:

@@ -1,0 +1,424 @@
+"""WSGI applications as handlers (PEP 3333).
+
+An application is called with its request body complete. What it returns as one piece of bytes is sent as such; a file in
+`wsgi.file_wrapper` goes out by sendfile; anything else is streamed, a piece at a time, for as long as the client reads.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from time import perf_counter
+from types import TracebackType
+from typing import Any, BinaryIO, TypeAlias
+
+from firstbyte.errors import ResponseError
+from firstbyte.hosts.environ import Environs, ErrorLog
+from firstbyte.hosts.places import Places
+from firstbyte.http.handler import SLOW, Endpoint
+from firstbyte.http.headers import Headers, check_field
+from firstbyte.http.request import Request
+from firstbyte.http.response import FileBody, Response
+from firstbyte.http.status import has_body
+
+Write: TypeAlias = Callable[[bytes], None]
+ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType]
+StartResponse: TypeAlias = Callable[..., Write]
+Application: TypeAlias = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+_IN_MEMORY = 16 * 1024  # bytes up to which a file, or several pieces at hand, are sent as one
+_WRITTEN = 64 * 1024  # bytes given to write() that stay in memory
+
+
+class WSGI:
+    """A WSGI application as a `Handler`.
+
+    `multiprocess` is what `wsgi.multiprocess` says: whether other processes serve it too. An application that raises,
+    or does not keep to PEP 3333, is answered for with a 500 if nothing has been sent, else the connection is cut; the
+    log says what it did. What it writes to `wsgi.errors` goes to the logger "firstbyte.wsgi".
+    """
+
+    def __init__(self, app: Application, *, multiprocess: bool = False) -> None:
+        self.app = app
+        self.name = _name_of(app)
+        self.environs = Environs(
+            {
+                "wsgi.version": (1, 0),
+                "wsgi.url_scheme": "http",
+                "wsgi.errors": ErrorLog(),
+                "wsgi.multithread": True,
+                "wsgi.multiprocess": multiprocess,
+                "wsgi.run_once": False,
+                "wsgi.input_terminated": True,
+                "wsgi.file_wrapper": FileWrapper,
+                "SERVER_SOFTWARE": "firstbyte",
+                "GATEWAY_INTERFACE": "CGI/1.1",
+            }
+        )
+        self._places = Places(partial(_endpoint, self))
+
+    def resolve(self, request: Request) -> Endpoint:
+        """See `Handler.resolve`: an endpoint for each method and beginning of a path, each with a pace of its own."""
+        return self._places.find(request.method, request.raw_path)
+
+    def __repr__(self) -> str:
+        return f"<WSGI {self.name}>"
+
+
+class FileWrapper:
+    """`wsgi.file_wrapper`: a file as an iterable of its blocks; returned as it is, it goes out by sendfile if it can."""
+
+    __slots__ = ("block_size", "file")
+
+    def __init__(self, file: Any, block_size: int = 8192) -> None:
+        self.file = file
+        self.block_size = block_size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        block: bytes = self.file.read(self.block_size)
+        if block:
+            return block
+        raise StopIteration
+
+    def close(self) -> None:
+        """Closes the file, if it can be closed."""
+        close = getattr(self.file, "close", None)
+        if close is not None:
+            close()
+
+
+class _Place:
+    """Runs the application for requests of one method and beginning of a path."""
+
+    __slots__ = ("_app", "_ends_slowly", "_environs", "_name")
+
+    def __init__(self, host: WSGI) -> None:
+        self._app = host.app
+        self._environs = host.environs
+        self._name = host.name
+        self._ends_slowly = False  # it has taken its time behind its last byte: then the bytes are sent before
+
+    def call(self, request: Request) -> Response:
+        """The application's answer. Raises what it raises, and ResponseError or TypeError for what it does wrong."""
+        start = _Start()
+        result = self._app(self._environs.of(request), start.start_response)
+        if type(result) is list and len(result) == 1 and start.status and start.written is None:
+            body = result[0]
+            if type(body) is bytes:
+                return start.response(request, body)
+        return self._answer(request, start, result)
+
+    def _answer(self, request: Request, start: _Start, result: Any) -> Response:
+        """The answer of any result; whatever happens, it is closed, here or by whoever sends it."""
+        if result is None or isinstance(result, str | bytes | bytearray):
+            start.close()
+            raise TypeError(f"the application returned {type(result).__name__}: it must return an iterable of bytes")
+        pieces = _Pieces(start, result)
+        try:
+            if type(result) is FileWrapper and start.status and start.written is None:
+                file = _file_body(result, start.length)
+                if file is not None and request.method != "HEAD" and _may_have_body(start.status):
+                    if file.count > _IN_MEMORY:
+                        return start.response(request, file)
+                    data = file.read(file.count)
+                    pieces.close()
+                    return start.response(request, data)
+            elif isinstance(result, list | tuple) and start.status and start.written is None:
+                _check_pieces(result)
+                if sum(map(len, result)) <= _IN_MEMORY:
+                    pieces.close()
+                    return start.response(request, b"".join(result))
+            return self._streamed(request, start, pieces)
+        except BaseException:
+            pieces.close()
+            raise
+
+    def _streamed(self, request: Request, start: _Start, pieces: _Pieces) -> Response:
+        """The answer of what gives its pieces one by one: its status may come with the first."""
+        first = pieces.take_first()
+        if not start.status:
+            raise ResponseError("the application did not call start_response before the first piece of its body")
+        start.sent = True
+        if request.method == "HEAD" or not _may_have_body(start.status):
+            pieces.close()
+            return start.response(request, b"" if start.length is not None or not first else iter(()))
+        if not first:
+            pieces.close()
+            return start.response(request, b"")
+        if start.length == len(first) and not self._ends_slowly:
+            begin = perf_counter()
+            pieces.end()
+            pieces.close()
+            self._ends_slowly = perf_counter() - begin > SLOW
+            return start.response(request, first)
+        return start.response(request, pieces)
+
+
+class _Start:
+    """What one request's application has said of its answer, by `start_response` and `write`."""
+
+    __slots__ = ("_content_type", "_fields", "length", "sent", "status", "written")
+
+    def __init__(self) -> None:
+        self.status = 0  # not given yet
+        self.length: int | None = None
+        self.sent = False  # it is too late to change the head
+        self.written: BinaryIO | None = None  # what was given to `write`
+        self._content_type: str | None = None
+        self._fields: list[tuple[str, str]] = []  # all others
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None) -> Write:
+        """See PEP 3333. Raises ResponseError for a head that cannot be sent, `exc_info` if it is too late for one."""
+        if exc_info is not None:
+            try:
+                if self.sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # as the PEP asks: a traceback that holds this frame would hold itself
+        elif self.status:
+            raise ResponseError("start_response was called again without exc_info")
+        number = _statuses.get(status) or _status(status)
+        content_type: str | None = None
+        length: int | None = None
+        fields: list[tuple[str, str]] = []
+        for name, value in headers:
+            kind = _names.get(name)
+            if kind is None:
+                kind = _kind(name)
+            if kind == _LENGTH:
+                if length is not None:
+                    raise ResponseError("the application gives Content-Length twice")
+                length = _content_length(value)
+            elif kind == _TYPE and content_type is None:
+                if value not in _types:
+                    _check_type(value)
+                content_type = value
+            else:
+                _check(name, value)
+                fields.append((name, value))
+        self.status = number
+        self.length = length
+        self._content_type = content_type
+        self._fields = fields
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """Takes a piece of the body that goes before all that the application returns."""
+        if not isinstance(data, bytes):
+            raise TypeError(f"write() takes bytes, not {type(data).__name__}")
+        if self.written is None:
+            self.written = tempfile.SpooledTemporaryFile(_WRITTEN, prefix="firstbyte-")  # type: ignore[assignment]  # noqa: SIM115
+        if data:
+            assert self.written is not None
+            self.sent = True
+            self.written.write(data)
+
+    def response(self, request: Request, body: bytes | Iterator[bytes] | FileBody) -> Response:
+        """The response of what has been said so far, with this body. Raises ResponseError if its length is another."""
+        status = self.status
+        length = self.length
+        if not _may_have_body(status):  # a body where none can be: many give one, and servers leave it out
+            body = b""
+            if status != 304:
+                length = None
+        elif type(body) is bytes and length is not None and length != len(body) and request.method != "HEAD":
+            raise ResponseError(f"the application says Content-Length: {length}, but gave {len(body)} bytes")
+        response = Response(b"", status)
+        response.body = body
+        if not self._fields and (length is None or type(body) is bytes and length == len(body)):
+            response.content_type = self._content_type
+            return response
+        headers = response._headers = Headers(self._fields)
+        if self._content_type is not None:
+            headers.add("Content-Type", self._content_type)
+        if length is not None:
+            headers.add("Content-Length", str(length))
+        return response
+
+    def close(self) -> None:
+        """Lets go of what was written."""
+        if self.written is not None:
+            self.written.close()
+
+
+class _Pieces:
+    """The body of an application that gives it in pieces: what it has written, then what it has returned."""
+
+    __slots__ = ("_close", "_first", "_pieces", "_start")
+
+    def __init__(self, start: _Start, result: Iterable[bytes]) -> None:
+        self._start = start
+        self._close: Callable[[], Any] | None = getattr(result, "close", None)
+        self._first = b""
+        try:
+            self._pieces = iter(result)
+        except TypeError:
+            self.close()
+            raise TypeError(f"the application returned {type(result).__name__}, which is no iterable") from None
+        written = start.written
+        if written is not None:
+            written.seek(0)
+            self._pieces = chain(iter(partial(written.read, _WRITTEN), b""), self._pieces)
+
+    def take_first(self) -> bytes:
+        """The first piece that is not empty; it comes again with the others. Empty if there is none."""
+        for piece in self._pieces:
+            if type(piece) is not bytes:
+                _check_pieces((piece,))
+            if piece:
+                self._first = piece
+                return piece
+        return b""
+
+    def end(self) -> None:
+        """Lets the application go to its end, behind a body that is complete. Raises ResponseError if it gives more."""
+        for piece in self._pieces:
+            if piece:
+                raise ResponseError("the application gives a longer body than its Content-Length says")
+
+    def __iter__(self) -> _Pieces:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._first:
+            piece, self._first = self._first, b""
+            return piece
+        try:
+            piece = next(self._pieces)
+        except StopIteration:
+            self.close()
+            raise
+        if type(piece) is not bytes:
+            _check_pieces((piece,))
+        return piece
+
+    def close(self) -> None:
+        """Calls the `close` of what was returned, once."""
+        self._start.close()
+        close, self._close = self._close, None
+        if close is not None:
+            close()
+
+
+class _WrappedFile(FileBody):
+    """The file in a wrapper, which is what is to be closed."""
+
+    __slots__ = ("_wrapper",)
+
+    def __init__(self, wrapper: FileWrapper, offset: int, count: int) -> None:
+        super().__init__(wrapper.file, offset, count)
+        self._wrapper = wrapper
+
+    def close(self) -> None:
+        self._wrapper.close()
+
+
+def _endpoint(host: WSGI) -> Endpoint:
+    return Endpoint(_Place(host).call, name=host.name)
+
+
+def _name_of(app: Any) -> str:
+    """What people call it: the name of a function, or the one that a framework's object has, or its type's."""
+    own = getattr(app, "__qualname__", None) or getattr(app, "name", None) or getattr(app, "import_name", None)
+    return f"WSGI {own}" if isinstance(own, str) else f"WSGI {type(app).__qualname__}"
+
+
+def _file_body(wrapper: FileWrapper, length: int | None) -> FileBody | None:
+    """The rest of the file as a span of it, if it is one on disk; `length` bytes of it, if so many were announced."""
+    file = wrapper.file
+    raw = getattr(file, "raw", file)
+    if not isinstance(file, io.BufferedReader | io.BufferedRandom | io.FileIO) or not isinstance(raw, io.FileIO):
+        return None  # what only looks like a file may give other bytes than its descriptor has
+    facts = os.fstat(raw.fileno())
+    if not stat.S_ISREG(facts.st_mode):
+        return None
+    offset = file.tell()
+    count = max(0, facts.st_size - offset)
+    if length is not None:
+        if length > count:
+            raise ResponseError(f"the application says Content-Length: {length}, but its file has {count} bytes left")
+        count = length
+    return _WrappedFile(wrapper, offset, count)
+
+
+def _may_have_body(status: int) -> bool:
+    return has_body(status) and status != 205  # RFC 9110 section 15.3.6
+
+
+def _check_pieces(pieces: Iterable[Any]) -> None:
+    for piece in pieces:
+        if not isinstance(piece, bytes):
+            raise TypeError(f"the body of the application has {type(piece).__name__} in it: it must be of bytes")
+
+
+# -- the head, whose words are few and come again and again
+
+_OTHER, _LENGTH, _TYPE = 1, 2, 3  # kinds of header names
+_REMEMBERED = 1024  # of each kind of word
+_statuses: dict[str, int] = {}
+_names: dict[str, int] = {}
+_types: set[str] = set()
+
+# RFC 2616 section 13.5.1, as PEP 3333 has it, and what RFC 9110 section 7.6.1 adds.
+_HOP_BY_HOP = frozenset(
+    (
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+        "trailers", "transfer-encoding", "upgrade",
+    )
+)  # fmt: skip
+
+
+def _status(status: str) -> int:
+    """The number of a status such as "200 OK"."""
+    if not isinstance(status, str):
+        raise TypeError(f"the application's status is {type(status).__name__}: it must be str")
+    number = status[:3]
+    if not (number.isascii() and number.isdigit() and status[3:4] in ("", " ") and 200 <= int(number) <= 599):
+        raise ResponseError(f"the application's status is {status[:40]!r}: it must be like '200 OK', from 200 to 599")
+    if any(character < " " for character in status):
+        raise ResponseError(f"the application's status {status[:40]!r} has a control character")
+    if len(_statuses) < _REMEMBERED and len(status) < 64:
+        _statuses[status] = int(number)
+    return int(number)
+
+
+def _kind(name: str) -> int:
+    """The kind of a header name that has not been seen yet."""
+    if not isinstance(name, str):
+        raise TypeError(f"the application has a header whose name is {type(name).__name__}: it must be str")
+    _check(name, "")
+    lowered = name.lower()
+    if lowered in _HOP_BY_HOP:
+        raise ResponseError(f"the application sends {name}, which is of the connection and so the server's to send")
+    kind = {"content-length": _LENGTH, "content-type": _TYPE}.get(lowered, _OTHER)
+    if len(_names) < _REMEMBERED and len(name) < 64:
+        _names[name] = kind
+    return kind
+
+
+def _check_type(value: str) -> None:
+    _check("Content-Type", value)
+    if len(_types) < _REMEMBERED and len(value) < 128:
+        _types.add(value)
+
+
+def _check(name: str, value: str) -> None:
+    try:
+        check_field(name, value)
+    except ValueError as error:
+        raise ResponseError(f"the application sends a head that is none: {error}") from None
+
+
+def _content_length(value: str) -> int:
+    _check("Content-Length", value)
+    if not (value.isascii() and value.isdigit()):
+        raise ResponseError(f"the application says Content-Length: {value}, which is no plain decimal number")
+    return int(value)
