@@ -195,8 +195,11 @@ def test_limits_and_timeouts_reach_the_server(folder: Path) -> None:
         (["run", "nowhere:app"], "there is no module 'nowhere' in "),
         (["run", "nowhere.py"], "there is no file nowhere.py"),
         (["run", "hello:missing"], "hello has no 'missing': did you mean hello:app or hello:other?"),
-        (["run", "hello:number"], "hello:number is int, which firstbyte cannot serve"),
-        (["run", "hello:App"], "hello:App is a class: name an instance of it: did you mean hello:app or hello:other?"),
+        (["run", "hello:number"], "hello:number cannot be served, since it is int"),
+        (
+            ["run", "hello:App"],
+            "since it is a class: name an instance of it: did you mean hello:app or hello:other?",
+        ),
         (["run", "sub/queue.py"], "sub/queue.py has the name of a module of Python's own"),
         (["run", "broken:app"], "broken cannot be imported: ValueError: at import"),
         (["run", "lacking:app"], "lacking cannot be imported: ModuleNotFoundError: No module named 'not_installed'"),

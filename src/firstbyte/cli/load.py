@@ -43,9 +43,7 @@ def load_app(
         found = getattr(found, part)
     if factory:
         if not callable(found):
-            raise AppLoadError(
-                f"{place}:{attribute} is {type(found).__name__}: a factory is a function that makes an app"
-            )
+            raise AppLoadError(f"{place}:{attribute} is {type(found).__name__}, but a factory is a function")
         try:
             found = found()
         except (Exception, SystemExit) as error:
@@ -54,7 +52,7 @@ def load_app(
         return _hosted(found, interface, multiprocess)
     except ConfigurationError as error:
         others = _others(module, place) if isinstance(found, type) else ""
-        raise AppLoadError(f"{place}:{attribute} cannot be served: {error}{others}") from None
+        raise AppLoadError(f"{place}:{attribute} cannot be served, since {error}{others}") from None
 
 
 def _hosted(app: Any, interface: Literal["auto", "native", "wsgi", "asgi"], multiprocess: bool) -> Handler:

@@ -38,9 +38,7 @@ class Environs:
         Fields with an underscore in their name are left out, since X_User and X-User would be the same variable.
         Transfer-Encoding is left out too and CONTENT_LENGTH is the body's, which has been decoded by now.
         """
-        if (
-            request._headers is None and not request.root_path
-        ):  # nobody has looked at the head, or could have changed it
+        if request._headers is None and not request.root_path:  # so nobody can have changed a field
             head = request.head
             known = self._known.get(head)
             if known is None:

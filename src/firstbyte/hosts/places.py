@@ -20,7 +20,7 @@ _WORDS = re.compile(r"(?:/(?:[^/0-9%][^/%]{0,23})?(?![^/])){0,4}")
 
 
 class Places(Generic[T]):
-    """Something of its own, made by `make`, for each method and beginning of a path; bounded, so it may be made anew."""
+    """A thing that `make` makes for each method and beginning of a path; bounded, so one may be made anew."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make

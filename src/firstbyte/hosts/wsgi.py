@@ -1,7 +1,8 @@
 """WSGI applications as handlers (PEP 3333).
 
-An application is called with its request body complete. What it returns as one piece of bytes is sent as such; a file in
-`wsgi.file_wrapper` goes out by sendfile; anything else is streamed, a piece at a time, for as long as the client reads.
+An application is called with its request body complete. What it returns as one piece of bytes is sent as such; a file
+in `wsgi.file_wrapper` goes out by sendfile; anything else is streamed, a piece at a time, for as long as the client
+reads.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class WSGI:
 
 
 class FileWrapper:
-    """`wsgi.file_wrapper`: a file as an iterable of its blocks; returned as it is, it goes out by sendfile if it can."""
+    """`wsgi.file_wrapper`: a file as an iterable of its blocks; returned as such, it goes out by sendfile."""
 
     __slots__ = ("block_size", "file")
 
@@ -233,7 +234,7 @@ class _Start:
             raise ResponseError(f"the application says Content-Length: {length}, but gave {len(body)} bytes")
         response = Response(b"", status)
         response.body = body
-        if not self._fields and (length is None or type(body) is bytes and length == len(body)):
+        if not self._fields and (length is None or (type(body) is bytes and length == len(body))):
             response.content_type = self._content_type
             return response
         headers = response._headers = Headers(self._fields)

@@ -1,0 +1,42 @@
+"""WSGI applications as a server calls them, without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from firstbyte.hosts.wsgi import WSGI
+from firstbyte.http.request import Address, Ends, Request
+from firstbyte.http.response import FileBody, Response
+from firstbyte.wire.head import HeadScanner
+from firstbyte.wire.limits import Limits
+
+ENDS = Ends(Address("192.0.2.7", 4711), Address("192.0.2.1", 8000))
+
+
+def scanned(head: str, body: bytes = b"", scanner: HeadScanner | None = None, ends: Ends = ENDS) -> Request:
+    """A request as it comes from the wire."""
+    found = (scanner or HeadScanner(Limits())).scan(head.replace("\n", "\r\n").encode("latin-1"), 0, ends)
+    assert found is not None
+    found[0]._body = body
+    return found[0]
+
+
+def ask(app: Any, request: Request | None = None) -> Response:
+    """The answer of a WSGI application."""
+    if request is None:
+        request = scanned("GET / HTTP/1.1\nHost: a\n\n")
+    response = WSGI(app).resolve(request).call(request)
+    assert isinstance(response, Response)
+    return response
+
+
+def body_of(response: Response) -> bytes:
+    """The whole body of an answer, as it would be sent."""
+    body = response.body
+    if isinstance(body, bytes):
+        return body
+    if isinstance(body, FileBody):
+        data = body.read(body.count)
+        body.close()
+        return data
+    return b"".join(body)  # type: ignore[arg-type]
