@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from firstbyte.app.calls import annotations_of, bind, is_coroutine
+from firstbyte.app.foreign_wsgi import answer_wsgi
 from firstbyte.app.middleware import Failed, Middleware, check_middleware, guard, place, wrap
 from firstbyte.app.mounts import Mount
 from firstbyte.app.pages import debug_response, error_response
@@ -48,7 +49,8 @@ class App:
 
     `debug` shows tracebacks to the client. `trailing_slash` is what becomes of a path that only a slash at its end
     keeps from a route: "redirect" (308) sends the client to the route, "ignore" answers there, "strict" is a 404.
-    Routes, middleware and error handlers can be added until the first request; it is a `Handler`.
+    Routes, middleware and error handlers can be added until the first request; it is a `Handler`, and a WSGI
+    application for other servers.
     """
 
     def __init__(
@@ -261,6 +263,12 @@ class App:
         if methods is None:
             return self._resolve_path(built, request)
         return methods[request.method]
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Answers for another server: as a WSGI application where it is called with (environ, start_response)."""
+        if len(arguments) == 2:
+            return answer_wsgi(self, *arguments)
+        raise TypeError(f"an App is called with 2 arguments, as a WSGI server does, not with {len(arguments)}")
 
     def _resolve_path(self, built: _Built, request: Request) -> Endpoint:
         path = request.raw_path
