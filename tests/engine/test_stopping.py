@@ -8,13 +8,16 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.support import WAIT, Client, Serve
-from firstbyte import App, Server
+from firstbyte import App, Server, Timeouts
+from firstbyte.engine.connection import Connection
+from firstbyte.engine.observer import Entry, Observer
 
 PROGRAM = """
 import time
@@ -149,3 +152,28 @@ def test_no_thread_and_no_descriptor_is_left(app: App) -> None:
             client.read()
             client.close()
     assert state() == before
+
+
+def test_a_drain_that_begins_while_an_answer_is_written_does_not_wait_for_more(driver: str) -> None:
+    """The drain passes a busy connection over: it must be found when it becomes idle."""
+
+    class Stopper(Observer):
+        def write_ended(self, connection: Connection, entry: Entry) -> None:
+            server.stop()
+            while not server.draining:
+                time.sleep(0.001)
+
+    def pieces() -> Iterator[str]:  # by a thread, while another one leads and begins the drain
+        yield "piece"
+
+    app = App()
+    app.add_route("/", pieces)
+    server = Server(app, port=0, loop=driver, timeouts=Timeouts(drain=60), observers=[Stopper()])  # type: ignore[arg-type]
+    server.bind()
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    client = Client(server.port).get()
+    assert client.read()[2] == b"piece"
+    thread.join(WAIT)
+    assert not thread.is_alive()
+    client.close()

@@ -100,7 +100,6 @@ class SelectorPoller:
     def close(self) -> None:
         """See `Poller`."""
         self._selector.close()
-        self._waker.close()
 
     def _change(self, fd: int, interest: int | None) -> None:
         self._changes.append((fd, interest))
@@ -120,18 +119,19 @@ class SelectorPoller:
 
 
 class Waker:
-    """A descriptor that becomes readable when any thread calls `wake`."""
+    """A descriptor that becomes readable when any thread calls `wake`.
+
+    It is closed when nobody has it any more: a thread that outlives the reactor may still call, and must not write to a
+    descriptor that has become another's.
+    """
 
     def __init__(self) -> None:
         self.fileno, self._write_end = os.pipe()
         os.set_blocking(self.fileno, False)
         os.set_blocking(self._write_end, False)
-        self._closed = False
 
     def wake(self) -> None:
-        """Makes `fileno` readable; safe in a signal handler, and without effect after `close`."""
-        if self._closed:
-            return
+        """Makes `fileno` readable; safe in a signal handler."""
         try:
             os.write(self._write_end, b"w")
         except BlockingIOError:
@@ -152,9 +152,7 @@ class Waker:
         except BlockingIOError:
             pass
 
-    def close(self) -> None:
-        """Closes both ends."""
-        self._closed = True
+    def __del__(self) -> None:
         os.close(self.fileno)
         os.close(self._write_end)
 

@@ -468,7 +468,9 @@ class Connection:
                 return True
         if self.state == HEAD:
             if not pending:
-                self.deadline = now + reactor.timeouts.keep_alive
+                # A drain may have begun while the answer was being written, when it passed this connection over.
+                timeouts = reactor.timeouts
+                self.deadline = now + (timeouts.drain_idle if reactor.draining else timeouts.keep_alive)
             elif self._fresh:
                 self._fresh = False
                 self.deadline = now + reactor.timeouts.head

@@ -154,6 +154,8 @@ class Reactor(Hub):
         self.sources[connection.fd] = connection
         self._poller.register(connection.fd, READ)
         self.sweep_soon()
+        if self.draining:  # it comes out of a handshake that had begun before
+            connection.begin_drain()
         if self.hooks.accepted is not None:
             self.hooks.accepted(connection)
 
@@ -258,7 +260,6 @@ class Reactor(Hub):
         for listener in self._listeners:
             listener.close()
         self._poller.close()
-        self._waker.close()
 
 
 def describe(connections: Iterable[Connection | Arrival]) -> dict[str, int]:

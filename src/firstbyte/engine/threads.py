@@ -212,7 +212,6 @@ class ThreadDriver(Pool):
         self._stopping = True
         self._reactor.submit(lambda: None)
         self.end_threads()
-        self._bell.close()
 
     @property
     def busy(self) -> int:
