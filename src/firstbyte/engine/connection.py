@@ -302,6 +302,8 @@ class Connection:
 
     def _respond(self, request: Request, response: Response) -> bool:
         """Puts the answer on its way. False if this thread has let go of the connection."""
+        if request.sender is not None and request.sender.begun:
+            return request.sender.end(response)
         reactor = self._reactor
         if self._hooks.write_started is not None:
             self._hooks.write_started(self, request, response)

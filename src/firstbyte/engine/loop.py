@@ -23,6 +23,7 @@ from firstbyte.engine.connection import CLOSED, Connection
 from firstbyte.engine.exchange import Exchange
 from firstbyte.engine.pool import Pool
 from firstbyte.engine.reactor import Reactor
+from firstbyte.engine.sending import SocketSender
 from firstbyte.engine.watchdog import Watchdog
 from firstbyte.errors import ClientDisconnected, ConfigurationError
 from firstbyte.http.handler import SLOW, Endpoint
@@ -111,6 +112,8 @@ class LoopDriver(Pool):
         hooks = self._reactor.hooks
         if hooks.handler_started is not None:
             hooks.handler_started(connection, request, endpoint)
+        if endpoint.sends:
+            request.sender = SocketSender(self._reactor, connection, request)
         start = perf_counter()
         try:
             response = endpoint.call(request)

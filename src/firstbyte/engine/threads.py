@@ -19,6 +19,7 @@ from firstbyte.engine.answers import failed_response, not_an_answer
 from firstbyte.engine.connection import CLOSED, Connection
 from firstbyte.engine.pool import Pool, Worker
 from firstbyte.engine.reactor import Reactor
+from firstbyte.engine.sending import SocketSender
 from firstbyte.http.handler import PROVEN, SLOW, Endpoint
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
@@ -67,6 +68,8 @@ class ThreadDriver(Pool):
         hooks = self._reactor.hooks
         if hooks.handler_started is not None:
             hooks.handler_started(connection, request, endpoint)
+        if endpoint.sends:
+            request.sender = SocketSender(self._reactor, connection, request)
         start = perf_counter()
         try:
             response: Response = endpoint.call(request)

@@ -9,6 +9,7 @@ cdef class Endpoint:
     cdef public object name
     cdef public bint is_async
     cdef public bint streams_body
+    cdef public bint sends
     cdef public bint cancel_on_disconnect
     cdef public object max_body
     cdef public Pace pace

@@ -45,12 +45,13 @@ class Endpoint:
     `call` answers it; it raises nothing but what is a fault of the program. With `streams_body` it is called as soon as
     the head is there and reads the body itself (`Request.stream`) or leaves it; otherwise it is called with the body
     complete. `max_body` is the longest body in bytes, None for the server's limit. `name` is for people: logs, tables.
+    With `sends`, a plain function may send its answer while it runs (`Request.sender`).
     With `is_async` the call is a coroutine function and is run in the server's loop. `cancel_on_disconnect` (default:
     as `is_async`) cancels the coroutine when the client leaves; a function that has not begun by then is not called,
     one that runs goes on, since a thread cannot be cancelled.
     """
 
-    __slots__ = ("call", "cancel_on_disconnect", "is_async", "max_body", "name", "pace", "streams_body")
+    __slots__ = ("call", "cancel_on_disconnect", "is_async", "max_body", "name", "pace", "sends", "streams_body")
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Endpoint:
         name: str = "",
         is_async: bool = False,
         streams_body: bool = False,
+        sends: bool = False,
         max_body: int | None = None,
         pace: Pace | None = None,
         cancel_on_disconnect: bool | None = None,
@@ -68,6 +70,7 @@ class Endpoint:
         self.is_async = is_async
         self.cancel_on_disconnect = is_async if cancel_on_disconnect is None else cancel_on_disconnect
         self.streams_body = streams_body
+        self.sends = sends
         self.max_body = max_body
         self.pace = pace or Pace()
 

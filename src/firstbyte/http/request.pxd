@@ -31,3 +31,4 @@ cdef class Request:
     cdef public object _state
     cdef public object _body
     cdef public object _stream
+    cdef public object sender

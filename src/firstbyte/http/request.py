@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator, Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 import msgspec
 
@@ -15,6 +15,9 @@ from firstbyte.http.headers import Headers, HeadersInput
 from firstbyte.http.media import MediaType, codec_of
 from firstbyte.http.multidict import MultiDict
 from firstbyte.http.url import URL, decode_path, parse_query
+
+if TYPE_CHECKING:
+    from firstbyte.http.response import Response
 
 _PIECE = 64 * 1024  # bytes read at a time from a body that is in a file
 
@@ -57,6 +60,29 @@ class BodyStream(Protocol):
         ...
 
 
+class Sender(Protocol):
+    """Sends an answer while its handler still runs; the engine gives one to endpoints that ask for it (`sends`)."""
+
+    begun: bool  # the answer is on its way
+
+    def begin(self, response: Response) -> bool:
+        """Sends the head, with the first piece at the latest; the body of `response` is what is written from now on.
+
+        False if the answer to this request has no body: then it is returned, as it would be otherwise. Once begun the
+        endpoint must return this very response when the last piece is written; anything else breaks the answer off.
+        """
+        ...
+
+    def write(self, piece: bytes) -> None:
+        """Sends a piece, and waits while too much of it is not taken by the peer. Raises ClientDisconnected, and
+        ResponseError for more than the head has promised."""
+        ...
+
+    def end(self, response: Response) -> bool:
+        """For the engine: the endpoint has returned. False if nothing more can come over the connection."""
+        ...
+
+
 _NOWHERE = Ends()
 
 
@@ -69,8 +95,8 @@ class Request:
     encrypted connection (the protocol, the client's certificate) or None, `forwarded_host` the host and port that a
     trusted proxy says the client asked for, or None (`TrustedProxies` sets it, and `client` and `scheme`),
     `path_params` what the router read from the path, `state` a place for middleware to leave things, `trailers` the
-    fields behind a chunked body. The wire floor makes it; `Request.build` makes one from parts, for tests and other
-    hosts.
+    fields behind a chunked body, `sender` what an endpoint that `sends` sends its answer with, else None. The wire
+    floor makes it; `Request.build` makes one from parts, for tests and other hosts.
     """
 
     __slots__ = (
@@ -92,6 +118,7 @@ class Request:
         "raw_query",
         "root_path",
         "scheme",
+        "sender",
         "server",
         "tls",
         "trailers",
@@ -128,6 +155,7 @@ class Request:
         self._state: SimpleNamespace | None = None
         self._body: bytes | BinaryIO = b""
         self._stream: BodyStream | None = None
+        self.sender: Sender | None = None
 
     @classmethod
     def build(
