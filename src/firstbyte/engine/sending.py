@@ -50,7 +50,7 @@ class SocketSender:
         """See `Sender.write`."""
         connection = self._connection
         self._check()
-        if self.response is not None and piece and not connection.push(piece):
+        if self.response is not None and not (connection.push(piece) if piece else connection.flush()):
             self._check()
             self._hub.driver.about_to_block(connection)
             poll = select.poll()

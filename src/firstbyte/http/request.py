@@ -74,8 +74,10 @@ class Sender(Protocol):
         ...
 
     def write(self, piece: bytes) -> None:
-        """Sends a piece, and waits while too much of it is not taken by the peer. Raises ClientDisconnected, and
-        ResponseError for more than the head has promised."""
+        """Sends a piece, or the head alone if it is empty, and waits while too much of it is not taken by the peer.
+
+        Raises ClientDisconnected, and ResponseError for more than the head has promised.
+        """
         ...
 
     def end(self, response: Response) -> bool:
