@@ -8,20 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstbyte.client.download import (
-    MAX_NAME,
     Action,
     Checksum,
     Partial,
     disposition_name,
     interpret,
     name_for,
-    names_from,
     note_path,
     part_path,
     resume_headers,
-    safe_name,
 )
 from firstbyte.errors import BadResponse, IncompleteBody, InvalidRequest, StatusError
+from firstbyte.http.filenames import MAX_NAME, names_from, safe_name
 from firstbyte.http.headers import Headers
 from firstbyte.http.url import URL
 

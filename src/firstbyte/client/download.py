@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from posixpath import splitext
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -27,10 +26,9 @@ import msgspec
 
 from firstbyte.errors import BadResponse, IncompleteBody, InvalidRequest, StatusError
 from firstbyte.http.dates import parse_date
+from firstbyte.http.filenames import safe_name
 from firstbyte.http.headers import Headers
 from firstbyte.http.url import URL
-
-MAX_NAME = 200  # bytes of a file's name: 255 is what most file systems take, and .part.json must go behind it
 
 
 class Answer(Protocol):
@@ -144,35 +142,6 @@ def name_for(url: URL, headers: Headers) -> str:
     return (safe_name(given) if given else "") or safe_name(last) or "download"
 
 
-def names_from(name: str) -> Iterator[str]:
-    """The name, then "name-1", "name-2", ... before its ending: the first that is free does not overwrite anything."""
-    yield name
-    stem, ending = splitext(name)
-    number = 0
-    while True:
-        number += 1
-        yield f"{stem}-{number}{ending}"
-
-
-def safe_name(name: str) -> str:
-    """A name that a server or a URL gave, as one that is safe to create in a folder, or "" if nothing of it is left.
-
-    What stands before the last slash or backslash is dropped, and so are leading dots, which would hide the file or
-    lead out of the folder, and dots and spaces at the end. Characters that file systems refuse, controls, and those
-    that turn the direction of text become "_"; Windows' device names get one in front. Of a long name the ending is
-    kept.
-    """
-    name = re.split(r"[/\\]", name)[-1]
-    name = _UNSAFE.sub("_", name).strip(" ").lstrip(". ").rstrip(". ")
-    if _DEVICE.fullmatch(name.partition(".")[0].rstrip(" ")):
-        name = f"_{name}"
-    stem, ending = splitext(name)
-    if len(ending.encode("utf-8")) > 20:
-        stem, ending = name, ""
-    room = MAX_NAME - len(ending.encode("utf-8"))
-    return stem.encode("utf-8")[:room].decode("utf-8", "ignore").rstrip(" ") + ending
-
-
 def disposition_name(value: str) -> str | None:
     """The file name in a Content-Disposition as the server wrote it, not safe to use, or None (RFC 6266 section 4).
 
@@ -238,8 +207,6 @@ _DISPOSITION = re.compile(r';[ \t]*([^\s;="]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)
 _EXTENDED = re.compile(r"([A-Za-z0-9-]+)'[^']*'(.*)")
 _CHARSETS = {"utf-8": "utf-8", "iso-8859-1": "latin-1"}  # RFC 8187 section 3.2.1, and the one it was before
 # What Windows refuses; controls; what has no UTF-8; what turns text around, or is not seen.
-_UNSAFE = re.compile('[<>:"|?*\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]')
-_DEVICE = re.compile(r"con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]", re.IGNORECASE)
 
 
 def _whole(url: URL, headers: Headers) -> Step:

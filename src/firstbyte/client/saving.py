@@ -14,7 +14,6 @@ from firstbyte.client.download import (
     Step,
     interpret,
     name_for,
-    names_from,
     note_path,
     part_path,
     resume_headers,
@@ -23,6 +22,7 @@ from firstbyte.client.progress import Progress
 from firstbyte.client.request import parse_url
 from firstbyte.client.response import ClientResponse
 from firstbyte.errors import ClientError, InvalidRequest
+from firstbyte.http.filenames import names_from
 from firstbyte.http.headers import Headers
 from firstbyte.http.url import URL
 
