@@ -20,7 +20,7 @@ def names_from(name: str) -> Iterator[str]:
 
 
 def safe_name(name: str) -> str:
-    """A name that a client, a server or a URL gave, as one that is safe to create in a folder, or "" if nothing of it is left.
+    """A name that somebody else gave, as one that is safe to create in a folder, or "" if nothing of it is left.
 
     What stands before the last slash or backslash is dropped, and so are leading dots, which would hide the file or
     lead out of the folder, and dots and spaces at the end. Characters that file systems refuse, controls, and those

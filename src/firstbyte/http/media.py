@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from posixpath import splitext
 from typing import TypeAlias
 
-from firstbyte.http.headers import TOKEN
+from firstbyte.errors import HTTPError
+from firstbyte.http.headers import TOKEN, Headers
 
 _TOKEN = TOKEN.pattern
 # Codecs of Python's own that are no charsets: some raise what no charset does, and punycode takes quadratic time.
@@ -130,6 +131,31 @@ def codec_of(charset: str) -> str:
         raise LookupError(charset)
     b"a".decode(name, "replace")  # LookupError for those between bytes, such as zlib
     return name
+
+
+def media_type_of(headers: Headers) -> MediaType | None:
+    """The media type that Content-Type says, or None where there is none or a malformed one."""
+    value = headers.get("content-type")
+    if value is None:
+        return None
+    try:
+        return MediaType.parse(value)
+    except ValueError:
+        return None
+
+
+def text_of(data: bytes, media_type: MediaType | None, what: str) -> str:
+    """`data` as text, by the charset of its media type (UTF-8 if none).
+
+    Raises HTTPError, which calls it `what`: 400 if it is not that, 415 for an unknown charset.
+    """
+    charset = (media_type and media_type.charset) or "utf-8"
+    try:
+        return data.decode(codec_of(charset))
+    except UnicodeDecodeError as error:
+        raise HTTPError(400, f"{what} is not valid {charset}: {error.reason} at byte {error.start}") from None
+    except LookupError:
+        raise HTTPError(415, f"{what} is in the charset {charset!r}, which is unknown") from None
 
 
 _Member: TypeAlias = tuple[str, dict[str, str], float]  # value in lower case, parameters other than the weight, weight

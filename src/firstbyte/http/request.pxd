@@ -32,3 +32,4 @@ cdef class Request:
     cdef public object _body
     cdef public object _stream
     cdef public object sender
+    cdef public object _form

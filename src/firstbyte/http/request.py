@@ -12,12 +12,15 @@ import msgspec
 from firstbyte.errors import HTTPError
 from firstbyte.http.cookies import parse_cookies
 from firstbyte.http.headers import Headers, HeadersInput
-from firstbyte.http.media import MediaType, codec_of
+from firstbyte.http.limits import FormLimits
+from firstbyte.http.media import MediaType, media_type_of, text_of
 from firstbyte.http.multidict import MultiDict
 from firstbyte.http.url import URL, decode_path, parse_query
 
 if TYPE_CHECKING:
+    from firstbyte.http.forms import Parts
     from firstbyte.http.response import Response
+    from firstbyte.http.uploads import FormData
 
 _PIECE = 64 * 1024  # bytes read at a time from a body that is in a file
 
@@ -105,6 +108,7 @@ class Request:
         "_body",
         "_cookies",
         "_fields_at",
+        "_form",
         "_headers",
         "_path",
         "_query",
@@ -158,6 +162,7 @@ class Request:
         self._body: bytes | BinaryIO = b""
         self._stream: BodyStream | None = None
         self.sender: Sender | None = None
+        self._form: FormData | None = None
 
     @classmethod
     def build(
@@ -249,13 +254,7 @@ class Request:
     @property
     def media_type(self) -> MediaType | None:
         """The body's media type, or None where the client names none or a malformed one."""
-        value = self.headers.get("content-type")
-        if value is None:
-            return None
-        try:
-            return MediaType.parse(value)
-        except ValueError:
-            return None
+        return media_type_of(self.headers)
 
     @property
     def state(self) -> SimpleNamespace:
@@ -299,21 +298,16 @@ class Request:
         return self.body
 
     def close_body(self) -> None:
-        """Closes the temporary file of a long body; the engine calls it when the answer is sent."""
+        """Closes the temporary files of a long body and of a form; the engine calls it when the answer is sent."""
         if not isinstance(self._body, bytes):
             self._body.close()
+        if self._form is not None:
+            self._form.close()
 
     @property
     def text(self) -> str:
         """The body as text, by the charset of its media type (UTF-8 if none). Raises HTTPError 400 if it is not."""
-        media_type = self.media_type
-        charset = (media_type and media_type.charset) or "utf-8"
-        try:
-            return self.body.decode(codec_of(charset))
-        except UnicodeDecodeError as error:
-            raise HTTPError(400, f"the body is not valid {charset}: {error.reason} at byte {error.start}") from None
-        except LookupError:
-            raise HTTPError(415, f"the body's charset {charset!r} is unknown") from None
+        return text_of(self.body, self.media_type, "the body")
 
     def json(self, type: Any = Any) -> Any:  # noqa: A002 - msgspec's own word for it
         """The body as JSON, checked against and converted to `type` if one is given.
@@ -326,6 +320,28 @@ class Request:
             if isinstance(error, msgspec.ValidationError) and type is not Any:
                 raise HTTPError(422, str(error)) from None
             raise HTTPError(400, f"the body is not valid JSON: {error}") from None
+
+    def form(self, limits: FormLimits | None = None) -> FormData:
+        """The body as a form: its fields, and in `files` its files. Read by the first call, whose `limits` hold.
+
+        Raises HTTPError that says which part is at fault: 415 for a body that is neither multipart/form-data (RFC 7578)
+        nor application/x-www-form-urlencoded, 400 for a malformed one, 413 for one beyond the limits. The files are
+        closed when the answer is sent.
+        """
+        if self._form is None:
+            from firstbyte.http.forms import read_form  # its parser is loaded by those who have forms
+
+            self._form = read_form(self, limits or FormLimits())
+        return self._form
+
+    def stream_parts(self, limits: FormLimits | None = None) -> Parts:
+        """The parts of a multipart/form-data body one by one, for endpoints that read it as it comes (`streams_body`).
+
+        With `for` they are `Part`s, in a coroutine with `async for` `AsyncPart`s; once. Raises HTTPError as `form`.
+        """
+        from firstbyte.http.forms import stream_parts
+
+        return stream_parts(self, limits or FormLimits())
 
     def move_to_mount(self, prefix: str) -> None:
         """Takes `prefix` off the path, for a handler that is mounted there; `target` and `url` stay whole."""

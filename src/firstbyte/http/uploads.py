@@ -1,17 +1,42 @@
-"""A file that came in a form: its facts, its bytes, and how it is saved."""
+"""What a form has brought: its fields, and its files, with their facts, their bytes and how they are saved."""
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from posixpath import splitext
+from typing import BinaryIO
 
 from firstbyte.http.filenames import names_from, safe_name
 from firstbyte.http.headers import Headers
-from firstbyte.http.media import MediaType
+from firstbyte.http.media import MediaType, media_type_of
+from firstbyte.http.multidict import MultiDict
+
+_TRIES = 50  # numbers that are tried behind a name before one is drawn: a folder of image.jpg is not searched each time
+
+
+class FormData(MultiDict[str]):
+    """A form: itself the fields, in their order; `files` are the files. A file input that was left empty is neither."""
+
+    __slots__ = ("files",)
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = (), files: Iterable[UploadedFile] = ()) -> None:
+        super().__init__(fields)
+        self.files: MultiDict[UploadedFile] = MultiDict((file.name, file) for file in files)
+
+    def close(self) -> None:
+        """Throws the files away; the engine has it done when the answer is sent."""
+        for named in self.files.items():
+            named[1].close()
+
+    def __repr__(self) -> str:
+        return f"FormData({self._pairs!r}, files={[file for _, file in self.files.items()]!r})"
 
 
 class UploadedFile:
@@ -22,15 +47,24 @@ class UploadedFile:
     and else in a temporary file; reading it is the caller's, from where the last one stopped.
     """
 
-    __slots__ = ("file", "filename", "headers", "name", "size")
+    __slots__ = ("_in_memory", "file", "filename", "headers", "name", "size")
 
-    def __init__(self, name: str, filename: str, headers: Headers, in_memory: int = 0) -> None:
+    def __init__(self, name: str, filename: str, headers: Headers, in_memory: int) -> None:
         self.name = name
         self.filename = filename
         self.headers = headers
         self.size = 0
-        # A size of 0 would mean that nothing ever goes to the disk.
-        self.file = cast("BinaryIO", tempfile.SpooledTemporaryFile(max(in_memory, 1), prefix="firstbyte-"))
+        self.file: BinaryIO = io.BytesIO()
+        self._in_memory = in_memory  # bytes that may stay there
+
+    def add(self, piece: bytes) -> None:
+        """Takes the next piece of the content. Raises OSError on a full disk."""
+        self.size += len(piece)
+        if self.size > self._in_memory and isinstance(self.file, io.BytesIO):
+            file = tempfile.TemporaryFile(prefix="firstbyte-")  # noqa: SIM115 - `close` closes it
+            file.write(self.file.getvalue())
+            self.file = file
+        self.file.write(piece)
 
     @property
     def media_type(self) -> MediaType | None:
@@ -50,23 +84,22 @@ class UploadedFile:
         is ever replaced. The name appears with the last byte: whatever happens before leaves nothing. Raises OSError.
         """
         path = Path(target)
-        is_folder = path.is_dir()
+        is_folder = path.is_dir() or os.fspath(target).endswith(os.sep)
         part = (path if is_folder else path.parent) / f".{secrets.token_hex(8)}.part"
-        try:
-            with part.open("xb") as file:
+        made = [part]
+        with part.open("xb") as file:
+            try:
                 self.file.seek(0)
                 shutil.copyfileobj(self.file, file)
-            if not is_folder:
+                file.close()
+                if is_folder:
+                    path = _reserve(path, safe_name(self.filename) or "upload")
+                    made.append(path)
                 return part.replace(path)
-            for name in names_from(safe_name(self.filename) or "upload"):
-                try:
-                    (path / name).touch(exist_ok=False)
-                except FileExistsError:
-                    continue
-                return part.replace(path / name)  # the name is ours since `touch`, also where others save meanwhile
-        finally:
-            part.unlink(missing_ok=True)
-        raise AssertionError("names do not end")
+            except BaseException:
+                for each in made:
+                    each.unlink(missing_ok=True)
+                raise
 
     def close(self) -> None:
         """Throws the content away, and the temporary file with it."""
@@ -76,12 +109,13 @@ class UploadedFile:
         return f"<UploadedFile {self.name!r}, {self.filename!r}, {self.size} bytes>"
 
 
-def media_type_of(headers: Headers) -> MediaType | None:
-    """The media type that a Content-Type says, or None where there is none or a malformed one."""
-    value = headers.get("content-type")
-    if value is None:
-        return None
-    try:
-        return MediaType.parse(value)
-    except ValueError:
-        return None
+def _reserve(folder: Path, name: str) -> Path:
+    """An empty file in the folder with that name or one like it: it is ours, also where others save meanwhile."""
+    stem, ending = splitext(name)
+    for free in (*islice(names_from(name), _TRIES), f"{stem}-{secrets.token_hex(8)}{ending}"):
+        try:
+            (folder / free).touch(exist_ok=False)
+            return folder / free
+        except FileExistsError:
+            continue
+    raise FileExistsError(f"{folder} has {name!r} under every name that was tried")
