@@ -52,6 +52,10 @@ def test_status_as_json(tmp_path: Path) -> None:
         assert (status["generation"], status["restarts"], status["problem"]) == (1, 0, "")
         assert {worker["pid"] for worker in status["workers"]} == server.pids()
         assert sum(worker["requests"] for worker in status["workers"]) == 1
+        assert status["ended_requests"] == 0
+        assert server.reload().reason == ""
+        wait_until(lambda: len(server.status().workers) == 2)
+        assert server.status().ended_requests == 1
         assert all(worker["rss"] > 1 << 20 and worker["cpu"] >= 0 for worker in status["workers"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -12,8 +13,11 @@ import pytest
 
 from engine.supervised import PROGRAM, Load, is_running, supervised, wait_until
 from engine.support import WAIT, Client
+from firstbyte import App
+from firstbyte.engine import worker
 from firstbyte.engine.control import GetStatus, ask
-from firstbyte.errors import ConfigurationError
+from firstbyte.engine.supervisor import Supervisor
+from firstbyte.errors import AppLoadError, ConfigurationError
 
 
 def test_every_worker_serves(tmp_path: Path) -> None:
@@ -267,3 +271,37 @@ def test_coroutines_in_workers(tmp_path: Path) -> None:
         for _ in range(3):
             assert server.reload().reason == ""
     assert not load.failed
+
+
+def test_a_worker_that_is_full_leaves_clients_to_the_others(tmp_path: Path) -> None:
+    with supervised(tmp_path, "--limit-connections", "1") as server:
+        clients = [Client(server.port).get() for _ in range(2)]
+        assert {int(client.read()[2]) for client in clients} == server.pids()
+        third = Client(server.port).get()
+        clients[0].close()
+        assert third.read()[0] == 200
+        for client in (*clients, third):
+            client.close()
+
+
+def test_a_system_without_processes_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork(*arguments: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(worker, "fork", fork)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        supervisor = Supervisor(worker.Plan(App), [sock], 2, control=tmp_path / "control")
+        with pytest.raises(AppLoadError, match="no worker can be started: Resource temporarily unavailable"):
+            supervisor.run()
+    assert not (tmp_path / "control").exists()
+
+
+def test_no_workers_at_all() -> None:
+    with pytest.raises(ValueError, match="there must be at least one"):
+        Supervisor(worker.Plan(App), [], 0)
+
+
+def test_a_system_without_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fork")
+    with pytest.raises(ConfigurationError, match="cannot fork processes: serve with --workers 1"):
+        Supervisor(worker.Plan(App), [], 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def _as_text(status: Status) -> str:
     rows = [tuple(heading for heading, _ in _COLUMNS)]
     rows += [tuple(show(worker) for _, show in _COLUMNS) for worker in status.workers]
     if len(status.workers) > 1:
-        rows.append(_total(status.workers))
+        rows.append(_total(status))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     # Words stand on the left of their column, figures on the right.
     lines += [
@@ -93,10 +93,11 @@ def _as_text(status: Status) -> str:
     return "\n".join(lines)
 
 
-def _total(workers: Sequence[WorkerStatus]) -> tuple[str, ...]:
-    """A row with what adds up; a process that shares its memory counts with all of it."""
+def _total(status: Status) -> tuple[str, ...]:
+    """A row with what adds up, the requests of ended workers too; memory that processes share counts in each."""
     names = {"requests": _count, "connections": _count, "busy": _count, "waiting": _count, "rss": _size, "cpu": _cpu}
-    sums = {name: sum(getattr(worker, name) or 0 for worker in workers) for name in names}
+    sums = {name: sum(getattr(worker, name) or 0 for worker in status.workers) for name in names}
+    sums["requests"] += status.ended_requests
     shown = {name: show(sums[name]) for name, show in names.items()}
     return ("all", "", "", "", "", *shown.values())
 

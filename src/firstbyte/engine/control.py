@@ -53,6 +53,7 @@ class Status(msgspec.Struct, tag=True):
     addresses: list[str]
     uptime: float
     restarts: int  # of workers that ended unasked
+    ended_requests: int  # that workers have had which have ended
     problem: str
     stopping: bool
     past: msgspec.Raw  # the details of workers that have ended, added up by `Plan.add_ended`

@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 from time import monotonic
-from types import FrameType
-from typing import Any, NoReturn
 
 import msgspec
 
@@ -96,6 +94,7 @@ class Supervisor:
         self._questions: list[_Question] = []
         self._started = monotonic()
         self._restarts = 0
+        self._ended_requests = 0
         self._past = msgspec.Raw(b"null")  # the details of ended workers, added up
         self._problem = ""
         self._stops = 0  # how often it was asked to stop
@@ -112,7 +111,7 @@ class Supervisor:
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
         self._sources.watch(self._wake_read.fileno(), self._on_signals)
-        previous = {number: signal.signal(number, _note) for number in _SIGNALS}
+        previous = {number: signal.signal(number, worker.note) for number in worker.SIGNALS}
         previous_fd = signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
         self._started_hook = started
         try:
@@ -186,33 +185,34 @@ class Supervisor:
 
     def _start(self, slot: Slot, generation: int) -> None:
         """Forks a worker, which is to take the slot when it is ready."""
-        ours, theirs = socket.socketpair()
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # none may run the supervisor's handler there
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
-            self._become_worker(slot, theirs, blocked)
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        theirs.close()
-        channel = Channel(ours, FromWorker)
+        try:
+            pid, sock = worker.fork(slot.plan, slot.sockets, lambda: self._abandon(slot))
+        except OSError as error:
+            self._cannot_start(slot, generation, error)
+            return
+        channel = Channel(sock, FromWorker)
         process = Process(pid, channel, slot, generation, monotonic() + self._timeouts.start)
         slot.successor = self._processes[pid] = process
         self._sources.watch(channel.fileno, lambda events: self._hear(process))
 
-    def _become_worker(self, slot: Slot, sock: socket.socket, blocked: Any) -> NoReturn:
-        """What the child does: gives up everything of the supervisor's but the sockets that it is to serve."""
-        signal.set_wakeup_fd(-1)
-        for number in _SIGNALS:
-            signal.signal(number, _FOR_WORKERS.get(number, _note))
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    def _cannot_start(self, slot: Slot, generation: int, error: OSError) -> None:
+        """The system has no process or descriptor left: a worker that is missing is tried again, a reload fails."""
+        reason = f"no worker can be started: {error.strerror}"
+        if self._reload is not None and self._reload.waits_for(generation):
+            self._fail_reload(self._reload, reason, "")
+        else:
+            self._problem = reason
+            logger.error("%s; tried again in %.1f s", reason, slot.retry_later(0))
+
+    def _abandon(self, slot: Slot) -> None:
+        """What the child does with the supervisor's: it closes everything but the sockets that it is to serve."""
         for process in self._processes.values():
             process.channel.close()
         self._control.abandon()
         self._wake_read.close()
         self._wake_write.close()
-        for each in self._sockets - slot.inherits:
-            each.close()
-        worker.run(sock, slot.sockets, slot.plan)
+        for sock in self._sockets - slot.inherits:
+            sock.close()
 
     def _hear(self, process: Process) -> None:
         """A worker has said something, or its end of the channel is closed: then it is ending, and will be reaped."""
@@ -242,7 +242,7 @@ class Supervisor:
         process.accepts = True
         process.deadline = inf
         reload = self._reload
-        if reload is None or not reload.waits_for(process):
+        if reload is None or not reload.waits_for(process.generation):
             self._promote(process.slot)
         elif all(slot.successor is not None and slot.successor.state == READY for slot in self._slots):
             for slot in self._slots:
@@ -285,9 +285,16 @@ class Supervisor:
                 del self._processes[pid]
                 for question in self._questions:
                     question.waits_for.discard(pid)
-                if process.figures is not None and process.slot.plan.add_ended is not None:
-                    self._past = process.slot.plan.add_ended(self._past, process.figures.details)
+                self._keep_figures(process)
                 self._on_end(process, how_it_ended(status))
+
+    def _keep_figures(self, process: Process) -> None:
+        """Adds what an ended worker has told last to the figures of those before it: totals must not fall."""
+        if process.figures is not None:
+            add_ended = process.slot.plan.add_ended
+            if add_ended is not None:
+                self._past = add_ended(self._past, process.figures.details)
+            self._ended_requests += process.figures.requests
 
     def _on_end(self, process: Process, how: str) -> None:
         slot = process.slot
@@ -307,7 +314,7 @@ class Supervisor:
             reason = f"worker {process.pid} {how}, after {lived:.0f} s"
             self._restarts += 1
         self._problem = reason
-        if self._reload is not None and self._reload.waits_for(process):
+        if self._reload is not None and self._reload.waits_for(process.generation):
             self._fail_reload(self._reload, reason, process.traceback)
             return
         delay = slot.retry_later(lived)
@@ -337,7 +344,7 @@ class Supervisor:
         if self._stops:
             return
         generation = self._generation + 1
-        self._reload = _Reload(generation, clients)
+        self._reload = reload = _Reload(generation, clients)
         if generation > 1:
             self._notifier.reloading()
         for slot in self._slots:
@@ -345,6 +352,8 @@ class Supervisor:
                 slot.successor.drain(0)
             slot.retry_at = 0.0
             self._start(slot, generation)
+            if self._reload is not reload:
+                return  # it has failed already
 
     def _settle_reload(self, reload: _Reload) -> None:
         """All new workers serve. It is done when they alone do, so that whoever comes after it meets the new code."""
@@ -464,6 +473,7 @@ class Supervisor:
             addresses=[f"{scheme}://{each}" if each.port else f"unix:{each.host}" for each in self.addresses],
             uptime=monotonic() - self._started,
             restarts=self._restarts,
+            ended_requests=self._ended_requests,
             problem=self._problem,
             stopping=self._stops > 0,
             past=self._past,
@@ -481,9 +491,9 @@ class _Reload:
         self.began = monotonic()
         self.settled_by = inf  # when it ends even if an old worker does not say that it accepts no more
 
-    def waits_for(self, process: Process) -> bool:
-        """Whether it can go wrong with this process."""
-        return self.settled_by == inf and process.generation == self.generation
+    def waits_for(self, generation: int) -> bool:
+        """Whether it can go wrong with a worker of that generation."""
+        return self.settled_by == inf and generation == self.generation
 
 
 class _Question:
@@ -493,16 +503,3 @@ class _Question:
         self.client = client
         self.waits_for = waits_for  # process ids
         self.until = monotonic() + ANSWER
-
-
-def _note(number: int, frame: FrameType | None) -> None:
-    """Does nothing: the supervisor reads of signals in its loop, and workers leave them to it."""
-
-
-_SIGNALS = (
-    signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1,
-)  # fmt: skip
-_FOR_WORKERS = {
-    signal.SIGCHLD: signal.SIG_DFL,
-    signal.SIGTERM: signal.SIG_DFL,
-}  # the others they leave to the supervisor

@@ -50,6 +50,35 @@ class Plan:
     add_ended: Callable[[msgspec.Raw, msgspec.Raw], msgspec.Raw] | None = None
 
 
+def fork(plan: Plan, sockets: Sequence[socket.socket], abandon: Callable[[], None]) -> tuple[int, socket.socket]:
+    """Starts a worker: its process id, and a socket that leads to it.
+
+    `abandon` is called in the child, to close what is the parent's alone. Raises OSError if there is no process left.
+    """
+    ours, theirs = socket.socketpair()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # none may run the supervisor's handler in the child
+    try:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                ours.close()
+                signal.set_wakeup_fd(-1)
+                for number in SIGNALS:
+                    signal.signal(number, signal.SIG_DFL if number in _BY_DEFAULT else note)
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+                abandon()
+                run(theirs, sockets, plan)
+            finally:
+                os._exit(1)  # whatever happens: the stack above is the supervisor's, and must not be unwound
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        theirs.close()
+    return pid, ours
+
+
 def run(sock: socket.socket, sockets: Sequence[socket.socket], plan: Plan) -> NoReturn:
     """Is the worker, from the fork to its end. `sock` leads to the supervisor."""
     code = 1
@@ -71,7 +100,7 @@ def run(sock: socket.socket, sockets: Sequence[socket.socket], plan: Plan) -> No
                 stream.flush()
             except (OSError, ValueError):
                 pass  # nobody reads what it says any more
-        os._exit(code)  # the stack above this call is the supervisor's, and must not be unwound
+        os._exit(code)
 
 
 class Worker:
@@ -164,3 +193,18 @@ def _explained(error: BaseException) -> Failed:
         return Failed(str(error), error.traceback if isinstance(error, AppLoadError) else "")
     text = "".join(traceback.format_exception(error))
     return Failed(f"{type(error).__name__}: {error}", text[-(1 << 16) :])
+
+
+def note(number: int, frame: FrameType | None) -> None:
+    """Does nothing: the supervisor reads of signals in its loop, and workers leave most to it.
+
+    Not SIG_IGN, since what is ignored stays so in the programs that an app starts.
+    """
+
+
+SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGCHLD", "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1")
+    if hasattr(signal, name)
+)
+_BY_DEFAULT = {getattr(signal, name) for name in ("SIGCHLD", "SIGTERM") if hasattr(signal, name)}
