@@ -143,6 +143,11 @@ class App:
         pattern = Pattern(path, annotations_of(function))
         # To refuse here, where the traceback shows the route, what cannot be called.
         plan = make_plan(function, annotations_of(function), pattern, methods, self._providers)
+        if streams_body and is_coroutine(function) and plan.reads_body:
+            raise RouteError(
+                f"{place(function)}: a coroutine with streams_body reads the body itself, and cannot have "
+                f"{' and '.join(plan.reads_body)} from it as well"
+            )
         route_name = name or str(getattr(function, "__name__", ""))
         route = Route(
             pattern,

@@ -1,22 +1,27 @@
-"""Request bodies as values of a type, by their Content-Type: JSON, a form, MessagePack."""
+"""Request bodies as values of a type, by their Content-Type: JSON, a form, files and all, MessagePack."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, get_origin
 
 import msgspec
 
 from firstbyte.app.problems import Problem, problem_of, refuse
 from firstbyte.errors import HTTPError
+from firstbyte.http.multidict import MultiDict
 from firstbyte.http.request import Request
-from firstbyte.http.url import parse_query
+from firstbyte.http.uploads import FormData
 
 Reader = Callable[[Request], Any]
 
 _JSON = ("application/json",)
 _MSGPACK = ("application/msgpack", "application/vnd.msgpack", "application/x-msgpack")
-_FORM = "application/x-www-form-urlencoded"
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+MANY_INFO = (
+    msgspec.inspect.ListType, msgspec.inspect.SetType, msgspec.inspect.FrozenSetType, msgspec.inspect.VarTupleType,
+)  # fmt: skip
+"""What msgspec says of types that take several values."""
 
 
 def body_reader(kind: Any) -> Reader:
@@ -46,7 +51,7 @@ def body_reader(kind: Any) -> Reader:
                 decode, plain = json.decode, msgspec.json.decode
             elif essence in _MSGPACK:
                 decode, plain = msgpack.decode, msgspec.msgpack.decode
-            elif essence == _FORM:
+            elif essence in _FORMS:
                 return _from_form(request, kind, lists)
             else:
                 raise _unsupported(essence)
@@ -68,12 +73,18 @@ def body_reader(kind: Any) -> Reader:
     return read
 
 
-def _from_form(request: Request, kind: Any, lists: frozenset[str]) -> Any:
-    try:
-        fields = parse_query(request.text)
-    except ValueError as error:
-        raise refuse([Problem("body", str(error))], 400) from None
-    given = {name: fields.get_all(name) if name in lists else fields[name] for name in fields}
+def by_name(pairs: MultiDict[Any], many: Collection[str]) -> dict[str, Any]:
+    """The first value of each name, or all of them for the names in `many`: what a structure is made of."""
+    return {name: pairs.get_all(name) if name in many else pairs[name] for name in pairs}
+
+
+def form_values(form: FormData, many: Collection[str]) -> dict[str, Any]:
+    """`by_name` of a form's fields and its files, where no field has a file's name."""
+    return by_name(form.files, many) | by_name(form, many)
+
+
+def _from_form(request: Request, kind: Any, many: frozenset[str]) -> Any:
+    given = form_values(request.form(), many)
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -82,20 +93,33 @@ def _from_form(request: Request, kind: Any, lists: frozenset[str]) -> Any:
 
 def _list_fields(kind: Any) -> frozenset[str]:
     """The fields of a structure that take several values."""
-    info: Any = msgspec.inspect.type_info(kind)
-    many = (msgspec.inspect.ListType, msgspec.inspect.SetType, msgspec.inspect.VarTupleType)
-    return frozenset(field.encode_name for field in getattr(info, "fields", ()) if isinstance(field.type, many))
+    return frozenset(
+        field.encode_name
+        for info in _alternatives(msgspec.inspect.type_info(kind))
+        for field in getattr(info, "fields", ())
+        if any(isinstance(each, MANY_INFO) for each in _alternatives(field.type))
+    )
+
+
+def _alternatives(info: Any) -> tuple[Any, ...]:
+    return info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
 
 
 def _pydantic_reader(kind: Any) -> Reader:
+    many = frozenset(
+        field.alias or name
+        for name, field in kind.model_fields.items()
+        if (get_origin(field.annotation) or field.annotation) in (list, set, frozenset, tuple)
+    )
+
     def read(request: Request) -> Any:
         media = request.media_type
         essence = "application/json" if media is None else media.essence
         try:
             if essence in _JSON or essence.endswith("+json"):
                 return kind.model_validate_json(request.body)
-            if essence == _FORM:
-                return kind.model_validate(dict(parse_query(request.text).items()))
+            if essence in _FORMS:
+                return kind.model_validate(form_values(request.form(), many))
         except ValueError as error:
             if not hasattr(error, "errors"):
                 raise

@@ -2,7 +2,8 @@
 
 A parameter that is in the path comes from there, `Request` is the request, an annotation of one value (int, date, an
 Enum, a list of such) comes from the query by its name, one of a structure (a dataclass, Struct, TypedDict, attrs or
-pydantic class) from the body. `Annotated[int, Query("p")]`, `Header`, `Cookie`, `Path` and `Body` say it otherwise.
+pydantic class) from the body, an `UploadedFile` from the files of a form. `Annotated[int, Query("p")]`, `Header`,
+`Cookie`, `Form`, `File` and `Body` say it otherwise.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union, ge
 
 import msgspec
 
-from firstbyte.app.bodies import Reader, body_reader
+from firstbyte.app.bodies import MANY_INFO, Reader, body_reader, by_name, form_values
 from firstbyte.app.middleware import place
 from firstbyte.app.problems import Problem, problem_of, refuse
 from firstbyte.app.routing import BY_ANNOTATION, Pattern
 from firstbyte.errors import HTTPError, RouteError, ValidationError
 from firstbyte.http.multidict import MultiDict
 from firstbyte.http.request import Request
+from firstbyte.http.uploads import FormData, UploadedFile
 
 if TYPE_CHECKING:
     from firstbyte.app.providers import Provider, Providers, Scope
@@ -51,18 +53,32 @@ class Cookie:
 
 
 @dataclass(frozen=True)
+class Form:
+    """From a field of a form, by `name` or else the parameter's own; with a structure, each of its fields by name."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class File:
+    """From the files of a form, by `name` or else the parameter's own; a list has every file of that name."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Body:
     """The body, whatever the type; `bytes` and `str` are it as it came."""
 
 
-MARKS = (Query, Header, Cookie, Body)
+MARKS = (Query, Header, Cookie, Form, File, Body)
 
 
 class Source(NamedTuple):
     """Where one parameter comes from. `get` raises ValidationError; `kind` and `name` are for people and OpenAPI."""
 
     parameter: str
-    kind: Literal["path", "query", "header", "cookie", "body", "request", "provider"]
+    kind: Literal["path", "query", "header", "cookie", "body", "form", "file", "request", "provider"]
     name: str
     type: Any
     required: bool
@@ -87,6 +103,11 @@ class Plan(NamedTuple):
     def provided(self) -> list[tuple[str, Provider]]:
         """The parameters that come from providers."""
         return [(source.parameter, source.provider) for source in self.sources if source.provider is not None]
+
+    @property
+    def reads_body(self) -> list[str]:
+        """The parameters that are the body, or from it."""
+        return [source.parameter for source in self.sources if source.kind in ("body", "form", "file")]
 
     @property
     def awaits(self) -> bool:
@@ -161,21 +182,32 @@ def make_plan(
             what = "the request" if source.kind == "request" else f"the {source.kind} parameter {name}"
             raise RouteError(f"{place(function)}: {what} cannot be positional-only")
         sources.append(source)
+    _check_body(function, sources, methods)
+    missing = set(in_path).difference(source.parameter for source in sources)
+    if missing and not takes_all:
+        raise RouteError(f"{place(function)} does not take {', '.join(sorted(missing))}, which the path has")
+    return Plan(tuple(sources), takes_all)
+
+
+def _check_body(function: Callable[..., Any], sources: list[Source], methods: Sequence[str]) -> None:
+    """Raises RouteError where the body would be two things, or there is none."""
     bodies = [source.parameter for source in sources if source.kind == "body"]
+    parts = [source.parameter for source in sources if source.kind in ("form", "file")]
     if len(bodies) > 1:
         raise RouteError(
             f"{place(function)}: {' and '.join(bodies)} would both be the body: put them into one structure, or say "
             "Annotated[..., Query()] where the query is meant"
         )
-    if bodies and methods and set(methods) <= {"GET", "HEAD"}:
+    if bodies and parts:
         raise RouteError(
-            f"{place(function)}: {bodies[0]} would be the body, which a {methods[0]} has none of: say "
-            "Annotated[..., Query()] for the query"
+            f"{place(function)}: {bodies[0]} would be the body, which {' and '.join(parts)} would be in as well: put "
+            f"them into one structure, or say Annotated[..., Form()] where {bodies[0]} has fields of the form"
         )
-    missing = set(in_path).difference(source.parameter for source in sources)
-    if missing and not takes_all:
-        raise RouteError(f"{place(function)} does not take {', '.join(sorted(missing))}, which the path has")
-    return Plan(tuple(sources), takes_all)
+    if (bodies or parts) and methods and set(methods) <= {"GET", "HEAD"}:
+        raise RouteError(
+            f"{place(function)}: {(bodies + parts)[0]} would be {'in ' if parts else ''}the body, which a {methods[0]} "
+            "has none of: say Annotated[..., Query()] for the query"
+        )
 
 
 def _source(
@@ -207,12 +239,21 @@ def _source(
         return _value(function, parameter, kind, "header", field, lambda request: request.headers)
     if isinstance(mark, Cookie):
         return _value(function, parameter, kind, "cookie", mark.name or name, _cookies)
+    if kind is FormData:
+        return Source(name, "form", "", kind, True, None, Request.form)
+    if isinstance(mark, File) or (mark is None and _is_file(kind)):
+        return _file(function, parameter, kind, (mark and mark.name) or name)
+    if isinstance(mark, Body) and _is_file(kind):
+        raise RouteError(f"{place(function)}: {name} is a file of a form, and cannot be the body")
     if isinstance(mark, Body) or (mark is None and is_structure(kind)):
         reader = _checked(function, name, lambda: body_reader(_bare(kind)))
         return Source(name, "body", name, kind, required, default, _from_body(reader, required, default))
+    where: Literal["form", "query"] = "form" if isinstance(mark, Form) else "query"
     if is_structure(kind):
-        get = _checked(function, name, lambda: _from_whole_query(_bare(kind), required, default))
-        return Source(name, "query", "", kind, required, default, get)
+        get = _checked(function, name, lambda: _from_whole(_bare(kind), required, default, where))
+        return Source(name, where, "", kind, required, default, get)
+    if isinstance(mark, Form):
+        return _value(function, parameter, kind, "form", mark.name or name, Request.form)
     assert mark is None or isinstance(mark, Query)
     return _value(function, parameter, kind, "query", (mark and mark.name) or name, lambda request: request.query)
 
@@ -221,7 +262,7 @@ def _value(
     function: Callable[..., Any],
     parameter: inspect.Parameter,
     kind: Any,
-    where: Literal["query", "header", "cookie"],
+    where: Literal["query", "header", "cookie", "form"],
     field: str,
     values: Callable[[Request], Any],
 ) -> Source:
@@ -246,6 +287,31 @@ def _value(
     return Source(parameter.name, where, field, kind, required, default, get)
 
 
+def _file(function: Callable[..., Any], parameter: inspect.Parameter, kind: Any, field: str) -> Source:
+    """A source of a file, or of all that have that name for a list."""
+    if not _is_file(kind):
+        raise RouteError(
+            f"{place(function)}: {parameter.name} is from File(): it can be UploadedFile or a list of them"
+        )
+    required = parameter.default is parameter.empty
+    default = None if required else parameter.default
+    many = _is_many(kind)
+    is_needed = required and type(None) not in _alternatives(_bare(kind))
+
+    def get(request: Request) -> Any:
+        form = request.form()
+        given = form.files.get_all(field) if many else form.files.get(field)
+        if given:
+            return msgspec.convert(given, kind)
+        if field in form and not given:
+            raise refuse([Problem(f"files.{field}", f"{field} came as text, which is no file", "file")])
+        if is_needed:
+            raise refuse([Problem(f"files.{field}", f"the form must have the file {field}", "file")])
+        return default
+
+    return Source(parameter.name, "file", field, kind, is_needed, default, get)
+
+
 def _from_path(name: str, kind: Any, converter: str) -> Get:
     """A path parameter; one of a type that the router does not know is converted, and is a 404 where it cannot be."""
     if kind is None or kind is Any or kind is str or BY_ANNOTATION.get(kind) == converter or converter != "str":
@@ -262,29 +328,30 @@ def _from_path(name: str, kind: Any, converter: str) -> Get:
 
 def _from_body(reader: Reader, required: bool, default: Any) -> Get:
     def get(request: Request) -> Any:
-        if not required and not request.body:
+        if not required and not request.body_file.read(1):
             return default
         return reader(request)
 
     return get
 
 
-def _from_whole_query(kind: Any, required: bool, default: Any) -> Get:
-    """A structure, or one or None, whose fields are those of the query. Raises TypeError for another type."""
+def _from_whole(kind: Any, required: bool, default: Any, where: Literal["query", "form"]) -> Get:
+    """A structure, or one or None, with the fields of the query or a form. Raises TypeError for another type."""
     structures = [each for each in _alternatives(kind) if each is not type(None)]
     if len(structures) > 1 or not hasattr(msgspec.inspect.type_info(structures[0]), "fields"):
-        raise TypeError("the whole query is one structure with fields")
-    names = {field.encode_name: _is_many(field.type) for field in _fields(structures[0])}
+        raise TypeError(f"the whole {where} is one structure with fields")
+    known = {field.encode_name: _is_many(field.type) for field in _fields(structures[0])}
+    many = {name for name, is_many in known.items() if is_many}
 
     def get(request: Request) -> Any:
-        query = request.query
-        given = {name: query.get_all(name) if many else query[name] for name, many in names.items() if name in query}
+        whole = by_name(request.query, many) if where == "query" else form_values(request.form(), many)
+        given = {name: value for name, value in whole.items() if name in known}
         if not given and not required:
             return default
         try:
             return msgspec.convert(given, kind, strict=False)
         except msgspec.ValidationError as error:
-            raise refuse([problem_of(error, "query", given)]) from None
+            raise refuse([problem_of(error, where, given)]) from None
 
     return get
 
@@ -296,7 +363,7 @@ def _fields(kind: Any) -> tuple[Any, ...]:
     return tuple(
         types.SimpleNamespace(
             encode_name=field.encode_name,
-            type=hints.get(field.name) or (list if isinstance(field.type, _MANY_INFO) else str),
+            type=hints.get(field.name) or (list if isinstance(field.type, MANY_INFO) else str),
         )
         for field in info.fields
     )
@@ -338,6 +405,15 @@ def is_structure(kind: Any) -> bool:
         or hasattr(origin, "__total__")  # a TypedDict
         or (issubclass(origin, tuple) and hasattr(origin, "_fields"))
     )
+
+
+def _is_file(kind: Any) -> bool:
+    """Whether a type is `UploadedFile`, some of them, or either or None."""
+    kinds = {_bare(each) for each in _alternatives(_bare(kind)) if each is not type(None)}
+    if len(kinds) != 1:
+        return False
+    (only,) = kinds
+    return only is UploadedFile or (_is_many(only) and set(get_args(only)) - {Ellipsis} == {UploadedFile})
 
 
 def _unmarked(hint: Any) -> tuple[Any, Any]:
@@ -399,8 +475,3 @@ def _checked(function: Callable[..., Any], name: str, read: Callable[[], Any]) -
             f"gives it: {error}"
         )
         raise RouteError(message) from None
-
-
-_MANY_INFO = (
-    msgspec.inspect.ListType, msgspec.inspect.SetType, msgspec.inspect.FrozenSetType, msgspec.inspect.VarTupleType,
-)  # fmt: skip
