@@ -1,8 +1,11 @@
--- What wrk is told beyond its command line: how many requests to send at once (the script's argument), and to end with
--- one line of JSON, whose figures are exact and whose histogram is whole, where wrk's own text rounds and summarises.
+-- What wrk is told beyond its command line: how many requests to send at once and how many bytes of body to upload with
+-- each (the script's arguments), and to end with one line of JSON, whose figures are exact and whose histogram is whole, where wrk's own text rounds and summarises.
 
 function init(args)
-   local depth = tonumber(args[1]) or 1
+   local depth, upload = tonumber(args[1]) or 1, tonumber(args[2]) or 0
+   if upload > 0 then
+      wrk.method, wrk.body = "POST", string.rep("x", upload)
+   end
    if depth > 1 then
       local batch = string.rep(wrk.format(), depth)
       request = function() return batch end

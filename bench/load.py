@@ -60,7 +60,7 @@ def wrk_command(scenario: Scenario, port: int, seconds: int, core: int, wrk: str
     command += ["--duration", f"{seconds}s", "--script", str(SCRIPT)]
     for name, value in scenario.headers:
         command += ["--header", f"{name}: {value}"]
-    return [*command, f"http://{HOST}:{port}{scenario.path}", "--", str(scenario.pipeline)]
+    return [*command, f"http://{HOST}:{port}{scenario.path}", "--", str(scenario.pipeline), str(scenario.upload)]
 
 
 def parse(stdout: str, stderr: str, connections: int) -> Load:

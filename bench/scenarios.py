@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-Interface = Literal["firstbyte", "fixed", "wsgi", "asgi", "rsgi"]
+Interface = Literal["firstbyte", "fixed", "wsgi", "asgi", "rsgi", "flask"]
 """What a server calls. `fixed`: nothing, it sends bytes known beforehand (nginx's `return`, the C loop)."""
 
 ANY: frozenset[Interface] = frozenset({"firstbyte", "fixed", "wsgi", "asgi", "rsgi"})
@@ -15,6 +15,8 @@ ANY: frozenset[Interface] = frozenset({"firstbyte", "fixed", "wsgi", "asgi", "rs
 BLOCKING: frozenset[Interface] = frozenset({"firstbyte", "wsgi", "asgi"})
 # Coroutines: firstbyte's with an application of its own, since one coroutine puts the whole server into a loop.
 OURS: frozenset[Interface] = frozenset({"firstbyte"})
+WSGI: frozenset[Interface] = frozenset({"wsgi"})
+FLASK: frozenset[Interface] = frozenset({"flask"})
 AWAITING: frozenset[Interface] = frozenset({"firstbyte", "asgi"})
 
 
@@ -35,6 +37,8 @@ class Scenario:
     """Further connections, opened before the load, that never send a byte."""
     pipeline: int = 1
     """Requests sent at once on a connection, before the first answer is awaited."""
+    upload: int = 0
+    """Bytes of the body that each request brings, with POST."""
     blocks: bool = False
     """Whether handlers block, so that servers with a thread option are given `threads`."""
     threads: int = 64
@@ -64,6 +68,7 @@ BROWSER_HEADERS = (
 )
 
 HELLO = b"Hello, World!"
+MEBIBYTE = 1 << 20
 ITEM = json.dumps({"id": 42, "name": "Item 42", "tags": ["new", "sale", "garden"], "price": 19.99}).encode()
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -155,5 +160,32 @@ SCENARIOS: tuple[Scenario, ...] = (
         media_type="text/plain",
         body=HELLO,
         pipeline=16,
+    ),
+    Scenario(
+        name="flask",
+        about="hello by Flask, whose own work is most of it.",
+        path="/",
+        media_type="text/plain",
+        body=HELLO,
+        interfaces=FLASK,
+    ),
+    Scenario(
+        name="upload1m",
+        about="A POST of 1 MiB that a WSGI application reads to its end.",
+        path="/upload",
+        media_type="text/plain",
+        body=b"%d" % MEBIBYTE,
+        interfaces=WSGI,
+        connections=8,
+        upload=MEBIBYTE,
+    ),
+    Scenario(
+        name="file10m",
+        about="A file of 10 MiB that a WSGI application returns in `wsgi.file_wrapper`.",
+        path="/file",
+        media_type="application/octet-stream",
+        body=bytes(10 * MEBIBYTE),
+        interfaces=WSGI,
+        connections=8,
     ),
 )

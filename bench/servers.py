@@ -60,6 +60,16 @@ def firstbyte(launch: Launch) -> list[str]:
     return [program, "run", app, *options]
 
 
+def firstbyte_wsgi(app: str) -> Callable[[Launch], list[str]]:
+    """The application of the WSGI servers, in apps/, hosted."""
+
+    def command(launch: Launch) -> list[str]:
+        program, run, _, *options = firstbyte(launch)
+        return [program, run, f"{APPS / app}.py:app", *options]
+
+    return command
+
+
 def epoll_loop(launch: Launch) -> list[str]:
     return [launch.programs["epoll_hello"], str(launch.port)]
 
@@ -80,7 +90,7 @@ def bjoern(app: str) -> Callable[[Launch], list[str]]:
     return lambda launch: [launch.programs["python"], str(APPS / "run_bjoern.py"), app, str(launch.port)]
 
 
-def granian(interface: Interface) -> Callable[[Launch], list[str]]:
+def granian(interface: Interface, app: str = "") -> Callable[[Launch], list[str]]:
     def command(launch: Launch) -> list[str]:
         options = ["--interface", interface, "--host", HOST, "--port", str(launch.port), "--workers", "1"]
         options += ["--loop", "uvloop", "--no-access-log", "--log-level", "warning"]
@@ -88,7 +98,7 @@ def granian(interface: Interface) -> Callable[[Launch], list[str]]:
             options += ["--blocking-threads", str(launch.scenario.threads)]
         if launch.scenario.pipeline > 1:
             options += ["--http1-pipeline-flush"]
-        return [launch.programs["granian"], *options, f"bench.apps.{interface}:app"]
+        return [launch.programs["granian"], *options, f"bench.apps.{app or interface}:app"]
 
     return command
 
@@ -98,9 +108,12 @@ def uvicorn(launch: Launch) -> list[str]:
     return [launch.programs["uvicorn"], *options, "--no-access-log", "--log-level", "warning", "bench.apps.asgi:app"]
 
 
-def gunicorn(launch: Launch) -> list[str]:
-    options = ["--bind", launch.address, "--workers", "1", "--worker-class", "gthread", "--threads", str(THREADS)]
-    return [launch.programs["gunicorn"], *options, "--log-level", "warning", "bench.apps.wsgi:app"]
+def gunicorn(app: str) -> Callable[[Launch], list[str]]:
+    def command(launch: Launch) -> list[str]:
+        options = ["--bind", launch.address, "--workers", "1", "--worker-class", "gthread", "--threads", str(THREADS)]
+        return [launch.programs["gunicorn"], *options, "--log-level", "warning", f"bench.apps.{app}:app"]
+
+    return command
 
 
 def waitress(launch: Launch) -> list[str]:
@@ -114,6 +127,10 @@ def waitress(launch: Launch) -> list[str]:
 
 SERVERS: tuple[Server, ...] = (
     Server("firstbyte", "firstbyte", "firstbyte", firstbyte),
+    Server("firstbyte-wsgi", "wsgi", "firstbyte", firstbyte_wsgi("wsgi")),
+    Server("flask-firstbyte", "flask", "firstbyte", firstbyte_wsgi("flask_app")),
+    Server("flask-granian", "flask", "pip", granian("wsgi", "flask_app"), ("flask", "granian")),
+    Server("flask-gunicorn", "flask", "pip", gunicorn("flask_app"), ("flask", "gunicorn")),
     Server("c-epoll", "fixed", "gcc", epoll_loop),
     Server("nginx", "fixed", "nginx", nginx),
     Server("bjoern", "wsgi", "pip", bjoern("wsgi"), ("bjoern",), omits=frozenset({"date"})),
@@ -122,6 +139,6 @@ SERVERS: tuple[Server, ...] = (
     Server("granian-wsgi", "wsgi", "pip", granian("wsgi"), ("granian",)),
     Server("uvicorn", "asgi", "pip", uvicorn, ("uvicorn", "uvloop", "httptools")),
     Server("falcon-bjoern", "wsgi", "pip", bjoern("falcon_app"), ("falcon", "bjoern"), omits=frozenset({"date"})),
-    Server("gunicorn-gthread", "wsgi", "pip", gunicorn, ("gunicorn",)),
+    Server("gunicorn-gthread", "wsgi", "pip", gunicorn("wsgi"), ("gunicorn",)),
     Server("waitress", "wsgi", "pip", waitress, ("waitress",)),
 )

@@ -13,7 +13,8 @@ METRICS = {"cpu_us": "CPU µs/req", "per_second": "requests/s", "p99_ms": "p99 m
 
 @dataclass(frozen=True)
 class Target:
-    """firstbyte's `metric` divided by that of `than` must be within `bound` of `limit`."""
+    """firstbyte's `metric`, or that of another server `of` ours, divided by that of `than` is within `bound` of
+    `limit`."""
 
     scenario: str
     metric: str
@@ -23,11 +24,13 @@ class Target:
     limit: float
     base: str = ""
     """The scenario in which `than` was measured, if it is another one."""
+    of: str = US
 
     def __str__(self) -> str:
         than = self.than if isinstance(self.than, str) else f"{self.than:,.0f}"
         where = f" in {self.base}" if self.base else ""
-        return f"{self.scenario}: {METRICS[self.metric]} {self.bound} {self.limit:.2f} of {than}{where}"
+        which = f" of {self.of}" if self.of != US else ""
+        return f"{self.scenario}: {METRICS[self.metric]}{which} {self.bound} {self.limit:.2f} of {than}{where}"
 
 
 # 64 connections, each answered after 10 ms at the soonest.
@@ -50,6 +53,15 @@ TARGETS: tuple[Target, ...] = (
     Target("await10", "cpu_us", "granian-asgi", "<=", 0.70),
     Target("mixed", "cpu_us", "gunicorn-gthread", "<=", 0.12),
     Target("mixed", "p99_ms", "granian-wsgi", "<=", 1.00),
+    Target("hello", "cpu_us", "bjoern", "<=", 1.00, of="firstbyte-wsgi"),
+    Target("hello", "cpu_us", "gunicorn-gthread", "<=", 0.10, of="firstbyte-wsgi"),
+    Target("flask", "cpu_us", "flask-gunicorn", "<=", 0.35, of="flask-firstbyte"),
+    Target("flask", "cpu_us", "flask-granian", "<=", 0.60, of="flask-firstbyte"),
+    *(
+        Target(scenario, "per_second", peer, ">=", 1.00, of="firstbyte-wsgi")
+        for scenario in ("upload1m", "file10m")
+        for peer in ("bjoern", "granian-wsgi", "gunicorn-gthread", "waitress")
+    ),
 )
 
 
@@ -73,14 +85,14 @@ def judge(results: Mapping[str, Sequence[Row]], targets: Sequence[Target] = TARG
 
 def verdict(target: Target, results: Mapping[str, Sequence[Row]]) -> Verdict:
     figures = []
-    for name, scenario in ((US, target.scenario), (target.than, target.base or target.scenario)):
+    for name, scenario in ((target.of, target.scenario), (target.than, target.base or target.scenario)):
         if isinstance(name, float):
             figures.append(name)
             continue
         row = next((row for row in results.get(scenario, ()) if row.server == name), None)
         if row is None or not row.samples:
             return Verdict(target, None, f"{name} was not measured")
-        if name == US and row.errors:
+        if name == target.of and row.errors:
             return Verdict(target, None, f"{name} had {row.errors} errors")
         figures.append(row.median(target.metric))
     ours, theirs = figures

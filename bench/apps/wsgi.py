@@ -1,6 +1,7 @@
 """The application on bare WSGI: no framework, so the least that a WSGI server can be made to carry."""
 
 import itertools
+import tempfile
 import time
 
 import msgspec
@@ -8,6 +9,8 @@ import msgspec
 encode = msgspec.json.Encoder().encode
 requests = itertools.count(1)
 HELLO = b"Hello, World!"
+FILE = tempfile.NamedTemporaryFile()  # noqa: SIM115 - gone with the process
+FILE.truncate(10 << 20)
 
 
 def app(environ, start_response):
@@ -23,6 +26,11 @@ def app(environ, start_response):
         if next(requests) % 1000 == 0:
             time.sleep(0.100)
         return text(start_response)
+    if path == "/upload":
+        return upload(environ, start_response)
+    if path == "/file":
+        start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(10 << 20))])
+        return environ["wsgi.file_wrapper"](open(FILE.name, "rb"), 65536)
     start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "0")])
     return [b""]
 
@@ -30,6 +38,15 @@ def app(environ, start_response):
 def text(start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(HELLO)))])
     return [HELLO]
+
+
+def upload(environ, start_response):
+    size = 0
+    while piece := environ["wsgi.input"].read(65536):
+        size += len(piece)
+    answer = b"%d" % size
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(answer)))])
+    return [answer]
 
 
 def item(number, start_response):

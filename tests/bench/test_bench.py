@@ -87,7 +87,7 @@ def test_wrk_is_pinned_and_sends_the_scenarios_headers():
     command = load.wrk_command(BY_NAME["json"], 8080, seconds=4, core=0)
     assert command[:3] == ["taskset", "-c", "0"]
     assert command.count("--header") == 8
-    assert command[-3:] == ["http://127.0.0.1:8080/items/42", "--", "1"]
+    assert command[-4:] == ["http://127.0.0.1:8080/items/42", "--", "1", "0"]
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
