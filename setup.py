@@ -17,6 +17,8 @@ COMPILED = (
     "engine/pool",
     "engine/reactor",
     "engine/threads",
+    "hosts/environ",
+    "hosts/wsgi",
     "http/handler",
     "http/headers",
     "http/request",

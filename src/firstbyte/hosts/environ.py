@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from firstbyte.http.request import Request
+from firstbyte.http.request import Address, Request
 
 Environ: TypeAlias = dict[str, Any]
 
@@ -30,7 +30,7 @@ class Environs:
 
     def __init__(self, constants: Environ) -> None:
         self._constants = constants
-        self._known: dict[bytes, Environ] = {}
+        self._known: dict[bytes, tuple[Environ, Address | None, str]] = {}  # with the server and scheme they are for
 
     def of(self, request: Request) -> Environ:
         """The environ of a request whose body is complete: a dict of its own, for the application to change.
@@ -41,31 +41,22 @@ class Environs:
         if request._headers is None and not request.root_path:  # so nobody can have changed a field
             head = request.head
             known = self._known.get(head)
-            if known is None:
-                known = self._of_head(request)
+            if known is not None and known[1] is request.server and known[2] == request.scheme:
+                environ = known[0].copy()
+            else:
+                environ = self._of_head(request)
                 if len(head) <= _KNOWN_SIZE:
                     if len(self._known) >= _KNOWN:
                         self._known.clear()
-                    self._known[head] = known
-            environ = known.copy()
+                    self._known[head] = (environ.copy(), request.server, request.scheme)
         else:
             environ = self._of_head(request)
             if request.forwarded_host is not None:
                 environ["HTTP_HOST"] = request.forwarded_host
-        scheme = environ["wsgi.url_scheme"] = request.scheme
         client = request.client
         if client is not None:
-            environ["REMOTE_ADDR"] = client.host
-            environ["REMOTE_PORT"] = str(client.port)
-        server = request.server
-        if server is not None and server.port:
-            environ["SERVER_NAME"] = server.host
-            environ["SERVER_PORT"] = str(server.port)
-        else:  # a Unix socket has neither, but both must be there and not be empty
-            environ["SERVER_NAME"] = "localhost"
-            environ["SERVER_PORT"] = "443" if scheme == "https" else "80"
-        if scheme == "https":
-            environ["HTTPS"] = "on"
+            environ["REMOTE_ADDR"], port = client
+            environ["REMOTE_PORT"] = str(port)
         body = request._body
         if type(body) is bytes:
             environ["wsgi.input"] = io.BytesIO(body)
@@ -78,8 +69,12 @@ class Environs:
         return environ
 
     def _of_head(self, request: Request) -> Environ:
-        """What is told by the head, and where it is mounted."""
+        """What is told by the head, the server's end, and where it is mounted."""
         raw_path = request.raw_path
+        scheme = request.scheme
+        name, port = request.server or ("", 0)
+        if not port:  # a Unix socket has neither, but both must be there and not be empty
+            name, port = "localhost", 443 if scheme == "https" else 80
         environ = {
             **self._constants,
             "REQUEST_METHOD": request.method,
@@ -89,7 +84,12 @@ class Environs:
             "REQUEST_URI": request.target,
             "RAW_URI": request.target,
             "SERVER_PROTOCOL": f"HTTP/1.{request.minor}",
+            "SERVER_NAME": name,
+            "SERVER_PORT": str(port),
+            "wsgi.url_scheme": scheme,
         }
+        if scheme == "https":
+            environ["HTTPS"] = "on"
         for lowered, _, value in request.headers.fields() if request._headers is not None else _fields(request):
             variable = _variables.get(lowered)
             if variable is None:

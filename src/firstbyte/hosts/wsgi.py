@@ -197,7 +197,9 @@ class _Start:
             if kind == _LENGTH:
                 if length is not None:
                     raise ResponseError("the application gives Content-Length twice")
-                length = _content_length(value)
+                length = _lengths.get(value)
+                if length is None:
+                    length = _content_length(value)
             elif kind == _TYPE and content_type is None:
                 if value not in _types:
                     _check_type(value)
@@ -367,6 +369,7 @@ _REMEMBERED = 1024  # of each kind of word
 _statuses: dict[str, int] = {}
 _names: dict[str, int] = {}
 _types: set[str] = set()
+_lengths: dict[str, int] = {}
 
 # RFC 2616 section 13.5.1, as PEP 3333 has it, and what RFC 9110 section 7.6.1 adds.
 _HOP_BY_HOP = frozenset(
@@ -422,4 +425,7 @@ def _content_length(value: str) -> int:
     _check("Content-Length", value)
     if not (value.isascii() and value.isdigit()):
         raise ResponseError(f"the application says Content-Length: {value}, which is no plain decimal number")
-    return int(value)
+    length = int(value)
+    if len(_lengths) < _REMEMBERED and len(value) < 16:
+        _lengths[value] = length
+    return length

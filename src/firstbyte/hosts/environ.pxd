@@ -1,0 +1,9 @@
+from firstbyte.http.request cimport Request
+
+cdef dict _variables
+
+cdef class Environs:
+    cdef dict _constants
+    cdef public dict _known
+
+    cpdef dict of(self, Request request)

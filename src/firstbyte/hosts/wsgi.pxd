@@ -1,0 +1,29 @@
+from firstbyte.hosts.environ cimport Environs
+from firstbyte.http.request cimport Request
+from firstbyte.http.response cimport Response
+
+cdef dict _statuses
+cdef dict _names
+cdef set _types
+cdef dict _lengths
+cdef int _OTHER
+cdef int _LENGTH
+cdef int _TYPE
+
+
+cdef class _Place:
+    cdef object _app
+    cdef Environs _environs
+    cdef object _name
+    cdef bint _ends_slowly
+
+
+cdef class _Start:
+    cdef public int status
+    cdef public object length
+    cdef public bint sent
+    cdef public object written
+    cdef object _content_type
+    cdef list _fields
+
+    cpdef response(self, Request request, body)
