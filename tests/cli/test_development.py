@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.browser import Browser
 from engine.supervised import PROGRAM, Supervised, supervised, wait_until
 from engine.support import WAIT
 from firstbyte.cli.development import Broken, explaining, folders_of, watching
@@ -91,3 +92,14 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"pip install firstbyte\[reload\]"), watching(["."], Path):
         pass
+
+
+def test_the_page_leaves_by_itself(tmp_path: Path) -> None:
+    with supervised(tmp_path, "--workers", "1", "--reload", program="import none_such") as server:
+        with Browser(tmp_path / "profile") as browser:
+            browser.open(f"http://127.0.0.1:{server.port}/")
+            assert "No module named 'none_such'" in browser.evaluate("document.body.innerText")
+            wait_until(lambda: is_watched(server))
+            server.program.write_text(PROGRAM)
+            browser.wait_for("/^[0-9]+$/.test(document.body.innerText)")
+        assert server.stop() == 0
