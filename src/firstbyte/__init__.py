@@ -8,8 +8,10 @@ from firstbyte.engine.timeouts import Timeouts
 from firstbyte.errors import FirstbyteError, HTTPError
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.headers import Headers
+from firstbyte.http.limits import FormLimits
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
+from firstbyte.http.uploads import UploadedFile
 from firstbyte.wire.limits import Limits
 
 __version__ = "0.1.0"
@@ -20,6 +22,7 @@ __all__ = [
     "App",
     "Endpoint",
     "FirstbyteError",
+    "FormLimits",
     "HTTPError",
     "Handler",
     "Headers",
@@ -28,6 +31,7 @@ __all__ = [
     "Response",
     "Server",
     "Timeouts",
+    "UploadedFile",
     "__version__",
     "compiled",
 ]
