@@ -21,6 +21,7 @@ PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <title>Uploads</title>
 <style>
   body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }}
@@ -29,7 +30,7 @@ PAGE = """<!doctype html>
 <h1>Uploads</h1>
 <form method="post" action="./" enctype="multipart/form-data">
   <label>Files <input type="file" name="files" multiple></label>
-  <label>Called by <input name="person" autocomplete="name"></label>
+  <label>Your name <input name="person" autocomplete="name"></label>
   <button>Upload</button>
 </form>
 <p role="status">{said}</p>

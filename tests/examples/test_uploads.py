@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from demo.browser import Browser
 from engine.support import Client, Running, Serve
 from firstbyte import App
 
@@ -87,6 +88,26 @@ def test_a_form_of_a_browser(server: Running, folder: Path) -> None:
     assert (status, content) == (200, b"<script>")
     assert fields["content-disposition"] == "attachment; filename*=utf-8''evil.html"
     assert client.get("/files/..%2Fuploads").read()[0] == 404
+
+
+def test_a_form_in_a_browser(server: Running, folder: Path, tmp_path: Path) -> None:
+    chosen = {'Grüße "an" 50%22.txt': b"text", "back\\slash.bin": bytes(range(256)) * 5000, "leer": b""}
+    for name, content in chosen.items():
+        (tmp_path / name).write_bytes(content)
+    with Browser(tmp_path / "profile") as browser:
+        browser.open(f"http://127.0.0.1:{server.server.port}/")
+        page = browser.call("DOM.getDocument")["root"]["nodeId"]
+        files = browser.call("DOM.querySelector", nodeId=page, selector="[type=file]")["nodeId"]
+        browser.call("DOM.setFileInputFiles", nodeId=files, files=[str(tmp_path / name) for name in chosen])
+        browser.evaluate("document.querySelector('[name=person]').focus()")
+        browser.write('Zoë "Z"')
+        browser.press("Enter")
+        browser.wait_for("document.querySelector('[role=status]').innerText.includes('uploaded')")
+        said = browser.evaluate("document.querySelector('[role=status]').innerText")
+        assert not browser.complaints
+    saved = ["Grüße _an_ 50_.txt", "slash.bin", "leer"]
+    assert said == f'Zoë "Z" uploaded {", ".join(saved)}'
+    assert [(folder / name).read_bytes() for name in saved] == list(chosen.values())
 
 
 def test_a_form_with_nothing_chosen(server: Running, folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -85,7 +84,7 @@ class UploadedFile:
         """
         path = Path(target)
         is_folder = path.is_dir() or os.fspath(target).endswith(os.sep)
-        part = (path if is_folder else path.parent) / f".{secrets.token_hex(8)}.part"
+        part = (path if is_folder else path.parent) / f".{os.urandom(8).hex()}.part"
         made = [part]
         with part.open("xb") as file:
             try:
@@ -112,7 +111,7 @@ class UploadedFile:
 def _reserve(folder: Path, name: str) -> Path:
     """An empty file in the folder with that name or one like it: it is ours, also where others save meanwhile."""
     stem, ending = splitext(name)
-    for free in (*islice(names_from(name), _TRIES), f"{stem}-{secrets.token_hex(8)}{ending}"):
+    for free in (*islice(names_from(name), _TRIES), f"{stem}-{os.urandom(8).hex()}{ending}"):
         try:
             (folder / free).touch(exist_ok=False)
             return folder / free
