@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
 from pathlib import Path
@@ -118,11 +119,18 @@ def _failed(place: str, error: BaseException, what: str = "cannot be imported") 
 
 
 def _others(module: ModuleType, place: str) -> str:
-    names = [
-        name
-        for name, value in vars(module).items()
-        if callable(getattr(value, "resolve", None)) and not isinstance(value, type)
-    ]
+    names = [name for name, value in vars(module).items() if _looks_like_an_app(value)]
     if not names:
         return ": it defines no App"
     return f": did you mean {' or '.join(f'{place}:{name}' for name in names[:3])}?"
+
+
+def _looks_like_an_app(value: Any) -> bool:
+    """By its type alone: a proxy of a framework's current request does not take to being asked."""
+    kind = type(value)
+    if isinstance(value, type):
+        return False
+    call = getattr(kind, "__call__", None)  # noqa: B004 - with self: (environ, start_response), (scope, receive, send)
+    return callable(getattr(kind, "resolve", None)) or (
+        inspect.isfunction(call) and call.__code__.co_argcount in (3, 4)
+    )

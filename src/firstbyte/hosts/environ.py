@@ -29,7 +29,7 @@ class Environs:
     """Makes environs; `constants` are the variables that are the same in all of them."""
 
     def __init__(self, constants: Environ) -> None:
-        self._constants = constants
+        self.constants = constants
         self._known: dict[bytes, tuple[Environ, Address | None, str]] = {}  # with the server and scheme they are for
 
     def of(self, request: Request) -> Environ:
@@ -76,7 +76,7 @@ class Environs:
         if not port:  # a Unix socket has neither, but both must be there and not be empty
             name, port = "localhost", 443 if scheme == "https" else 80
         environ = {
-            **self._constants,
+            **self.constants,
             "REQUEST_METHOD": request.method,
             "SCRIPT_NAME": _decoded(request.root_path),
             "PATH_INFO": "/" if raw_path == "*" else _decoded(raw_path),
