@@ -134,7 +134,8 @@ def serve(
 
             supervisor.run(started)
         else:
-            server = Server(load_handler(), sockets=sockets, shared=bool(given), **options)
+            path = None if given else unix
+            server = Server(load_handler(), sockets=sockets, shared=bool(given), remove_path=path, **options)
             server.on_signal = notifier.stopping
             server.bind()
             observing = None

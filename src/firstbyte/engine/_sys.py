@@ -6,6 +6,7 @@ any thread while another waits.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import selectors
@@ -108,30 +109,36 @@ class SelectorPoller:
     def _apply(self) -> None:
         while self._changes:
             fd, interest = self._changes.popleft()
+            # A descriptor may be closed, and have become another's, by the time its change is made here.
             if self._interests.pop(fd, 0):
-                self._selector.unregister(fd)
+                with contextlib.suppress(KeyError, ValueError, OSError):
+                    self._selector.unregister(fd)
             if interest:  # a selector cannot watch for errors alone; 0 is not watched at all
                 events = (selectors.EVENT_READ if interest & READ else 0) | (
                     selectors.EVENT_WRITE if interest & WRITE else 0
                 )
-                self._selector.register(fd, events)
-                self._interests[fd] = interest
+                with contextlib.suppress(KeyError, ValueError, OSError):
+                    self._selector.register(fd, events)
+                    self._interests[fd] = interest
 
 
 class Waker:
     """A descriptor that becomes readable when any thread calls `wake`.
 
-    It is closed when nobody has it any more: a thread that outlives the reactor may still call, and must not write to a
-    descriptor that has become another's.
+    Only when no thread is left that may call is it to be closed: one that did would write to a descriptor that has
+    become another's. Else it closes itself when nobody has it any more.
     """
 
     def __init__(self) -> None:
         self.fileno, self._write_end = os.pipe()
         os.set_blocking(self.fileno, False)
         os.set_blocking(self._write_end, False)
+        self._closed = False
 
     def wake(self) -> None:
         """Makes `fileno` readable; safe in a signal handler."""
+        if self._closed:
+            return
         try:
             os.write(self._write_end, b"w")
         except BlockingIOError:
@@ -152,9 +159,15 @@ class Waker:
         except BlockingIOError:
             pass
 
+    def close(self) -> None:
+        """Closes both ends; `wake` must not be called any more."""
+        if not self._closed:
+            self._closed = True
+            os.close(self.fileno)
+            os.close(self._write_end)
+
     def __del__(self) -> None:
-        os.close(self.fileno)
-        os.close(self._write_end)
+        self.close()
 
 
 def receive(fd: int) -> bytes:

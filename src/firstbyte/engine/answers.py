@@ -36,6 +36,13 @@ def not_an_answer(value: object) -> TypeError:
     return TypeError(f"an endpoint must answer with a Response, not {value!r}")
 
 
+def check_body(request: Request, response: Response) -> None:
+    """Raises TypeError for a body that a function cannot give: nobody would await its pieces."""
+    begun = request.sender is not None and request.sender.begun
+    if hasattr(response.body, "__anext__") and not begun:
+        raise TypeError("an asynchronous body needs a coroutine: make the handler async def")
+
+
 def close_quietly(response: Response) -> None:
     """Closes an answer that is not sent to its end; what that raises is logged."""
     try:

@@ -24,6 +24,7 @@ cdef class Connection:
     cdef object _stream
     cdef BodyWriter _body_writer
     cdef bint _fresh
+    cdef bint _answered
     cdef bint _encrypted
     cdef bint _keep_alive
     cdef bint _linger

@@ -18,8 +18,9 @@ from firstbyte.engine._sys import READ, RECV, WRITE, receive
 from firstbyte.engine.answers import close_quietly, error_response, failed_endpoint
 from firstbyte.engine.collector import Collector
 from firstbyte.engine.hub import Hub
-from firstbyte.engine.incoming import AwaitedBody, IncomingBody
+from firstbyte.engine.incoming import AwaitedBody, IncomingBody, has_left
 from firstbyte.engine.output import BATCH, JOIN, Output
+from firstbyte.engine.states import BODY, CLOSED, DISCARD, HEAD, LINGER, STATES, WRITING
 from firstbyte.errors import ProtocolError, ResponseError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Address, Ends, Request
@@ -35,22 +36,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("firstbyte.engine")
 
-# What a connection is waiting for. Plain integers, since they are compared several times for every request.
-HEAD = 0  # a request, or the rest of its head
-BODY = 1  # the rest of a request's body
-DISCARD = 2  # the rest of a body that its endpoint left unread
-WRITING = 3  # the peer, to take what is to be sent
-LINGER = 4  # the peer, to read the last answer and close
-CLOSED = 5  # nothing
-STATES = ("head", "body", "discard", "writing", "linger", "closed")
-
 
 class Connection:
     """A client's connection, from accept to close."""
 
     __slots__ = (
-        "_body_writer", "_collector", "_encrypted", "_endpoint", "_fresh", "_head", "_hooks", "_keep_alive", "_linger",
-        "_out", "_output", "_reactor", "_request", "_response", "_size", "_stream", "_written",
+        "_answered", "_body_writer", "_collector", "_encrypted", "_endpoint", "_fresh", "_head", "_hooks",
+        "_keep_alive", "_linger", "_out", "_output", "_reactor", "_request", "_response", "_size", "_stream",
+        "_written",
         "busy", "deadline", "ends", "entry", "fd", "interest", "lost", "owner", "reader", "sock", "state",
     )  # fmt: skip
 
@@ -70,6 +63,7 @@ class Connection:
         self.deadline = reactor.now + reactor.timeouts.head  # on the monotonic clock; looked at by the reactor's sweep
         self.entry: Entry | None = None  # of the request that it is at, while an observer wants to know
         self._fresh = True  # nothing of the next request has come
+        self._answered = False  # since the deadline was last set for the next request
         self._keep_alive = True  # after the answer being written, the connection goes on
         self._linger = False  # the peer may still be sending when the connection ends
         self._output = Output(sock, self._encrypted)
@@ -88,6 +82,11 @@ class Connection:
         """The client's end."""
         return self.ends.client
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request of which nothing has come, after at least one that was answered."""
+        return self.state == HEAD and not self.busy and not self.reader.pending and self._size > 0
+
     # -- events, in the leader's thread
 
     def on_event(self, events: int) -> None:
@@ -101,6 +100,10 @@ class Connection:
         state = self.state
         if state == WRITING:
             self._on_writable()
+            return
+        if events & WRITE and self.flush():  # what stood before a body that is coming
+            self._reactor.watch(self, READ)
+        if self.state == CLOSED:
             return
         try:
             data = receive(self.fd) if not self._encrypted else self.sock.recv(RECV)
@@ -154,7 +157,9 @@ class Connection:
         if self._stream is None:
             if self._settle():
                 self.advance()
-        elif self.flush():
+            return
+        self.deadline = self._reactor.now + self._reactor.timeouts.write  # it takes something, if not all
+        if self.flush():
             if driver.detach(self):
                 self._stream_on()
             else:
@@ -198,7 +203,7 @@ class Connection:
         """Calls the endpoint in this thread, which may block, writes the answer and goes on. The connection is busy."""
         if self.entry is not None:
             self.entry.end_wait()
-        if endpoint.cancel_on_disconnect and self.has_left():
+        if endpoint.cancel_on_disconnect and has_left(self):
             self.close("client left")
             return
         response = self._reactor.driver.call(self, request, endpoint)
@@ -213,20 +218,6 @@ class Connection:
     def begin_body(self, request: Request, response: Response) -> bool:
         """Begins an answer whose body a coroutine gives, by `push` and `end_body`; False if it is to have none."""
         return not self._respond(request, response)
-
-    def has_left(self) -> bool:
-        """Whether the client has ended the connection. Takes what it has sent behind its request, once."""
-        if self.reader.pending:
-            return False
-        try:
-            data = self.sock.recv(RECV)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        if data:
-            self.reader.feed(data)
-        return not data
 
     def _begin_body(self, request: Request, endpoint: Endpoint) -> bool:
         """Prepares for the body; True when the endpoint can be called: it is complete, or the endpoint reads it."""
@@ -250,10 +241,9 @@ class Connection:
             return True
         if self.state == BODY:
             self.deadline = monotonic() + reactor.timeouts.body
-            if self.flush():
-                reactor.watch(self, READ)
-            else:
-                self.close("the peer does not read")  # not even a 100 (Continue), or the answer before it
+            sent = self.flush()  # a 100 (Continue), and answers before it
+            if self.state != CLOSED:
+                reactor.watch(self, READ if sent else READ | WRITE)
         return False
 
     def _take_body(self) -> bool:
@@ -307,11 +297,12 @@ class Connection:
         reactor = self._reactor
         if self._hooks.write_started is not None:
             self._hooks.write_started(self, request, response)
-        self._fresh = True
+        self._fresh = self._answered = True
         reader = self.reader
         keep_alive = reader.keep_alive and not reactor.draining
         if reader.in_body:
             keep_alive = keep_alive and self._can_discard()
+            reader.expects_continue = False  # it is too late for a 100
             self._linger = True
         tails = reactor.fresh_tails() if self.busy else reactor.tails
         body = response.body
@@ -349,6 +340,8 @@ class Connection:
                 self._size += body.count
                 return True
             self._body_writer = BodyWriter(head.ending, head.length)
+            if reader.in_body:
+                self.flush()  # the generator may wait for a body whose client waits for this head
             if not isinstance(body, Iterator):
                 return False  # a coroutine gives the pieces, by `push` and `end_body`
             self._stream = body
@@ -469,11 +462,12 @@ class Connection:
             if pending:
                 return True
         if self.state == HEAD:
-            if not pending:
+            if not pending and self._answered:
                 # A drain may have begun while the answer was being written, when it passed this connection over.
                 timeouts = reactor.timeouts
                 self.deadline = now + (timeouts.drain_idle if reactor.draining else timeouts.keep_alive)
-            elif self._fresh:
+                self._answered = False
+            elif pending and self._fresh:
                 self._fresh = False
                 self.deadline = now + reactor.timeouts.head
         if busy or self.interest != READ:
@@ -547,7 +541,9 @@ class Connection:
         self._out.clear()
         if self._collector is not None:
             self._collector.close()
-        if self._response is not None:
+        if self._stream is not None and self._response is not None:
+            self._reactor.driver.give(None, close_quietly, self._response)  # it may block: not in the leader
+        elif self._response is not None:
             close_quietly(self._response)
         if self._request is not None:
             self._request.close_body()

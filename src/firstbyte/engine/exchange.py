@@ -9,6 +9,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from firstbyte.engine._sys import ERROR, HANGUP, READ, WRITE
+from firstbyte.engine.incoming import has_left
+from firstbyte.engine.states import CLOSED
 from firstbyte.errors import ClientDisconnected, HTTPError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Request
@@ -53,7 +55,7 @@ class Exchange:
         await self._wait(WRITE)
 
     async def _wait(self, interest: int) -> None:
-        if self.connection.lost:
+        if self.connection.lost or self.connection.state == CLOSED:
             raise ClientDisconnected("the client has left")
         self._reactor.change_interest(self.connection, interest)
         self._waiter = asyncio.get_running_loop().create_future()
@@ -76,7 +78,9 @@ class Exchange:
             elif connection.flush():
                 self._reactor.change_interest(connection, READ)
                 self._wake()
-        elif connection.has_left() and self.endpoint.cancel_on_disconnect:
+            elif connection.state != CLOSED:
+                connection.deadline = monotonic() + self._reactor.timeouts.write  # it takes something, if not all
+        elif has_left(connection) and self.endpoint.cancel_on_disconnect:
             self._client_left()
         else:  # the next request has come: it waits, and so does what may be behind it
             self._reactor.change_interest(connection, 0)

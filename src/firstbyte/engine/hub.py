@@ -40,6 +40,10 @@ class Driver:
         """Leaves work for the next free thread; the connection is busy until that has done it."""
         raise NotImplementedError
 
+    def give(self, connection: Connection | None, work: Callable[..., None], *arguments: object) -> None:
+        """Has a thread that may block do something, for `connection` if it is for one; it is closed if that fails."""
+        raise NotImplementedError
+
     def about_to_block(self, connection: Connection) -> None:
         """This thread, in the connection's handler, is going to wait: if it leads, another leads in its place."""
         raise NotImplementedError

@@ -16,6 +16,21 @@ if TYPE_CHECKING:
     from firstbyte.engine.hub import Hub
 
 
+def has_left(connection: Connection) -> bool:
+    """Whether the client has ended the connection. Takes what it has sent behind its request, once."""
+    if connection.reader.pending:
+        return False
+    try:
+        data = connection.sock.recv(RECV)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    if data:
+        connection.reader.feed(data)
+    return not data
+
+
 class IncomingBody:
     """The body of a request that is still arriving; the handler's thread waits for it, so nothing is buffered ahead."""
 

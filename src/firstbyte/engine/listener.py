@@ -31,15 +31,17 @@ def listen(host: str, port: int, backlog: int = 1024) -> list[socket.socket]:
         raise ListenError(f"{port} is no port: choose one from 0 to 65535")
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        raise ListenError(f"{host!r} is no address of a host: {error.strerror}") from None
+    except (socket.gaierror, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else "it is no host name"
+        raise ListenError(f"{host!r} is no address of a host: {reason}") from None
     sockets: list[socket.socket] = []
     failure: OSError | None = None
     for family, _, _, _, address in dict.fromkeys(found):
         if port == 0 and sockets:
             address = (address[0], sockets[0].getsockname()[1], *address[2:])
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock = None
         try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
             if os.name == "posix":
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
@@ -47,9 +49,10 @@ def listen(host: str, port: int, backlog: int = 1024) -> list[socket.socket]:
             sock.bind(address)
             sock.listen(backlog)
         except OSError as error:
-            sock.close()
+            if sock is not None:
+                sock.close()
             # A machine without IPv6 still names ::1; every other address must work.
-            if error.errno == errno.EADDRNOTAVAIL and len(found) > 1:
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(found) > 1:
                 failure = error
                 continue
             for other in sockets:
@@ -120,14 +123,12 @@ class Listener:
 
     def resume(self, now: float) -> None:
         """Accepts again after a pause that is over."""
-        if self.paused_until and now >= self.paused_until and self._has_room():
+        if self.paused_until and now >= self.paused_until:
             self.paused_until = 0.0
             self._reactor.watch_source(self.fileno, self, self.interest)
 
     def close(self) -> None:
-        """Closes the socket, and removes the path of a Unix socket that is not shared."""
-        if not self._tcp and self.address.host and not self._shared:
-            Path(self.address.host).unlink(missing_ok=True)
+        """Closes the socket."""
         self._sock.close()
 
     def _has_room(self) -> bool:
@@ -136,7 +137,7 @@ class Listener:
     def _accept(self, count: int) -> None:
         reactor = self._reactor
         for _ in range(count):
-            if not self._has_room():
+            if not self._has_room() and not reactor.make_room():
                 self._pause()
                 return
             try:

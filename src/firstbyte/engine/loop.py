@@ -18,12 +18,13 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from firstbyte.engine.answers import failed_response, not_an_answer
-from firstbyte.engine.connection import CLOSED, Connection
+from firstbyte.engine.answers import check_body, failed_response, not_an_answer
+from firstbyte.engine.connection import Connection
 from firstbyte.engine.exchange import Exchange
 from firstbyte.engine.pool import Pool
 from firstbyte.engine.reactor import Reactor
 from firstbyte.engine.sending import SocketSender
+from firstbyte.engine.states import CLOSED
 from firstbyte.engine.watchdog import Watchdog
 from firstbyte.errors import ClientDisconnected, ConfigurationError
 from firstbyte.http.handler import SLOW, Endpoint
@@ -102,7 +103,7 @@ class LoopDriver(Pool):
     def enqueue(self, connection: Connection, work: Callable[..., None], *arguments: object) -> None:
         """See `Driver.enqueue`."""
         connection.busy = True
-        self.give(work, *arguments)
+        self.give(connection, work, *arguments)
 
     def about_to_block(self, connection: Connection) -> None:
         """See `Driver.about_to_block`: a function that waits for its body is in a thread already."""
@@ -119,7 +120,9 @@ class LoopDriver(Pool):
             response = endpoint.call(request)
             if type(response) is not Response and not isinstance(response, Response):
                 raise not_an_answer(response)
-        except (Exception, SystemExit):
+            if type(response.body) is not bytes:
+                check_body(request, response)
+        except BaseException:  # whatever it is, the thread is needed
             response = failed_response(request, endpoint)
         endpoint.pace.count(perf_counter() - start)
         if hooks.handler_ended is not None:
@@ -159,7 +162,9 @@ class LoopDriver(Pool):
             response: Response = await endpoint.call(request)
             if type(response) is not Response and not isinstance(response, Response):
                 raise not_an_answer(response)
-        except (Exception, SystemExit):
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
             if connection.lost:
                 raise  # it was told that the client has left
             response = failed_response(request, endpoint)
@@ -293,11 +298,11 @@ class LoopDriver(Pool):
         except RuntimeError:
             pass  # the loop is closed: it is over
 
-    def stop(self) -> None:
-        """Ends the threads that are not in a handler; the others are left to end with the process."""
-        self.end_threads()
+    def stop(self) -> bool:
+        """Ends the threads that are not in a handler; those are left to end with the process. True if none is left."""
         if not self._loop.is_closed():
             self._loop.close()
+        return self.end_threads()
 
     def _who(self) -> Endpoint | None:
         """The endpoint that holds the loop now; asked by the watchdog's thread."""

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from firstbyte.engine.connection import STATES, Connection
+from firstbyte.engine.connection import Connection
 from firstbyte.engine.observer import Entry, Observer
 from firstbyte.engine.reactor import describe
 from firstbyte.engine.server import Server
+from firstbyte.engine.states import STATES
 from firstbyte.errors import ProtocolError
 
 if TYPE_CHECKING:

@@ -7,14 +7,18 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from firstbyte.engine.hub import Driver
+
+if TYPE_CHECKING:
+    from firstbyte.engine.connection import Connection
 
 logger = logging.getLogger("firstbyte.engine")
 
 STOP = 0.5  # seconds that threads which run no handler have to end when the server stops
 
-Work = tuple[Callable[..., None], tuple[object, ...]]
+Work = tuple["Connection | None", Callable[..., None], tuple[object, ...]]
 
 
 class Worker:
@@ -49,20 +53,23 @@ class Pool(Driver):
         """Number of requests that wait for a thread."""
         return len(self._backlog)
 
-    def leave(self, work: Callable[..., None], *arguments: object) -> None:
-        """Leaves work for the next free thread; none is started for it."""
-        self._backlog.append((work, arguments))
+    def leave(self, connection: Connection | None, work: Callable[..., None], *arguments: object) -> None:
+        """Leaves work, for `connection` if it is for one, for the next free thread; none is started for it."""
+        self._backlog.append((connection, work, arguments))
         self._rouse()  # a thread may have come free just now and not have seen it
 
-    def give(self, work: Callable[..., None], *arguments: object) -> None:
-        """Leaves work for an idle thread, or a new one while there are fewer than the limit."""
-        self._backlog.append((work, arguments))
+    def give(self, connection: Connection | None, work: Callable[..., None], *arguments: object) -> None:
+        """See `Driver.give`: for an idle thread, or a new one while there are fewer than the limit."""
+        if self._stopping:
+            work(*arguments)  # nobody else will
+            return
+        self._backlog.append((connection, work, arguments))
         worker = self._follower()
         if worker is not None:
             worker.baton.release()
 
-    def end_threads(self) -> None:
-        """Ends every thread that is not in a handler; those are left to end with the process."""
+    def end_threads(self) -> bool:
+        """Ends every thread that is not in a handler; those are left to end with the process. True if none is left."""
         self._stopping = True
         for worker in self._workers:
             try:
@@ -72,6 +79,7 @@ class Pool(Driver):
         until = monotonic() + STOP
         for worker in self._workers:
             worker.thread.join(max(0.0, until - monotonic()))
+        return not any(worker.thread.is_alive() for worker in self._workers)
 
     def _follower(self) -> Worker | None:
         """A thread that waits for its baton, taken off the idle ones or new; None if every thread is busy."""
@@ -109,13 +117,15 @@ class Pool(Driver):
             self._lead(me)
             while self._backlog:
                 try:
-                    work, arguments = self._backlog.popleft()
+                    connection, work, arguments = self._backlog.popleft()
                 except IndexError:
                     break
                 try:
                     work(*arguments)
-                except Exception:
+                except BaseException:  # a thread that ended here would be missed by all who count on it
                     logger.exception("a connection failed in its thread")
+                    if connection is not None:
+                        connection.close("internal error")
             self._idle.append(me)
             if self._backlog or self._stopping:
                 # Left between the look above and going idle: take it, unless someone has just picked this thread.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import socket
 import threading
@@ -12,10 +13,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from firstbyte.engine._sys import ERROR, HANGUP, READ, Waker, poller
-from firstbyte.engine.connection import CLOSED, STATES, Connection
+from firstbyte.engine.connection import Connection
 from firstbyte.engine.hub import Hub
 from firstbyte.engine.listener import Listener
 from firstbyte.engine.observer import Observer
+from firstbyte.engine.states import CLOSED, STATES
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.http.handler import Handler
 from firstbyte.http.request import Ends
@@ -23,6 +25,8 @@ from firstbyte.wire.limits import Limits
 
 if TYPE_CHECKING:
     from firstbyte.engine.entrance import Arrival
+
+ROOM = 32  # idle connections closed at once when there are too many: to look for them costs a look at all
 
 logger = logging.getLogger("firstbyte.engine")
 
@@ -166,6 +170,13 @@ class Reactor(Hub):
         self._poller.register(arrival.fd, READ)
         self.sweep_soon()
 
+    def make_room(self) -> bool:
+        """Closes the connections that have been idle for longest, for new clients; False if none is idle."""
+        idle = [each for each in self._connections.values() if isinstance(each, Connection) and each.is_idle]
+        for connection in heapq.nsmallest(ROOM, idle, key=lambda each: each.deadline):
+            connection.close("made room for another client")
+        return bool(idle)
+
     def forget(self, connection: Connection | Arrival) -> None:
         """See `Hub.forget`. Lets go of a handshake, too."""
         with self._hand_back:  # so that `look_away` never changes a descriptor that has become another's
@@ -250,8 +261,8 @@ class Reactor(Hub):
         for connection in self.connections:
             connection.begin_drain()
 
-    def close(self) -> None:
-        """Closes everything at once. No thread runs the reactor any more."""
+    def close(self, all_ended: bool = True) -> None:
+        """Closes everything at once. No thread runs the reactor any more, and none is in a handler if `all_ended`."""
         for connection in self.connections:
             if connection.busy:
                 connection.abandon()
@@ -260,6 +271,8 @@ class Reactor(Hub):
         for listener in self._listeners:
             listener.close()
         self._poller.close()
+        if all_ended:
+            self._waker.close()
 
 
 def describe(connections: Iterable[Connection | Arrival]) -> dict[str, int]:

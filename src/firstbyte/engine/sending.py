@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from math import inf
 from typing import TYPE_CHECKING, NoReturn
 
-from firstbyte.engine.connection import CLOSED
+from firstbyte.engine.states import CLOSED
 from firstbyte.errors import ClientDisconnected, ResponseError
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response

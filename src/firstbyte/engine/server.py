@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from time import monotonic
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,8 +44,9 @@ class Server:
     "auto" where that is installed; naming one runs any handler in it. What holds the loop up for `warn_blocking`
     seconds is named in the log.
 
-    With `shared`, other processes accept at the same sockets: a stop leaves them the clients that wait there, and the
-    path of a Unix socket.
+    `remove_path` is the path of a Unix socket among `sockets` that is removed when the server stops to listen; one that
+    it makes itself always is. With `shared`, other processes accept at the same sockets: a stop leaves them the clients
+    that wait there.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Server:
         port: int = 8000,
         *,
         unix: str | None = None,
+        remove_path: str | None = None,
         tls: TLS | Certificates | None = None,
         proxy_protocol: bool = False,
         sockets: Sequence[socket.socket] = (),
@@ -70,6 +73,7 @@ class Server:
         self._host = host
         self._port = port
         self._unix = unix
+        self._remove_path = remove_path
         self._tls = tls
         self._proxy_protocol = proxy_protocol
         self._entrance: Entrance | None = None
@@ -136,6 +140,7 @@ class Server:
         if not self._sockets:
             if self._unix is not None:
                 self._sockets = [listen_unix(self._unix, self._backlog)]
+                self._remove_path = self._unix
             else:
                 self._sockets = listen(self._host, self._port, self._backlog)
         for sock in (*self._sockets, *self._plain_sockets):
@@ -171,8 +176,8 @@ class Server:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-            driver.stop()
-            self.reactor.close()
+            self.reactor.close(all_ended=driver.stop())
+            self._remove()
 
     def stop(self, timeout: float | None = None) -> None:
         """Stops accepting and ends when what runs has ended, or after `timeout` seconds (default: Timeouts.drain).
@@ -211,7 +216,14 @@ class Server:
 
     def _begin_drain(self) -> None:
         self.reactor.begin_drain()
+        self._remove()
         self._wake()
+
+    def _remove(self) -> None:
+        """Removes the path of a Unix socket of our own, as soon as nobody listens there: another may take it next."""
+        path, self._remove_path = self._remove_path, None
+        if path is not None:
+            Path(path).unlink(missing_ok=True)
 
     def _wake(self) -> None:
         if self._driver is not None:

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from time import perf_counter, sleep
 
 from firstbyte.engine._sys import Waker
-from firstbyte.engine.answers import failed_response, not_an_answer
-from firstbyte.engine.connection import CLOSED, Connection
+from firstbyte.engine.answers import check_body, failed_response, not_an_answer
+from firstbyte.engine.connection import Connection
 from firstbyte.engine.pool import Pool, Worker
 from firstbyte.engine.reactor import Reactor
 from firstbyte.engine.sending import SocketSender
+from firstbyte.engine.states import CLOSED
 from firstbyte.http.handler import PROVEN, SLOW, Endpoint
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
@@ -53,7 +54,7 @@ class ThreadDriver(Pool):
         pace = endpoint.pace
         token = None
         if not connection.busy:  # then this thread leads
-            if pace.seconds < SLOW and (pace.calls >= PROVEN or not self._is_risky(connection, endpoint)):
+            if pace.seconds < SLOW and not self._is_risky(connection, endpoint):
                 token = self._leader.token  # type: ignore[union-attr]  # there is one, since it is this thread
                 connection.busy = True
                 self._calls += 1
@@ -75,7 +76,9 @@ class ThreadDriver(Pool):
             response: Response = endpoint.call(request)
             if type(response) is not Response and not isinstance(response, Response):
                 raise not_an_answer(response)
-        except (Exception, SystemExit):
+            if type(response.body) is not bytes:
+                check_body(request, response)
+        except BaseException:  # whatever it is, the thread is needed
             response = failed_response(request, endpoint)
         elapsed = perf_counter() - start
         pace.calls += 1
@@ -120,12 +123,18 @@ class ThreadDriver(Pool):
     def enqueue(self, connection: Connection, work: Callable[..., None], *arguments: object) -> None:
         """See `Driver.enqueue`."""
         connection.busy = True
-        self.leave(work, *arguments)
+        self.leave(connection, work, *arguments)
 
     def _is_risky(self, connection: Connection, endpoint: Endpoint) -> bool:
-        """Whether an endpoint of unknown pace is not to be tried inline: it is going to wait for its body, or no thread
-        is left to take the wheel if it is slow."""
-        if endpoint.streams_body and connection.reader.in_body and not endpoint.pace.calls:
+        """Whether an endpoint is not to be tried inline.
+
+        It is going to wait for its body for the first time; or it may, or its pace is unknown, and no thread is left to
+        take the wheel.
+        """
+        waits = endpoint.streams_body and connection.reader.in_body
+        if endpoint.pace.calls >= PROVEN and not waits:
+            return False
+        if waits and not endpoint.pace.calls:
             return True
         return not self._idle and len(self._workers) >= self._limit
 
@@ -210,11 +219,14 @@ class ThreadDriver(Pool):
         """Makes the monitor ask `until` again; from any thread or signal handler."""
         self._bell.wake()
 
-    def stop(self) -> None:
-        """Ends every thread that is not in a handler; those are left to end with the process."""
+    def stop(self) -> bool:
+        """Ends every thread that is not in a handler; those are left to end with the process. True if none is left."""
         self._stopping = True
         self._reactor.submit(lambda: None)
-        self.end_threads()
+        ended = self.end_threads()
+        if ended:
+            self._bell.close()
+        return ended
 
     @property
     def busy(self) -> int:
