@@ -307,6 +307,11 @@ def test_limits_of_a_form_that_is_urlencoded(limits: FormLimits, body: bytes, st
     assert caught.value.status == status
 
 
+def test_a_limit_below_zero() -> None:
+    with pytest.raises(ValueError, match="limit files is -1: it cannot be below 0"):
+        FormLimits(files=-1)
+
+
 # -- part by part
 
 
@@ -360,6 +365,15 @@ def test_parts_come_before_a_later_fault() -> None:
     assert next(parts).read(10) == b"1"
     with pytest.raises(HTTPError, match="part 2"):
         next(parts)
+
+
+def test_a_coroutine_reads_a_form_that_has_not_come() -> None:
+    async def read() -> list[tuple[str, str]]:
+        request = post(body_of(field("a", "1")), pieces=3)
+        await request.read()
+        return request.form().items()
+
+    assert asyncio.run(read()) == [("a", "1")]
 
 
 # -- against another writer
