@@ -220,14 +220,14 @@ def _build(asked: AppInput) -> Request:
 
 def _ask_handler(app: Handler, asked: AppInput) -> Answer:
     request = _build(asked)
-    return _answer_of(app.resolve(request).call(request), asked)
+    return _answer_of(app.resolve(request).call(request), request)
 
 
 async def _ask_async_handler(app: Handler, asked: AppInput) -> Answer:
     request = _build(asked)
     endpoint = app.resolve(request)
     response = await endpoint.call(request) if endpoint.is_async else await asyncio.to_thread(endpoint.call, request)
-    data, pieces, close = _answer_of(response, asked)
+    data, pieces, close = _answer_of(response, request)
     return data, pieces if isinstance(pieces, AsyncIterator) else _in_loop(pieces), close
 
 
@@ -236,14 +236,20 @@ async def _in_loop(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _answer_of(response: Response, asked: AppInput) -> Answer:
-    head = encode_head(response, asked.request.method, 1, True, Tails(_DATE))
+def _answer_of(response: Response, request: Request) -> Answer:
+    head = encode_head(response, request.method, 1, True, Tails(_DATE))
     body = response.body
+
+    def close() -> None:
+        if isinstance(body, FileBody | Iterator):
+            response.close()
+        request.close_body()
+
     if isinstance(body, bytes):
-        return head.data, iter((body,)), _nothing
+        return head.data, iter((body,)), close
     if isinstance(body, FileBody):
-        return head.data, iter(lambda: body.read(65536), b""), body.close
-    return head.data, body, response.close if isinstance(body, Iterator) else _nothing
+        return head.data, iter(lambda: body.read(65536), b""), close
+    return head.data, body, close
 
 
 # -- WSGI (PEP 3333)

@@ -355,7 +355,7 @@ class Connection:
         """The last byte of the answer is in `_out` or sent. Always True: the thread goes on with the connection."""
         if self.entry is not None:
             self._written.append(self.entry.end(response, self._size, self._head, self.reader))
-        if type(request._body) is not bytes:
+        if type(request._body) is not bytes or request._form is not None:
             request.close_body()
         # Small answers to pipelined requests go out together, but not without bound, nor past the connection's last,
         # nor before what is left of an unread body has been taken for what it is.

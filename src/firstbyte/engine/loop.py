@@ -129,6 +129,7 @@ class LoopDriver(Pool):
             hooks.handler_ended(connection, request, response)
         if connection.state == CLOSED:
             response.close()
+            request.close_body()
             return None
         return response
 
@@ -147,6 +148,7 @@ class LoopDriver(Pool):
         if task.done() and exchange is None:
             if self._failed(task, connection, request):
                 connection.close("request cancelled")
+                request.close_body()
                 return None
             return self._answered(task, connection, request)
         if exchange is None:
@@ -213,6 +215,7 @@ class LoopDriver(Pool):
                 return
         if response is not None:
             response.close()
+        exchange.request.close_body()
 
     def _failed(self, task: Answered, connection: Connection, request: Request) -> bool:
         """Whether the coroutine was cancelled, or ended by what is no Exception; a reason that is ours is logged."""

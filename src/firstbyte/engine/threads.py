@@ -95,6 +95,7 @@ class ThreadDriver(Pool):
                 return response
         if connection.state == CLOSED:  # the server has stopped and did not wait for this handler
             response.close()
+            request.close_body()
             return None
         return response
 
