@@ -130,6 +130,12 @@ def test_bodies_that_are_too_long_or_cut() -> None:
         call(echo(), b"abcd", CONTENT_LENGTH="5")
 
 
+def test_a_header_that_is_none_is_answered_with_400() -> None:
+    status, _, body = call(echo(), HTTP_X_A="1\r\n2")
+    assert status == "400 Bad Request"
+    assert b"control character" in body
+
+
 def test_the_limits_are_those_of_the_server() -> None:
     limits = Limits()
     assert (limits.body, limits.body_memory) == (foreign_wsgi.BODY, foreign_wsgi.BODY_MEMORY)

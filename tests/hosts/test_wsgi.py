@@ -74,12 +74,16 @@ def test_without_a_type_there_is_none() -> None:
         ((b"a", b"b"), b"ab"),
         ([b"a", b"", b"b"], b"ab"),
         (iter([b"", b"a", b"b"]), b"ab"),
-        ([b"x" * 10_000] * 3, b"x" * 30_000),
+        ([b"x" * 10_000] * 3, b"x" * 30_000),  # streamed
         (io.BytesIO(b"one\ntwo\n"), b"one\ntwo\n"),
     ],
 )
 def test_results_of_every_kind(result: Any, body: bytes) -> None:
     assert body_of(ask(answering(result))) == body
+
+
+def test_the_length_of_pieces_at_hand_is_said() -> None:
+    assert ask(answering([b"x" * 10_000] * 3)).headers["Content-Length"] == "30000"
 
 
 def test_a_generator_may_start_late_and_is_streamed() -> None:
@@ -275,6 +279,7 @@ def test_what_only_looks_like_a_file_is_read() -> None:
         (lambda environ, start_response: [], "did not call start_response"),
         (answering([b"abc"], headers=[("Content-Length", "2")]), "Content-Length: 2, but gave 3"),
         (answering([b"abc"], headers=[("Content-Length", "4")]), "Content-Length: 4, but gave 3"),
+        (answering([b"x" * 10_000] * 3, headers=[("Content-Length", "4")]), "Content-Length: 4, but gave 30000"),
         (answering([], headers=[("Content-Length", "4")]), "Content-Length: 4, but gave 0"),
         (answering(Closing(b"abc", b"d"), headers=[("Content-Length", "3")]), "longer body"),
         (answering([b""], headers=[("Content-Length", "-1")]), "no plain decimal number"),

@@ -13,7 +13,7 @@ from firstbyte.errors import ClientDisconnected, HTTPError, ResponseError
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Address, Ends, Request
-from firstbyte.http.response import FileBody, Response
+from firstbyte.http.response import TEXT, FileBody, Response
 from firstbyte.http.status import has_body, phrase
 from firstbyte.http.url import encode_path
 
@@ -30,7 +30,11 @@ def answer_wsgi(handler: Handler, environ: Environ, start_response: Callable[...
     The body is read before the endpoint is called unless it streams it. A coroutine gets an event loop for its request.
     Raises what the endpoint raises, and ResponseError for an answer that no server could send.
     """
-    request = request_of(environ)
+    try:
+        request = request_of(environ)
+    except ValueError as error:  # a header that is none: some servers are less strict
+        start_response("400 Bad Request", [("Content-Type", TEXT)])
+        return [f"{error}\n".encode()]
     runner: asyncio.Runner | None = None
     try:
         endpoint = handler.resolve(request)
@@ -75,7 +79,7 @@ def request_of(environ: Environ) -> Request:
     request._headers = Headers(
         (_field_name(name), value.strip(" \t"))
         for name, value in environ.items()
-        if (name.startswith("HTTP_") or name in _WITHOUT_PREFIX) and value
+        if name.startswith("HTTP_") or (name in _WITHOUT_PREFIX and value)
     )
     return request
 

@@ -41,7 +41,7 @@ class Environs:
         if request._headers is None and not request.root_path:  # so nobody can have changed a field
             head = request.head
             known = self._known.get(head)
-            if known is not None and known[1] is request.server and known[2] == request.scheme:
+            if known is not None and known[1] == request.server and known[2] == request.scheme:
                 environ = known[0].copy()
             else:
                 environ = self._of_head(request)

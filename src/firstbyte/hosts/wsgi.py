@@ -134,9 +134,11 @@ class _Place:
                     return start.response(request, data)
             elif isinstance(result, list | tuple) and start.status and start.written is None:
                 _check_pieces(result)
-                if sum(map(len, result)) <= _IN_MEMORY:
+                size = sum(map(len, result))
+                if size <= _IN_MEMORY or start.length not in (None, size):
                     pieces.close()
                     return start.response(request, b"".join(result))
+                start.length = size
             return self._streamed(request, start, pieces)
         except BaseException:
             pieces.close()
