@@ -4,12 +4,13 @@
     ├── ConfigurationError        what the developer wrote cannot work; found before the first request
     │   ├── RouteError            a route that cannot be parsed, or that another one already holds
     │   ├── AppLoadError          "module:app" names nothing that can be served
+    │   │   └── StartupError      the app is there, but its startup failed
     │   └── ListenError           an address that cannot be listened on
     ├── ProtocolError             the peer's bytes break a rule of HTTP: which rule, at which byte, and the answer
     │   └── FrameError            of WebSocket: the answer is a close code
     ├── WebSocketClosed           nothing can be sent to or received from a WebSocket any more: code, reason
     ├── ResponseError             a handler's answer cannot be put on the wire (a newline in a header, too short a body)
-    ├── ClientDisconnected        the peer left while its request was being read or answered
+    ├── ClientDisconnected        the peer left while its request was being read or answered (also a ConnectionError)
     ├── HTTPError                 an answer: raise it in a handler to send that status
     │   └── ValidationError       what the client sent does not fit what a handler takes: a list of problems
     └── ClientError               a request of the client that came to nothing: address, seconds, phase
@@ -61,6 +62,10 @@ class AppLoadError(ConfigurationError):
         self.traceback = traceback
 
 
+class StartupError(AppLoadError):
+    """The app was found and asked to start up, and failed; the message is its own."""
+
+
 class ListenError(ConfigurationError):
     """An address that cannot be listened on: taken, not ours, or not permitted."""
 
@@ -100,7 +105,7 @@ class ResponseError(FirstbyteError):
     """An answer that cannot be put on the wire as its headers or its promised length say."""
 
 
-class ClientDisconnected(FirstbyteError):
+class ClientDisconnected(FirstbyteError, ConnectionError):
     """The peer left before its request was read to the end, or before the answer was written."""
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -260,6 +260,14 @@ class App:
     def is_async(self) -> bool:
         """Whether a handler or a middleware is `async def`, here or in what is mounted (see `Handler`)."""
         return (self._built or self._build()).is_async
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Those of all that is mounted, the last one left first (see `Handler`)."""
+        async with AsyncExitStack() as stack:
+            for mount in self._mounts:
+                await stack.enter_async_context(mount.lifespan())
+            yield
 
     def resolve(self, request: Request) -> Endpoint:
         """See `Handler.resolve`."""

@@ -113,6 +113,11 @@ class _Input:
         """`read` for the coroutine, which has its loop for itself."""
         return self.read()
 
+    @property
+    def ended(self) -> bool:
+        """Whether no piece is to come, as far as the length says."""
+        return self._read == self._length
+
 
 def _receive(environ: Environ, request: Request, endpoint: Endpoint) -> None:
     """Gives the request its body, or the way to it."""

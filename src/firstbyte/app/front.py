@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeAlias
 
 from firstbyte.app.pages import error_response
 from firstbyte.errors import ProtocolError
 from firstbyte.http.forwarded import TrustedProxies
-from firstbyte.http.handler import Endpoint, Handler
+from firstbyte.http.handler import Endpoint, Handler, lifespan_of
 from firstbyte.http.hosts import Hosts
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
@@ -42,6 +43,10 @@ class Front:
     def is_async(self) -> bool:
         """Whether the inner handler has coroutines (see `Handler`)."""
         return bool(getattr(self._handler, "is_async", False))
+
+    def lifespan(self) -> AbstractAsyncContextManager[Any]:
+        """The inner handler's (see `Handler`)."""
+        return lifespan_of(self._handler)
 
     def resolve(self, request: Request) -> Endpoint:
         """The inner handler's endpoint, or that of a refusal."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from firstbyte.errors import RouteError
-from firstbyte.http.handler import Endpoint, Handler
+from firstbyte.http.handler import Endpoint, Handler, lifespan_of
 from firstbyte.http.request import Request
 from firstbyte.http.url import encode_path
 
@@ -41,6 +42,10 @@ class Mount:
     def is_async(self) -> bool:
         """Whether the mounted handler has coroutines (see `Handler`)."""
         return bool(getattr(self._handler, "is_async", False))
+
+    def lifespan(self) -> AbstractAsyncContextManager[Any]:
+        """The mounted handler's (see `Handler`)."""
+        return lifespan_of(self._handler)
 
     def resolve(self, request: Request) -> Endpoint:
         """The mounted handler's endpoint with the app's middleware and error handling around it."""

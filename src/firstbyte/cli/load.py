@@ -67,7 +67,9 @@ def _hosted(app: Any, interface: Literal["auto", "native", "wsgi", "asgi"], mult
         raise ConfigurationError(f"it is {type(app).__name__}, which cannot be called")
     if chosen == "wsgi":
         return WSGI(app, multiprocess=multiprocess)
-    raise ConfigurationError("ASGI applications are not hosted yet")
+    from firstbyte.hosts.asgi import ASGI  # here, since asyncio takes long to import
+
+    return ASGI(app)
 
 
 def _load_module(name: str) -> ModuleType:

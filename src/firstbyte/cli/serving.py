@@ -138,19 +138,23 @@ def serve(
             server = Server(load_handler(), sockets=sockets, shared=bool(given), remove_path=path, **options)
             server.on_signal = notifier.stopping
             server.bind()
-            observing = None
+            observing: Server | None = None
+
+            def say_ready() -> None:
+                _say_start(what, scheme, plain, server.addresses)
+                if observing is not None:
+                    _say_metrics(observing.addresses[0])
+
             if metrics is not None:
                 observing = observation_server(lambda: [counting.snapshot(server)], parse_place(metrics))
-            _say_start(what, scheme, plain, server.addresses)
             if observing is not None:
                 stack.enter_context(observing)
-                _say_metrics(observing.addresses[0])
             if log is not None and hasattr(signal, "SIGUSR1"):
                 signal.signal(signal.SIGUSR1, lambda number, frame: log.reopen())
             server.reactor.submit(lambda: notifier.ready("serving"))  # when it does, and knows its signals
             PROCESS_CHECKS.append(lambda: "draining" if server.draining else None)
             stack.callback(PROCESS_CHECKS.pop)
-            server.run()
+            server.run(ready=say_ready)
     click.echo("stopped", err=True)
     return 0
 

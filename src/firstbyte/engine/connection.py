@@ -23,6 +23,7 @@ from firstbyte.engine.output import BATCH, JOIN, Output
 from firstbyte.engine.states import BODY, CLOSED, DISCARD, HEAD, LINGER, STATES, WRITING
 from firstbyte.errors import ProtocolError, ResponseError
 from firstbyte.http.handler import Endpoint
+from firstbyte.http.headers import Headers
 from firstbyte.http.request import Address, Ends, Request
 from firstbyte.http.response import FileBody, Response
 from firstbyte.wire import writer
@@ -229,8 +230,7 @@ class Connection:
         try:
             self.reader.limit_body(max_body)
         except ProtocolError as error:
-            self._refuse(error)
-            return False
+            return self._refuse(error)
         if self.reader.expects_continue and not self.reader.pending:
             self._out.append(CONTINUE)
         self._request = request
@@ -262,12 +262,10 @@ class Connection:
         try:
             collector.add(self.reader.read_body())
         except ProtocolError as error:
-            self._refuse(error)
-            return False
+            return self._refuse(error)
         except OSError as error:
             logger.error("the body of %s %s cannot be stored: %s", request.method, request.target, error)
-            self._refuse(ProtocolError(507, "no-room", "the server has no room for the body"))
-            return False
+            return self._refuse(ProtocolError(507, "no-room", "the server has no room for the body"))
         if self.reader.in_body:
             return False
         request.trailers = self.reader.trailers
@@ -395,12 +393,11 @@ class Connection:
         self._out.append(data)
         return self.flush() or (self.state != CLOSED and self._output.waiting <= self._reactor.limits.output)
 
-    def end_body(self) -> bool:
+    def end_body(self, trailers: Headers | None = None) -> bool:
         """Ends a generated answer, as `_responded` does. Raises ResponseError if it is shorter than promised."""
         request, response, framing = self._request, self._response, self._body_writer
         assert request is not None and response is not None and framing is not None
-        ending = framing.end()
-        if ending:
+        if ending := framing.end(trailers):
             self._out.append(ending)
             self._size += len(ending)
         self._stream = self._request = self._response = self._body_writer = None
@@ -411,8 +408,8 @@ class Connection:
         length = self.reader.length
         return not self.reader.expects_continue and length != CHUNKED and length <= self._reactor.limits.discard
 
-    def _refuse(self, error: ProtocolError) -> None:
-        """Puts the answer to an invalid request on its way; it is the connection's last."""
+    def _refuse(self, error: ProtocolError) -> bool:
+        """Puts the answer to an invalid request on its way; it is the connection's last. Always False."""
         if self._hooks.rejected is not None:
             self._hooks.rejected(self, error)
         self.entry = None
@@ -423,6 +420,7 @@ class Connection:
         self._keep_alive = False
         self._linger = True
         self.state = WRITING
+        return False
 
     def _reject(self, error: ProtocolError) -> None:
         self._refuse(error)

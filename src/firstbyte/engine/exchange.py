@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from firstbyte.engine._sys import ERROR, HANGUP, READ, WRITE
 from firstbyte.engine.incoming import has_left
-from firstbyte.engine.states import CLOSED
 from firstbyte.errors import ClientDisconnected, HTTPError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Request
+from firstbyte.wire.writer import encode_early_hints
 
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
@@ -29,7 +30,10 @@ class Exchange:
     either the body that the coroutine waits for, the next request, which waits, or the end of a peer that has left.
     """
 
-    __slots__ = ("_reactor", "_waiter", "connection", "endpoint", "request", "task")
+    __slots__ = (
+        "_callbacks", "_gone", "_looks_away", "_reactor", "_read_by", "_reading", "_write_by", "_writing",
+        "connection", "endpoint", "released", "request", "task",
+    )  # fmt: skip
 
     def __init__(self, reactor: Reactor, connection: Connection, request: Request, endpoint: Endpoint) -> None:
         self._reactor = reactor
@@ -37,7 +41,13 @@ class Exchange:
         self.request = request
         self.endpoint = endpoint
         self.task: asyncio.Task[Any] | None = None  # known when it has suspended for the first time
-        self._waiter: asyncio.Future[None] | None = None  # of the coroutine, when it waits for the peer
+        self.released = False  # the connection has gone on without it
+        self._reading: asyncio.Future[None] | None = None  # of a coroutine that waits for the body
+        self._writing: asyncio.Future[None] | None = None  # of those that wait for the peer to read
+        self._read_by = self._write_by = inf
+        self._looks_away = False  # the next request is here
+        self._gone = False  # the peer is, or the connection
+        self._callbacks: list[Callable[[], object]] | None = None  # of who wants to know that
         connection.busy = True
         connection.owner = self
         connection.deadline = inf
@@ -46,24 +56,66 @@ class Exchange:
 
     async def readable(self) -> None:
         """Returns when the peer has sent something. Raises HTTPError 408 when it does not in time."""
-        self.connection.deadline = monotonic() + self._reactor.timeouts.body
-        await self._wait(READ)
+        self._check()
+        self._reading = asyncio.get_running_loop().create_future()
+        self._read_by = monotonic() + self._reactor.timeouts.body
+        self._looks_away = False
+        self._attend()
+        try:
+            await self._reading
+        finally:
+            self._reading = None
+            self._read_by = inf
+            self._attend()
 
     async def writable(self) -> None:
         """Returns when the peer has taken all that was to be sent. Raises ClientDisconnected when it does not."""
-        self.connection.deadline = monotonic() + self._reactor.timeouts.write
-        await self._wait(WRITE)
+        self._check()
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_future()
+            self._write_by = monotonic() + self._reactor.timeouts.write
+            self._attend()
+        await asyncio.wait((self._writing,))  # which leaves it to the others if this one is cancelled
+        self._check()
 
-    async def _wait(self, interest: int) -> None:
-        if self.connection.lost or self.connection.state == CLOSED:
+    async def drain(self) -> None:
+        """See `Peer.drain`."""
+        self._check()
+        if not self.connection.flush():
+            await self.writable()
+
+    def _check(self) -> None:
+        if self._gone or self.connection.owner is not self:
             raise ClientDisconnected("the client has left")
-        self._reactor.change_interest(self.connection, interest)
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-            self.connection.deadline = inf
+
+    def _attend(self) -> None:
+        """Has the poller and the sweep look for what is waited for."""
+        connection = self.connection
+        if self._gone or connection.owner is not self:
+            return
+        connection.deadline = min(self._read_by, self._write_by)
+        if self._writing is not None:
+            interest = WRITE if self._reading is None else READ | WRITE
+        else:
+            interest = 0 if self._looks_away else READ
+        self._reactor.change_interest(connection, interest)
+
+    # -- what else it may ask for (see `Peer`)
+
+    def when_gone(self, callback: Callable[[], object]) -> None:
+        """See `Peer.when_gone`."""
+        if self._gone or self.connection.owner is not self:
+            callback()
+        elif self._callbacks is None:
+            self._callbacks = [callback]
+        else:
+            self._callbacks.append(callback)
+
+    def send_early_hints(self, links: Iterable[str]) -> None:
+        """See `Peer.send_early_hints`."""
+        data = encode_early_hints(links)
+        if self.request.minor and not self._gone and self.connection.owner is self:
+            self.connection.send_now(data)
 
     # -- what happens to the connection meanwhile
 
@@ -72,48 +124,71 @@ class Exchange:
         connection = self.connection
         if events & (ERROR | HANGUP):
             self._client_left()
-        elif self._waiter is not None:
-            if connection.interest == READ:
-                self._wake()
-            elif connection.flush():
-                self._reactor.change_interest(connection, READ)
-                self._wake()
-            elif connection.state != CLOSED:
-                connection.deadline = monotonic() + self._reactor.timeouts.write  # it takes something, if not all
-        elif has_left(connection) and self.endpoint.cancel_on_disconnect:
-            self._client_left()
-        else:  # the next request has come: it waits, and so does what may be behind it
-            self._reactor.change_interest(connection, 0)
+            return
+        if events & WRITE and self._writing is not None:
+            if connection.flush():
+                self._write_by = inf
+                self._wake(self._writing)
+                self._writing = None
+            else:  # it takes something, if not all
+                self._write_by = monotonic() + self._reactor.timeouts.write
+        if events & READ:
+            if self._reading is not None:
+                self._wake(self._reading)
+            elif has_left(connection) and (self.endpoint.cancel_on_disconnect or self._callbacks is not None):
+                self._client_left()
+            else:  # the next request has come: it waits, and so does what may be behind it
+                self._looks_away = True
+        self._attend()
 
     def on_deadline(self) -> None:
         """The peer has not done in time what the coroutine waits for."""
-        if self.connection.interest == READ:
+        if self._read_by <= self._write_by:
             self.connection.reader.keep_alive = False
-            self._wake(HTTPError(408, "the body did not arrive in time"))
+            self._wake(self._reading, HTTPError(408, "the body did not arrive in time"))
+            self._read_by = inf
+            self._attend()
         else:
             self.connection.close("writing timeout")
+
+    def release(self) -> None:
+        """Lets the connection go on: its answer is complete, the coroutine is not."""
+        self.released = True
+        self.connection.owner = None
+        self.connection.busy = False
+        self._tell(ClientDisconnected("the answer is complete"))
 
     def close(self, reason: str) -> None:
         """Closes the connection, for the coroutine itself."""
         self.connection.owner = None
         self.connection.close(reason)
+        self._tell(ClientDisconnected("the connection is closed"))
 
     def on_close(self) -> None:
         """The connection is being closed by another: tells the coroutine."""
-        if self._waiter is not None:
-            self._wake(ClientDisconnected("the client has left"))
-        elif self.task is not None:
-            self.task.cancel()
+        self._leave()
 
     def _client_left(self) -> None:
         self._reactor.lose(self.connection)
-        if self._waiter is not None:
-            self._wake(ClientDisconnected("the client has left"))
-        elif self.task is not None and self.endpoint.cancel_on_disconnect:
+        self._leave()
+
+    def _leave(self) -> None:
+        is_waiting = self._reading is not None or self._writing is not None
+        self._tell(ClientDisconnected("the client has left"))
+        if not is_waiting and self.task is not None and self.endpoint.cancel_on_disconnect:
             self.task.cancel("the client has left")
 
-    def _wake(self, error: Exception | None = None) -> None:
-        waiter = self._waiter
+    def _tell(self, error: ClientDisconnected) -> None:
+        """Wakes whatever waits for the peer, which is gone."""
+        self._gone = True
+        self._wake(self._reading, error)
+        self._wake(self._writing)
+        callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
+            callback()
+
+    @staticmethod
+    def _wake(waiter: asyncio.Future[None] | None, error: Exception | None = None) -> None:
         if waiter is None or waiter.done():
             return
         if error is None:

@@ -54,6 +54,11 @@ class IncomingBody:
         """See `BodyStream.aread`."""
         raise RuntimeError("a plain function reads its body with `for piece in request.stream()`, without async")
 
+    @property
+    def ended(self) -> bool:
+        """See `BodyStream.ended`."""
+        return not self._connection.reader.in_body
+
     def _next(self) -> bytes | None:
         """The next piece if it is here, nothing at the end, None if more must come first."""
         connection = self._connection

@@ -21,15 +21,16 @@ from typing import Any
 from firstbyte.engine.answers import check_body, failed_response, not_an_answer
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.exchange import Exchange
+from firstbyte.engine.lifespan import Lifespan
 from firstbyte.engine.pool import Pool
 from firstbyte.engine.reactor import Reactor
 from firstbyte.engine.sending import SocketSender
 from firstbyte.engine.states import CLOSED
 from firstbyte.engine.watchdog import Watchdog
 from firstbyte.errors import ClientDisconnected, ConfigurationError
-from firstbyte.http.handler import SLOW, Endpoint
+from firstbyte.http.handler import SLOW, Endpoint, lifespan_of
 from firstbyte.http.request import Request
-from firstbyte.http.response import Response
+from firstbyte.http.response import LiveBody, Response
 
 logger = logging.getLogger("firstbyte.engine")
 
@@ -140,17 +141,23 @@ class LoopDriver(Pool):
         if self._reactor.hooks.handler_started is not None:
             self._reactor.hooks.handler_started(connection, request, endpoint)
         if endpoint.streams_body:
-            Exchange(self._reactor, connection, request, endpoint)
+            request.peer = Exchange(self._reactor, connection, request, endpoint)
         self._running = endpoint
         task = start(self._loop, self._answer(connection, request, endpoint))
         self._running = None
         exchange = connection.owner
-        if task.done() and exchange is None:
+        if task.done() and (exchange is None or task.cancelled() or task.exception() or task.result() is not None):
+            request.peer = connection.owner = None
+            connection.busy = False
             if self._failed(task, connection, request):
                 connection.close("request cancelled")
                 request.close_body()
                 return None
-            return self._answered(task, connection, request)
+            response = self._answered(task, connection, request)
+            if response is not None and connection.state == CLOSED:  # by early hints that found nobody
+                response.close()
+                return None
+            return response
         if exchange is None:
             exchange = Exchange(self._reactor, connection, request, endpoint)
         exchange.task = task
@@ -178,12 +185,18 @@ class LoopDriver(Pool):
     async def _stream(self, connection: Connection, request: Request, response: Response, endpoint: Endpoint) -> None:
         exchange = connection.owner or Exchange(self._reactor, connection, request, endpoint)
         body: Any = response.body
+        is_live = isinstance(body, LiveBody)
+        waits = is_live and body.waits
         try:
-            if connection.begin_body(request, response):
+            if connection.state != CLOSED and connection.begin_body(request, response):
                 async for piece in body:
-                    if piece and not connection.push(piece):
+                    # an empty piece is a wish that what there is be sent, if only the head
+                    went = connection.push(piece) if piece else connection.flush()
+                    if not (went or waits):
                         await exchange.writable()
-                connection.end_body()
+                connection.end_body(body.trailers if is_live else None)
+            if is_live and body.lingers:
+                self._loop.call_soon(self._guarded, connection, self._release, exchange)
         except ClientDisconnected:
             exchange.close("client left")
         except Exception:
@@ -198,10 +211,21 @@ class LoopDriver(Pool):
         if response is not None:
             connection.respond(request, response)
 
+    def _release(self, connection: Connection, exchange: Exchange) -> None:
+        """The answer is complete, its coroutine is not: the connection goes on without it."""
+        if connection.owner is exchange:
+            exchange.release()
+            connection.advance()
+
     def _finish(self, connection: Connection, exchange: Exchange, task: Answered) -> None:
         """The coroutine has ended after it had waited: the connection goes on."""
         del self._exchanges[task]
+        exchange.request.peer = None
         failed = self._failed(task, connection, exchange.request)
+        if self._reactor.draining:
+            self._ask()
+        if exchange.released:
+            return
         response = None if failed else self._answered(task, connection, exchange.request)
         connection.owner = None
         if connection.state != CLOSED:
@@ -242,23 +266,39 @@ class LoopDriver(Pool):
 
     # -- the loop
 
-    def run(self, until: Callable[[], bool]) -> None:
-        """Runs the loop until `until` says so; it is asked each time something wakes the driver."""
+    @property
+    def unfinished(self) -> int:
+        """Number of coroutines that run, whether their answers are sent or not."""
+        return len(self._exchanges)
+
+    def run(self, until: Callable[[], bool], ready: Callable[[], None]) -> None:
+        """Runs the loop until `until` says so; it is asked each time something wakes the driver.
+
+        `ready` is called when the handler's lifespan has begun. Raises StartupError if it does not.
+        """
         self._until = until
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
+            runner.run(self._serve(ready))
 
-    async def _serve(self) -> None:
+    async def _serve(self, ready: Callable[[], None]) -> None:
         loop = self._loop
         self._over = loop.create_future()
-        with Watchdog(loop, self._warn_blocking, self._who):
-            loop.add_reader(self._reactor.fileno, self._turn)
-            try:
-                self._turn()
-                self._ask()
-                await self._over
-            finally:
-                loop.remove_reader(self._reactor.fileno)
+        lifespan = Lifespan(lifespan_of(self._reactor.handler))
+        self._ask()
+        if not await lifespan.start(self._over):
+            return  # told to stop before
+        try:
+            with Watchdog(loop, self._warn_blocking, self._who):
+                loop.add_reader(self._reactor.fileno, self._turn)
+                try:
+                    ready()
+                    self._turn()
+                    self._ask()
+                    await self._over
+                finally:
+                    loop.remove_reader(self._reactor.fileno)
+        finally:
+            await lifespan.stop(self._reactor.timeouts.drain)
 
     def _turn(self) -> None:
         reactor = self._reactor

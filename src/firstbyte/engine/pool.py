@@ -49,6 +49,11 @@ class Pool(Driver):
         return len(self._workers) - len(self._idle)
 
     @property
+    def unfinished(self) -> int:
+        """Number of handlers that run although their answers are sent."""
+        return 0
+
+    @property
     def waiting(self) -> int:
         """Number of requests that wait for a thread."""
         return len(self._backlog)

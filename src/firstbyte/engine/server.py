@@ -17,6 +17,7 @@ from firstbyte.engine.observer import Observer
 from firstbyte.engine.reactor import Reactor
 from firstbyte.engine.threads import ThreadDriver
 from firstbyte.engine.timeouts import Timeouts
+from firstbyte.errors import StartupError
 from firstbyte.http.handler import Handler
 from firstbyte.http.request import Address
 from firstbyte.wire.limits import Limits
@@ -153,10 +154,12 @@ class Server:
             else:
                 self._driver = ThreadDriver(self.reactor, self._threads)
 
-    def run(self, signals: bool = True) -> None:
+    def run(self, signals: bool = True, ready: Callable[[], None] = lambda: None) -> None:
         """Serves until it is told to stop and everything that runs has ended, or its time is over.
 
-        With `signals`, and in the main thread, SIGTERM and Ctrl+C stop it gracefully, a second one at once.
+        With `signals`, and in the main thread, SIGTERM and Ctrl+C stop it gracefully, a second one at once. `ready` is
+        called when it begins to accept clients: at once, but for a handler that has to start up first (see `Handler`).
+        Raises StartupError if that fails.
         """
         self.bind()
         driver = self._driver
@@ -172,7 +175,7 @@ class Server:
             for number in (signal.SIGINT, signal.SIGTERM):
                 previous[number] = signal.signal(number, self._on_signal)
         try:
-            driver.run(self._is_over)
+            driver.run(self._is_over, ready)
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -198,8 +201,23 @@ class Server:
 
     def __enter__(self) -> Server:
         self.bind()
-        self._thread = threading.Thread(target=self.run, name="firstbyte-server", daemon=True)
+        begun = threading.Event()
+        failures: list[StartupError] = []
+
+        def run() -> None:
+            try:
+                self.run(ready=begun.set)
+            except StartupError as error:
+                failures.append(error)
+            finally:
+                begun.set()
+
+        self._thread = threading.Thread(target=run, name="firstbyte-server", daemon=True)
         self._thread.start()
+        begun.wait()
+        if failures:
+            self._thread.join()
+            raise failures[0]
         return self
 
     def __exit__(
@@ -212,7 +230,9 @@ class Server:
     def _is_over(self) -> bool:
         if not self._stop_by:
             return False
-        return (self.reactor.draining and not self.reactor.open) or monotonic() >= self._stop_by
+        driver, reactor = self._driver, self.reactor
+        is_idle = reactor.draining and not reactor.open and (driver is None or not driver.unfinished)
+        return is_idle or monotonic() >= self._stop_by
 
     def _begin_drain(self) -> None:
         self.reactor.begin_drain()

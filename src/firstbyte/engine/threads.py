@@ -182,11 +182,12 @@ class ThreadDriver(Pool):
 
     # -- the monitor: the thread that called `run`
 
-    def run(self, until: Callable[[], bool]) -> None:
+    def run(self, until: Callable[[], bool], ready: Callable[[], None]) -> None:
         """Runs the reactor, and watches its leader, until `until` says so; it is asked each time the monitor wakes."""
         first = self._follower()
         if first is None:
             raise RuntimeError("the operating system gives the server no thread")
+        ready()
         self._give_wheel(first)
         self._watch(until)
 

@@ -22,7 +22,7 @@ from firstbyte.engine.channel import Ask, Channel, Closed, Drain, Failed, Figure
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.observer import Observer
 from firstbyte.engine.server import Server
-from firstbyte.errors import AppLoadError, ConfigurationError
+from firstbyte.errors import AppLoadError, ConfigurationError, StartupError
 from firstbyte.http.handler import Handler
 from firstbyte.http.request import Request
 
@@ -128,7 +128,12 @@ class Worker:
         signal.signal(signal.SIGTERM, self._on_signal)
         reactor.watch_source(self._channel.fileno, self)
         reactor.submit(lambda: self._channel.send(Ready()))
-        self._server.run(signals=False)
+        try:
+            self._server.run(signals=False)
+        except StartupError as error:
+            self._channel.send(_explained(error))
+            self._channel.flush_patiently()
+            return 1
         self._tell_figures()
         return 0
 

@@ -7,6 +7,7 @@ app, a folder, a proxy or a hosted WSGI app is a `Handler`. Neither side knows m
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias
 
 from firstbyte.http.request import Request
@@ -83,6 +84,11 @@ class Handler(Protocol):
 
     One that has coroutines among its endpoints says so before the server starts, with an attribute `is_async` that is
     true: the server then runs in a loop.
+
+    One that has something to do before the first request and after the last has a method `lifespan()` besides, which
+    gives an asynchronous context manager. The server enters it in its loop before it accepts anybody, and leaves it, in
+    the same task, when the last answer is sent. What it raises on entering ends the start; StartupError is shown as its
+    message alone. A handler around others passes it on (`lifespan_of`).
     """
 
     def resolve(self, request: Request) -> Endpoint:
@@ -91,3 +97,9 @@ class Handler(Protocol):
         It must not wait for anything. An answer that needs no body (404, 401) is an endpoint with `streams_body`.
         """
         ...
+
+
+def lifespan_of(handler: Handler) -> AbstractAsyncContextManager[Any]:
+    """The lifespan of a handler; of one that has none, a context in which nothing happens."""
+    lifespan = getattr(handler, "lifespan", None)
+    return nullcontext() if lifespan is None else lifespan()

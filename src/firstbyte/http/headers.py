@@ -150,3 +150,21 @@ def check_field(name: str, value: str) -> None:
         raise TypeError(f"header {name}: the value must be str, not {type(value).__name__}")
     if _VALUE.fullmatch(value) is None:
         raise ValueError(f"header {name}: {value!r} has a control character or one outside Latin-1")
+
+
+def raw_fields(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of a valid block as (lower-case name, value), in bytes. Clients send the same ones again and again."""
+    fields = _blocks.get(block)
+    if fields is None:
+        fields = [(name.lower(), value.rstrip(b" \t")) for name, value in _RAW_FIELD.findall(block)]
+        if len(block) <= _REMEMBERED_BLOCK:
+            if len(_blocks) >= _REMEMBERED_BLOCKS:
+                _blocks.clear()
+            _blocks[block] = fields
+    return fields.copy()
+
+
+_RAW_FIELD = re.compile(rb"([^:\r\n]+):[ \t]*([^\r\n]*)\r\n")
+_REMEMBERED_BLOCK = 1024  # bytes
+_REMEMBERED_BLOCKS = 1024
+_blocks: dict[bytes, list[tuple[bytes, bytes]]] = {}

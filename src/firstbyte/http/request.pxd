@@ -24,6 +24,7 @@ cdef class Request:
     cdef public object tls
     cdef public object forwarded_host
     cdef public object trailers
+    cdef public object peer
     cdef public Headers _headers
     cdef public object _path
     cdef public object _query

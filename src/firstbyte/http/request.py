@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
@@ -11,7 +11,7 @@ import msgspec
 
 from firstbyte.errors import HTTPError
 from firstbyte.http.cookies import parse_cookies
-from firstbyte.http.headers import Headers, HeadersInput
+from firstbyte.http.headers import Headers, HeadersInput, raw_fields
 from firstbyte.http.limits import FormLimits
 from firstbyte.http.media import MediaType, media_type_of, text_of
 from firstbyte.http.multidict import MultiDict
@@ -62,6 +62,27 @@ class BodyStream(Protocol):
         """`read` for coroutines."""
         ...
 
+    @property
+    def ended(self) -> bool:
+        """Whether no piece is to come: known with the last one, where that can be."""
+        ...
+
+
+class Peer(Protocol):
+    """The other end, as a coroutine that is called before its body has come may see it (`Request.peer`)."""
+
+    def when_gone(self, callback: Callable[[], object]) -> None:
+        """Has `callback` called, once, when the client has left or the connection is closed; at once if it is."""
+        ...
+
+    async def drain(self) -> None:
+        """Returns when the client has taken what was sent. Raises ClientDisconnected if it does not in time."""
+        ...
+
+    def send_early_hints(self, links: Iterable[str]) -> None:
+        """Sends 103 with these values of Link (RFC 8297), before the answer; nothing to a client of HTTP/1.0."""
+        ...
+
 
 class Sender(Protocol):
     """Sends an answer while its handler still runs; the engine gives one to endpoints that ask for it (`sends`)."""
@@ -100,8 +121,9 @@ class Request:
     encrypted connection (the protocol, the client's certificate) or None, `forwarded_host` the host and port that a
     trusted proxy says the client asked for, or None (`TrustedProxies` sets it, and `client` and `scheme`),
     `path_params` what the router read from the path, `state` a place for middleware to leave things, `trailers` the
-    fields behind a chunked body, `sender` what an endpoint that `sends` sends its answer with, else None. The wire
-    floor makes it; `Request.build` makes one from parts, for tests and other hosts.
+    fields behind a chunked body, `sender` what an endpoint that `sends` sends its answer with, else None, `peer` the
+    other end for a coroutine that streams its body, else None. The wire floor makes it; `Request.build` makes one from
+    parts, for tests and other hosts.
     """
 
     __slots__ = (
@@ -120,6 +142,7 @@ class Request:
         "method",
         "minor",
         "path_params",
+        "peer",
         "raw_path",
         "raw_query",
         "root_path",
@@ -154,6 +177,7 @@ class Request:
         self.forwarded_host: str | None = None
         self.path_params: Mapping[str, Any] = _NO_PARAMS
         self.trailers: Headers | None = None
+        self.peer: Peer | None = None
         self._headers: Headers | None = None
         self._path: str | None = None
         self._query: MultiDict[str] | None = None
@@ -242,6 +266,13 @@ class Request:
         if self._headers is None:
             self._headers = Headers.from_block(self.head[self._fields_at :])
         return self._headers
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The header fields as bytes, (lower-case name, value) each, in their order; a list of the caller's own."""
+        if self.head:
+            return raw_fields(self.head[self._fields_at :])
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, _, value in self.headers.fields()]
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -356,33 +387,64 @@ class Request:
 class BodyPieces:
     """The pieces of a request's body, in memory, in a file or still arriving, for `for` and `async for`."""
 
-    __slots__ = ("_request",)
+    __slots__ = ("_request", "_source")
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._source: BodyStream | None = None  # the request's own until the first piece is asked for
 
-    def __iter__(self) -> Iterator[bytes]:
-        stream, self._request._stream = self._request._stream, None
-        if stream is None:
-            yield from self._here()
-        else:
-            while piece := stream.read():
-                yield piece
+    def __iter__(self) -> BodyPieces:
+        return self
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        stream, self._request._stream = self._request._stream, None
-        if stream is None:
-            for piece in self._here():
-                yield piece
-        else:
-            while piece := await stream.aread():
-                yield piece
+    def __next__(self) -> bytes:
+        piece = (self._source or self._take()).read()
+        if not piece:
+            raise StopIteration
+        return piece
 
-    def _here(self) -> Iterator[bytes]:
-        """The pieces of a body that is complete."""
-        file = self._request.body_file
-        while piece := file.read(_PIECE):
-            yield piece
+    def __aiter__(self) -> BodyPieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await (self._source or self._take()).aread()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    @property
+    def ended(self) -> bool:
+        """Whether no piece is to come: see `BodyStream.ended`."""
+        return (self._source or self._take()).ended
+
+    def _take(self) -> BodyStream:
+        self._source, self._request._stream = self._request._stream or _Stored(self._request.body_file), None
+        return self._source
+
+
+class _Stored:
+    """A body that is complete, as a BodyStream."""
+
+    __slots__ = ("_file", "_left")
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = file.seek(0, io.SEEK_END)
+        file.seek(0)
+
+    def read(self) -> bytes:
+        """See `BodyStream.read`."""
+        piece = self._file.read(_PIECE)
+        self._left -= len(piece)
+        return piece
+
+    async def aread(self) -> bytes:
+        """See `BodyStream.aread`."""
+        return self.read()
+
+    @property
+    def ended(self) -> bool:
+        """See `BodyStream.ended`."""
+        return not self._left
 
 
 class _NoParams(dict[str, Any]):

@@ -41,6 +41,32 @@ class FileBody:
         self.file.close()
 
 
+class LiveBody:
+    """The base of asynchronous bodies that are more than their pieces.
+
+    `trailers` are sent behind the last piece where the client's HTTP can carry them. One that `waits` for a slow client
+    by itself (`Peer.drain`) is not made to wait. One that `lingers` has more to do when its last piece is given: the
+    connection then goes on, and `aclose` is awaited for as long as that takes.
+    """
+
+    __slots__ = ()
+
+    @property
+    def trailers(self) -> Headers | None:
+        """What is sent behind the last piece."""
+        return None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a slow client by itself."""
+        return False
+
+    @property
+    def lingers(self) -> bool:
+        """Whether there is more to do when all is sent."""
+        return False
+
+
 Body = bytes | Iterator[bytes] | AsyncIterator[bytes] | FileBody
 
 

@@ -17,7 +17,7 @@ cdef class BodyWriter:
     cdef long long _left
 
     cpdef bytes frame(self, bytes piece)
-    cpdef bytes end(self)
+    cpdef bytes end(self, object trailers=*)
 
 
 @cython.locals(key=tuple, prefix=bytes, size=Py_ssize_t)

@@ -6,11 +6,11 @@ rendered once a second. All others go the long way through `encode_head`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import NamedTuple
 
 from firstbyte.errors import ResponseError
-from firstbyte.http.headers import check_field
+from firstbyte.http.headers import Headers, check_field
 from firstbyte.http.response import FileBody, Response
 from firstbyte.http.status import has_body, phrase
 
@@ -136,6 +136,12 @@ def encode_head(response: Response, method: str, minor: int, keep_alive: bool, t
     return Head(data, ending, length or 0, keep_alive)
 
 
+def encode_early_hints(links: Iterable[str]) -> bytes:
+    """A 103 response (RFC 8297) with a Link field for each of these values. Raises ValueError for what is no value."""
+    fields = Headers([("Link", link) for link in links])
+    return b"HTTP/1.1 103 Early Hints\r\n%b\r\n" % _lines(fields)
+
+
 def encode_chunk(piece: bytes) -> bytes:
     """One chunk; `piece` is not empty, since an empty chunk ends the body (RFC 9112 section 7.1)."""
     return b"%x\r\n%b\r\n" % (len(piece), piece)
@@ -163,11 +169,13 @@ class BodyWriter:
             self._left -= len(piece)
         return piece
 
-    def end(self) -> bytes:
-        """What follows the last piece."""
+    def end(self, trailers: Headers | None = None) -> bytes:
+        """What follows the last piece, `trailers` among it where the framing has room for them."""
         if self._ending == LENGTH and self._left:
             raise ResponseError(f"the body ended {self._left} bytes before its Content-Length")
-        return LAST_CHUNK if self._ending == CHUNKED else b""
+        if self._ending != CHUNKED:
+            return b""
+        return LAST_CHUNK if not trailers else b"0\r\n%b\r\n" % _trailer_lines(trailers)
 
 
 _DIGITS = [b"%d" % number for number in range(1024)]
@@ -203,4 +211,16 @@ def _given_length(value: str, length: int | None, method: str, status: int) -> i
     return given
 
 
-_SERVERS_OWN = frozenset(("transfer-encoding", "keep-alive", "upgrade", "te", "trailer", "proxy-connection"))
+def _lines(fields: Headers) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode("latin-1")
+
+
+def _trailer_lines(trailers: Headers) -> bytes:
+    for name in trailers:
+        if name in _NO_TRAILERS:
+            raise ResponseError(f"the header {name} cannot stand in a trailer (RFC 9110 section 6.5.1)")
+    return _lines(trailers)
+
+
+_SERVERS_OWN = frozenset(("transfer-encoding", "keep-alive", "upgrade", "te", "proxy-connection"))
+_NO_TRAILERS = _SERVERS_OWN | {"connection", "content-length", "content-encoding", "content-type", "host", "trailer"}

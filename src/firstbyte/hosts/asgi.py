@@ -1,0 +1,114 @@
+"""ASGI applications as handlers (ASGI 3.0, the HTTP and lifespan protocols)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeAlias
+
+from firstbyte.hosts.asgi_http import Conversation
+from firstbyte.hosts.asgi_lifespan import ASGILifespan
+from firstbyte.http.handler import Endpoint
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+from firstbyte.http.url import decode_path
+
+Message: TypeAlias = MutableMapping[str, Any]
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+VERSION = "3.0"
+SPEC_VERSION = "2.3"
+"""What apps are told. Starlette ends a stream whose client has left at once by this one, by a later one with the next
+piece only; that `send` raises OSError then, as 2.4 has it, holds all the same."""
+
+
+class ASGI:
+    """An ASGI application as a `Handler`. One of ASGI 2, which is called twice, is taken as well.
+
+    The whole application runs in one task, with its context, from the head of the request until it returns. It reads
+    the body as it comes. When the client leaves it is told so by `receive` (http.disconnect) and `send` (OSError); it
+    is not cancelled. One that raises, or does not keep to the protocol, is answered for with a 500 if nothing has been
+    sent, else the connection is cut; the log says what it did. `max_body` is in bytes, None for the server's limit.
+    """
+
+    is_async = True
+
+    def __init__(self, app: Any, *, max_body: int | None = None) -> None:
+        self.app: Application = _twice(app) if _is_of_two(app) else app
+        self.state: dict[str, Any] = {}  # of the lifespan; each request has a copy
+        name = getattr(app, "__qualname__", None) or type(app).__name__
+        self._endpoint = Endpoint(
+            self._call, name=name, is_async=True, streams_body=True, max_body=max_body, cancel_on_disconnect=False
+        )
+
+    def resolve(self, request: Request) -> Endpoint:
+        """See `Handler.resolve`. Raises HTTPError 400 for a path that cannot be decoded."""
+        if "%" in request.raw_path:
+            request.path  # noqa: B018 - it is the property that raises
+        return self._endpoint
+
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """The startup and shutdown of the application (see `Handler`)."""
+        return ASGILifespan(self.app, {"type": "lifespan", "asgi": _versions(), "state": self.state})
+
+    async def _call(self, request: Request) -> Response:
+        conversation = Conversation(request)
+        scope = scope_of(request, self.state)
+        conversation.begin(self.app(scope, conversation.receive, conversation.send))
+        return await conversation
+
+
+def scope_of(request: Request, state: dict[str, Any]) -> dict[str, Any]:
+    """The scope of an HTTP connection. `path` and `raw_path` begin with `root_path`, as apps expect since 2024."""
+    path, raw_path, root_path = request.path, request.raw_path, ""
+    if request.root_path:
+        root_path = decode_path(request.root_path)
+        path, raw_path = root_path + path, request.root_path + raw_path
+    client, server = request.client, request.server
+    extensions: dict[str, dict[str, Any]] = {"http.response.pathsend": {}}
+    if request.minor:  # HTTP/1.0 has neither
+        extensions["http.response.trailers"] = {}
+        extensions["http.response.early_hint"] = {}
+    if request.tls is not None:
+        extensions["tls"] = request.tls.extension
+    return {
+        "type": "http",
+        "asgi": _versions(),
+        "http_version": "1.1" if request.minor else "1.0",
+        "method": request.method,
+        "scheme": request.scheme,
+        "path": path,
+        "raw_path": raw_path.encode("latin-1"),
+        "query_string": request.raw_query.encode("latin-1"),
+        "root_path": root_path,
+        "headers": request.raw_headers,
+        "client": client if client is not None and client.port else None,
+        "server": server if server is None or server.port else (server.host, None),
+        "state": state.copy(),
+        "extensions": extensions,
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {"version": VERSION, "spec_version": SPEC_VERSION}
+
+
+def _is_of_two(app: Any) -> bool:
+    """Whether it is called with the scope and what that returns with `receive` and `send`, as ASGI 2 had it."""
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    needed = [each for each in parameters if each.default is each.empty and each.kind <= each.POSITIONAL_OR_KEYWORD]
+    return len(needed) == 1 and all(each.kind is not each.VAR_POSITIONAL for each in parameters)
+
+
+def _twice(app: Any) -> Application:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope)(receive, send)
+
+    return call

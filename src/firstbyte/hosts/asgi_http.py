@@ -1,0 +1,425 @@
+"""One request of an ASGI application: `receive`, `send`, and the steps of the application between them.
+
+The application's coroutine is stepped by hand, within the task of the request: up to the first piece of its answer,
+then, for as long as it has more to say, by whoever sends the pieces. So all of it runs in one task, and what it answers
+is a `Response` like any other, which middleware can see and change. Most are complete when the coroutine ends without
+ever having waited: those are one step and one Response of bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections import deque
+from collections.abc import Awaitable, Coroutine, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from firstbyte.errors import ClientDisconnected, HTTPError
+from firstbyte.http.headers import Headers, check_field
+from firstbyte.http.request import BodyPieces, Request
+from firstbyte.http.response import FileBody, LiveBody, Response
+from firstbyte.http.status import has_body, phrase
+
+_PIECE = object()  # what `send` yields to the steps when a piece is to be sent before the application goes on
+_FILE_PIECE = 64 * 1024
+
+
+class Conversation(LiveBody):
+    """The talk with an application about one request. Awaited, it is the Response, whose body it may be itself."""
+
+    __slots__ = (
+        "_bodiless", "_complete", "_coroutine", "_ended", "_future", "_gone", "_length", "_pieces", "_queue",
+        "_read_all", "_receivers", "_refusal", "_request", "_response", "_senders", "_sends_trailers", "_task",
+        "_trailers", "_wait", "_watches",
+    )  # fmt: skip
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._coroutine: Coroutine[Any, None, None]
+        self._task: asyncio.Task[Any] | None = None
+        self._ended = False  # the application has returned or raised
+        self._future: asyncio.Future[Any] | None = None  # what it waits for
+        self._wait: _Wait | None = None  # what the task waits for in its stead
+        # of the request
+        self._pieces: BodyPieces | None = None
+        self._read_all = False
+        self._gone = False  # nobody is there any more to receive from and to send to
+        self._watches = False  # the peer tells when it goes
+        self._refusal: HTTPError | None = None  # the body was not to be read
+        self._receivers: list[asyncio.Future[None]] | None = None  # of those who wait for the end
+        # of the answer
+        self._response: Response | None = None  # begun, its body is not on it yet
+        self._length: int | None = None  # as its Content-Length says
+        self._bodiless = False  # what there is of a body is not to be sent
+        self._queue: deque[bytes] = deque()
+        self._senders: list[asyncio.Future[None]] | None = None  # whose pieces have not been taken
+        self._sends_trailers = False
+        self._trailers: Headers | None = None
+        self._complete = False
+
+    def begin(self, coroutine: Awaitable[None]) -> None:
+        """Takes what the application returned for being called."""
+        self._coroutine = coroutine if type(coroutine) is types.CoroutineType else _awaiting(coroutine)
+
+    # -- what the application is given
+
+    async def receive(self) -> dict[str, Any]:
+        """A piece of the body as soon as it is here; behind the last, http.disconnect when all is over."""
+        if not (self._gone or self._complete or self._read_all):
+            return await self._read()
+        if not (self._gone or self._complete):
+            if not self._watches and self._request.peer is not None:
+                self._watches = True
+                self._request.peer.when_gone(self._leave)
+            if not self._gone:
+                over = asyncio.get_running_loop().create_future()
+                if self._receivers is None:
+                    self._receivers = []
+                self._receivers.append(over)
+                await over
+        return {"type": "http.disconnect"}
+
+    async def _read(self) -> dict[str, Any]:
+        pieces = self._pieces
+        if pieces is None:
+            pieces = self._pieces = self._request.stream()
+        try:
+            piece = b"" if pieces.ended else await anext(pieces, b"")
+        except ClientDisconnected:
+            self._leave()
+            return {"type": "http.disconnect"}
+        except HTTPError as error:
+            self._refusal = error
+            self._leave()
+            return {"type": "http.disconnect"}
+        self._read_all = not piece or pieces.ended
+        return {"type": "http.request", "body": piece, "more_body": not self._read_all}
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Takes a message of the answer. Raises OSError when the client has left.
+
+        Raises RuntimeError for a message out of order, ValueError and TypeError for what cannot be sent.
+        """
+        kind = message["type"]
+        if self._gone:
+            raise ClientDisconnected("the client has left")
+        if kind == "http.response.start":
+            if self._response is not None:
+                raise RuntimeError("http.response.start comes a second time")
+            self._start(message)
+            return
+        if kind == "http.response.early_hint":
+            if self._response is not None:
+                raise RuntimeError("http.response.early_hint comes after http.response.start")
+            if self._request.peer is not None:
+                self._request.peer.send_early_hints([_text(link, "a link") for link in message.get("links", ())])
+            return
+        if kind not in _ANSWERING:
+            raise ValueError(f"{kind!r} is no message that an application sends for a request")
+        if self._response is None:
+            raise RuntimeError(f"{kind} comes before http.response.start")
+        if self._complete:
+            raise RuntimeError(f"{kind} comes after the answer was complete")
+        await getattr(self, _ANSWERING[kind])(message)
+
+    def _start(self, message: Mapping[str, Any]) -> None:
+        response = Response(b"", message["status"])
+        others: list[tuple[str, str]] = []
+        for name, value in message.get("headers", ()):
+            try:
+                key = bytes(name.lower())
+                if key == b"content-type" and response.content_type is None:
+                    response.content_type = _content_type(value)
+                elif key == b"content-length":
+                    self._length = _length(value)
+                elif key not in _SERVERS_OWN and (key != b"connection" or value.strip().lower() == b"close"):
+                    others.append((name.decode("latin-1"), value.decode("latin-1")))
+            except (AttributeError, TypeError):
+                raise TypeError(f"the name and value of a header are bytes, not {name!r}: {value!r}") from None
+        if others:
+            headers = response.headers
+            for field in others:
+                headers.add(*field)
+        self._bodiless = self._request.method == "HEAD" or not has_body(response.status)
+        self._sends_trailers = bool(message.get("trailers", False))
+        self._response = response
+
+    async def _on_body(self, message: Mapping[str, Any]) -> None:
+        piece = message.get("body", b"")
+        if type(piece) is not bytes:
+            if not isinstance(piece, bytearray | memoryview):
+                raise TypeError(f"the body of {message['type']} is bytes, not {type(piece).__name__}")
+            piece = bytes(piece)
+        if message.get("more_body", False):
+            await self._give(piece)
+            return
+        if piece:
+            self._queue.append(piece)
+        if not self._sends_trailers:
+            self._finish()
+
+    async def _on_trailers(self, message: Mapping[str, Any]) -> None:
+        if not self._sends_trailers:
+            raise RuntimeError("http.response.trailers comes without being announced by http.response.start")
+        if self._trailers is None:
+            self._trailers = Headers()
+        for name, value in message.get("headers", ()):
+            self._trailers.add(_text(name, "the name of a header"), _text(value, "the value of a header"))
+        if not message.get("more_trailers", False):
+            self._finish()
+
+    async def _on_path(self, message: Mapping[str, Any]) -> None:
+        response = self._response
+        assert response is not None
+        if self._queue or not isinstance(response.body, bytes):
+            raise RuntimeError("http.response.pathsend comes after http.response.body")
+        file = Path(message["path"]).open("rb")  # noqa: SIM115 - whoever sends the response closes it
+        response.body = FileBody(file, 0, file.seek(0, 2))
+        self._finish()
+
+    async def _give(self, piece: bytes) -> None:
+        """Has a piece sent, and returns when the next may come."""
+        if self._bodiless:
+            piece = b""  # the head can go
+        self._queue.append(piece)
+        if asyncio.current_task() is self._task:
+            await _to_steps()
+        else:  # a task of the application's own
+            taken = asyncio.get_running_loop().create_future()
+            if self._senders is None:
+                self._senders = []
+            self._senders.append(taken)
+            self._wake()
+            await taken
+        if self._gone:
+            raise ClientDisconnected("the client has left")
+        if self._request.peer is not None and not self._bodiless:
+            await self._request.peer.drain()
+
+    def _finish(self) -> None:
+        self._complete = True
+        self._wake()
+        self._tell(self._receivers)
+
+    def _leave(self) -> None:
+        """Nobody is there any more."""
+        self._gone = True
+        self._tell(self._receivers)
+        self._tell(self._senders)
+
+    @staticmethod
+    def _tell(waiters: list[asyncio.Future[None]] | None) -> None:
+        while waiters:
+            waiter = waiters.pop(0)
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # -- what the engine, or middleware, gets
+
+    def __await__(self) -> Generator[Any, None, Response]:
+        self._task = asyncio.current_task()
+        try:
+            yield from self._steps(self._has_output)
+        except Exception:
+            if self._refusal is None:
+                raise  # else it was told that there is no more to read
+        return self._answer()
+
+    def _answer(self) -> Response:
+        """The response as far as it is known; raises RuntimeError for an application that has ended without one."""
+        response = self._response
+        if self._refusal is not None:
+            return _refused(self._refusal)
+        if self._gone and not self._complete:
+            raise ClientDisconnected("the client has left")
+        if response is None or (self._ended and not self._complete):
+            raise RuntimeError(
+                f"the application returned {'without' if response is None else 'before the end of'} an answer"
+            )
+        if isinstance(response.body, FileBody):
+            if self._length is not None:
+                response.headers.add("Content-Length", str(self._length))
+            if self._ended:
+                return response
+            self._length = response.body.count
+            self._queue.extend(_pieces(response.body))
+        if self._complete and (self._ended or self._length is None):
+            size = sum(map(len, self._queue))
+            if self._length is None:
+                self._length = size
+        if self._complete and self._ended and not self._sends_trailers:
+            body = b"".join(self._queue)
+            if self._length != len(body):
+                response.headers.add("Content-Length", str(self._length))
+            response.body = body
+            return response
+        if self._length is not None and not self._sends_trailers:
+            response.headers["Content-Length"] = str(self._length)
+        response.body = self
+        return response
+
+    @property
+    def waits(self) -> bool:
+        """See `LiveBody`: in `send`, where the application may give up."""
+        return True
+
+    @property
+    def trailers(self) -> Headers | None:
+        """See `LiveBody`."""
+        return self._trailers
+
+    @property
+    def lingers(self) -> bool:
+        """See `LiveBody`: the application goes on when its answer is complete."""
+        return not self._ended
+
+    def __aiter__(self) -> Conversation:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._queue:
+            self._tell(self._senders)
+            if not self._complete:
+                await self._go_on(self._has_output)
+        if self._queue:
+            return self._queue.popleft()
+        if self._complete:
+            raise StopAsyncIteration
+        raise RuntimeError("the application returned before the end of its answer")
+
+    async def aclose(self) -> None:
+        """The pieces are sent, or will not be: lets the application come to its end."""
+        if self._ended:
+            return
+        if not (self._complete or self._bodiless):
+            self._leave()
+        try:
+            await self._go_on(bool)
+        except ClientDisconnected:
+            if not self._gone:
+                raise
+
+    # -- the steps
+
+    def _has_output(self) -> bool:
+        return self._complete or bool(self._queue)
+
+    @types.coroutine
+    def _go_on(self, enough: Any) -> Generator[Any, None, None]:
+        yield from self._steps(enough)
+
+    def _steps(self, enough: Any) -> Generator[Any, None, None]:
+        """Steps the application until it has ended, or has to wait and there is `enough` to go on with meanwhile."""
+        error: BaseException | None = None
+        while not self._ended:
+            if error is not None or self._future is None or self._future.done():
+                self._future = None
+                try:
+                    waits_for = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+                except StopIteration:
+                    self._ended = True
+                    return
+                except BaseException:
+                    self._ended = True
+                    raise
+                error = None
+                if waits_for is _PIECE:
+                    if enough():
+                        return
+                    continue
+                if waits_for is None:  # asyncio.sleep(0), for one
+                    if enough():
+                        return
+                    try:
+                        yield
+                    except BaseException as thrown:
+                        error = thrown
+                    continue
+                waits_for._asyncio_future_blocking = False
+                waits_for.add_done_callback(self._wake)
+                self._future = waits_for
+            if enough():
+                return
+            self._wait = _Wait(self._future)
+            try:
+                yield from self._wait
+            except BaseException as thrown:
+                error = thrown
+            finally:
+                self._wait = None
+
+    def _wake(self, future: object = None) -> None:
+        if self._wait is not None and not self._wait.done():
+            self._wait.set_result(None)
+
+
+class _Wait(asyncio.Future[None]):
+    """Waits until a future is done, or a piece of the answer has come from another task of the application.
+
+    To cancel it is to cancel the future: the application is told by that, as if its task had waited for it directly.
+    """
+
+    def __init__(self, future: asyncio.Future[Any]) -> None:
+        super().__init__(loop=future.get_loop())
+        self._future = future
+
+    def cancel(self, msg: Any = None) -> bool:
+        """See `asyncio.Future.cancel`."""
+        return self._future.cancel(msg)
+
+
+@types.coroutine
+def _to_steps() -> Generator[object, None, None]:
+    yield _PIECE
+
+
+async def _awaiting(awaitable: Awaitable[None]) -> None:
+    await awaitable
+
+
+def _pieces(file: FileBody) -> list[bytes]:
+    """A file as pieces, for the rare application that goes on after having sent one."""
+    try:
+        return list(iter(lambda: file.read(_FILE_PIECE), b""))
+    finally:
+        file.close()
+
+
+def _refused(error: HTTPError) -> Response:
+    response = Response(f"{error.status} {phrase(error.status)}\n{error.detail}\n", error.status)
+    response.headers.update(error.headers)
+    return response
+
+
+def _content_type(value: bytes) -> str:
+    """A Content-Type, decoded and found valid. Raises ValueError."""
+    text = _content_types.get(value)
+    if text is None:
+        text = value.decode("latin-1")
+        check_field("Content-Type", text)
+        if len(_content_types) < 256:
+            _content_types[bytes(value)] = text
+    return text
+
+
+def _length(value: bytes) -> int:
+    if not value.isdigit():
+        raise ValueError(f"Content-Length: {value!r} is not a plain decimal number")
+    return int(value)
+
+
+def _text(value: bytes, what: str) -> str:
+    if not isinstance(value, bytes | bytearray):
+        raise TypeError(f"{what} is bytes, not {value!r}")
+    return value.decode("latin-1")
+
+
+_ANSWERING = {
+    "http.response.body": "_on_body",
+    "http.response.trailers": "_on_trailers",
+    "http.response.pathsend": "_on_path",
+}
+_SERVERS_OWN = frozenset((b"transfer-encoding", b"keep-alive", b"proxy-connection", b"te", b"upgrade"))
+"""What an application that passes another's answer on may have among its headers, and the server writes by itself."""
+_content_types: dict[bytes, str] = {}
