@@ -60,6 +60,7 @@ class Mount:
                 is_async=is_async,
                 cancel_on_disconnect=inner.cancel_on_disconnect if inner.is_async else None,
                 streams_body=inner.streams_body,
+                sends=inner.sends,
                 max_body=inner.max_body,
                 pace=inner.pace,
             )

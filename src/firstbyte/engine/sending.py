@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
     from firstbyte.engine.hub import Hub
 
+# The end of what a client sends is its leaving, as everywhere in the engine; not every system tells of it.
+_GONE = getattr(select, "POLLRDHUP", 0)
+
 logger = logging.getLogger("firstbyte.engine")
 
 
@@ -60,6 +63,15 @@ class SocketSender:
                 self._check()
                 if not poll.poll(None if timeout == inf else timeout * 1000):
                     connection.close("writing timeout")
+
+    def has_left(self) -> bool:
+        """See `Sender.has_left`."""
+        connection = self._connection
+        if connection.state == CLOSED or connection.lost:
+            return True
+        poll = select.poll()
+        poll.register(connection.fd, _GONE)
+        return bool(poll.poll(0))
 
     def end(self, response: Response) -> bool:
         """Ends what was begun, for the connection: False if there is no more of it. `response` is the call's answer."""

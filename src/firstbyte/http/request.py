@@ -104,6 +104,10 @@ class Sender(Protocol):
         """
         ...
 
+    def has_left(self) -> bool:
+        """Whether the client is known to have left: also for an endpoint that returns its answer like any other."""
+        ...
+
     def end(self, response: Response) -> bool:
         """For the engine: the endpoint has returned. False if nothing more can come over the connection."""
         ...
