@@ -77,8 +77,9 @@ def demo(client: bool, url: str | None, database: str | None, **options: Any) ->
     "-b", "--bind", "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on."
 )
 @click.option("-d", "--directory", default=".", show_default=True, metavar="DIRECTORY", help="Folder to serve.")
+@click.option("--cgi", is_flag=True, help="Run the programs in its folders cgi-bin and htbin.")
 @server_options(address=False)
-def folder(port: int, bind: str, directory: str, **options: Any) -> int:
+def folder(port: int, bind: str, directory: str, cgi: bool, **options: Any) -> int:
     """Serve a folder on PORT; this is what `python -m firstbyte PORT` runs."""
     from firstbyte.app.application import App
     from firstbyte.files.static import StaticFiles
@@ -87,7 +88,14 @@ def folder(port: int, bind: str, directory: str, **options: Any) -> int:
     if not path.is_dir():
         raise ConfigurationError(f"there is no folder {directory}: name one with --directory")
     app = App()
-    app.mount("/", StaticFiles(path, listing=True))
+    programs = [path / name for name in ("cgi-bin", "htbin") if cgi and (path / name).is_dir()]
+    if cgi and not programs:
+        raise ConfigurationError(f"there are no programs to run: {directory} has neither a folder cgi-bin nor htbin")
+    for each in programs:
+        from firstbyte.hosts.cgi import CGI
+
+        app.mount(f"/{each.name}", CGI(each))
+    app.mount("/", StaticFiles(path, listing=True, without=programs))
     return serve(lambda: app, f"the folder {path.resolve()}", host=bind, port=port, unix=None, **options)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,14 +19,16 @@ class StaticFiles:
     """Serves the files below `folder`: index.html for a folder, a listing where there is none if `listing` says so.
 
     Hidden files, links that lead out of the folder and every trick to get there are 404, as is what does not exist.
+    Nothing of the folders `without` is served or listed either, however a path or a link comes by it.
     Raises ConfigurationError if there is no such folder.
     """
 
-    def __init__(self, folder: str | Path, *, listing: bool = False) -> None:
+    def __init__(self, folder: str | Path, *, listing: bool = False, without: Iterable[str | Path] = ()) -> None:
         self._root = Path(folder).resolve()
         if not self._root.is_dir():
             raise ConfigurationError(f"there is no folder {folder} to serve")
         self._listing = listing
+        self._without = [_folded(Path(each).resolve()) for each in without]
         self._endpoint = Endpoint(self.answer, name=f"files of {folder}", streams_body=True)
         self._other_method = Endpoint(self._answer_method, name="files' methods", streams_body=True)
 
@@ -62,7 +65,7 @@ class StaticFiles:
             path = self._root.joinpath(*parts).resolve(strict=True)
         except (OSError, ValueError, RuntimeError):  # missing, a name too long, a loop of links
             raise HTTPError(404, f"nothing is at {url_path}") from None
-        if not path.is_relative_to(self._root):
+        if not path.is_relative_to(self._root) or any(_folded(path).is_relative_to(each) for each in self._without):
             raise HTTPError(404, f"nothing is at {url_path}")
         return path
 
@@ -74,7 +77,7 @@ class StaticFiles:
                 for entry in entries:
                     try:
                         entry.name.encode()  # what is no UTF-8 has no address here
-                        if entry.is_symlink():
+                        if entry.is_symlink() or self._without:
                             self._locate(url_path + entry.name)  # nor has what leads out, or nowhere
                         if not entry.name.startswith("."):
                             found.append((entry.is_dir(), entry.name))
@@ -89,6 +92,11 @@ class StaticFiles:
         if request.method == "OPTIONS":
             return Response(b"", 204, allow)
         raise HTTPError(405, f"{request.method} is not allowed here: GET and HEAD are", allow)
+
+
+def _folded(path: Path) -> Path:
+    """A path to compare by: some file systems find a name in any case."""
+    return Path(str(path).casefold())
 
 
 def _page(url_path: str, entries: list[tuple[bool, str]]) -> str:

@@ -68,7 +68,7 @@ class CGI:
         if processes < 1 or timeout <= 0:
             raise ValueError(f"{processes} processes for {timeout} s each would let no program run")
         self._timeout = timeout
-        self._gate = Gate(processes, 4 * processes if queue is None else queue)
+        self.gate = Gate(processes, 4 * processes if queue is None else queue)
         self._environment = {"PATH": os.environ.get("PATH", os.defpath), **(environment or {})}
         self._environs = Environs({"SERVER_SOFTWARE": "firstbyte", "GATEWAY_INTERFACE": "CGI/1.1"})
         self._endpoint = Endpoint(self.answer, name=f"programs of {folder}", max_body=max_body, sends=True)
@@ -124,17 +124,17 @@ class CGI:
         path, script_name, path_info = self.find(request.raw_path)
         environment = self._environment_of(request, path, script_name, path_info)
         has_left = bool if request.sender is None else request.sender.has_left
-        if not self._gate.enter(self._timeout):
+        if not self.gate.enter(self._timeout):
             raise HTTPError(503, "too many programs run already", {"Retry-After": "5"})
         try:
             if has_left():  # it has not waited
-                self._gate.leave()
+                self.gate.leave()
                 return Response(b"", _LEFT)
             script = self._start(path, environment, request, has_left)
         except BaseException:
-            self._gate.leave()
+            self.gate.leave()
             raise
-        output = _Output(script, self._gate, path)
+        output = _Output(script, self.gate, path)
         try:
             return output.response(nph=path.name.startswith("nph-"))
         except BaseException as error:
@@ -200,19 +200,25 @@ class CGI:
 
 
 class Gate:
-    """Lets `places` in at once, and `queue` wait for a place, in their order."""
+    """Lets `places` in at once, and `queue` wait for a place, in their order. `running` is how many are in."""
 
     def __init__(self, places: int, queue: int) -> None:
+        self.running = 0
         self._places = places
         self._queue = queue
         self._waiting: deque[threading.Event] = deque()
         self._lock = threading.Lock()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     def enter(self, timeout: float) -> bool:
         """Takes a place, waiting for one up to `timeout` seconds; False if there is none, or no room to wait."""
         with self._lock:
-            if self._places:
-                self._places -= 1
+            if self.running < self._places:
+                self.running += 1
                 return True
             if len(self._waiting) >= self._queue:
                 return False
@@ -232,7 +238,7 @@ class Gate:
             if self._waiting:
                 self._waiting.popleft().set()
             else:
-                self._places += 1
+                self.running -= 1
 
 
 class _Nonsense(Exception):

@@ -7,7 +7,13 @@ table of what differs.
 
 from __future__ import annotations
 
-from firstbyte.httpserver.handlers import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
+from firstbyte.httpserver.handlers import BaseHTTPRequestHandler, CGIHTTPRequestHandler, SimpleHTTPRequestHandler
 from firstbyte.httpserver.servers import HTTPServer, ThreadingHTTPServer
 
-__all__ = ["BaseHTTPRequestHandler", "HTTPServer", "SimpleHTTPRequestHandler", "ThreadingHTTPServer"]
+__all__ = [
+    "BaseHTTPRequestHandler",
+    "CGIHTTPRequestHandler",
+    "HTTPServer",
+    "SimpleHTTPRequestHandler",
+    "ThreadingHTTPServer",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import http.server
 import io
@@ -13,6 +14,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from firstbyte.errors import ConfigurationError, HTTPError
+from firstbyte.hosts.cgi import CGI
 from firstbyte.http.headers import check_field
 from firstbyte.httpserver.conversation import Conversation, Output
 
@@ -188,3 +191,74 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler, http.server.SimpleHTTPReq
             return self.follows_links or path.resolve().is_relative_to(Path(self.directory).resolve())
         except (OSError, ValueError, RuntimeError):  # a loop of links, a name that no file can have
             return False
+
+
+class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
+    """Serves the files below `directory`, and runs the programs of its `cgi_directories`; see `firstbyte.hosts.cgi`.
+
+    The standard library had it until 3.14. What is in those folders is run or refused, and never sent.
+    """
+
+    cgi_directories = ["/cgi-bin", "/htbin"]
+
+    def do_POST(self) -> None:
+        """Runs a program."""
+        if self.is_cgi():
+            self.run_cgi()
+        else:
+            self.send_error(HTTPStatus.NOT_IMPLEMENTED, "Can only POST to CGI scripts")
+
+    def send_head(self) -> Any:
+        """Runs a program, or sends the head of a file as its parent does."""
+        if self.is_cgi():
+            self.run_cgi()
+            return None
+        return super().send_head()
+
+    def is_cgi(self) -> bool:
+        """Whether the path is below one of `cgi_directories`; `cgi_info` is then that and the rest."""
+        path = self.request.http.raw_path
+        for folder in self.cgi_directories:
+            if path.startswith(f"{folder}/"):
+                self.cgi_info = folder, path[len(folder) + 1 :]
+                return True
+        return False
+
+    def run_cgi(self) -> None:
+        """Runs the program that `cgi_info` names, and sends what it answers."""
+        folder = self.cgi_info[0]
+        request = self.request.http
+        try:
+            programs = _programs(self.directory + folder)
+            request.move_to_mount(folder)
+            response = programs.answer(request)
+        except ConfigurationError:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        except HTTPError as error:
+            self.send_error(error.status, explain=error.detail)
+            return
+        try:
+            self.log_request(response.status)
+            self.send_response_only(response.status)
+            for name, value in response.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if not isinstance(response.body, bytes):
+                for piece in response.body:  # type: ignore[union-attr]  # of a program it is an iterator
+                    self.wfile.write(piece)
+        finally:
+            response.close()
+
+    def translate_path(self, path: str) -> str:
+        """See `SimpleHTTPRequestHandler.translate_path`; a program is no file to be served, however it is addressed."""
+        found = super().translate_path(path)
+        folded = os.path.realpath(found).casefold() + "/"
+        folders = (os.path.realpath(self.directory + folder).casefold() for folder in self.cgi_directories)
+        return _NOWHERE if any(folded.startswith(f"{folder}/") for folder in folders) else found
+
+
+@functools.lru_cache(64)
+def _programs(folder: str) -> CGI:
+    """The programs of a folder: one object for all requests, since it counts those that run."""
+    return CGI(folder)
