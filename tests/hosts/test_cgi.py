@@ -79,7 +79,12 @@ def test_a_program_gets_the_variables_of_the_standard_and_no_others(
     monkeypatch.setenv("SECRET", "of the server")
     write(
         "sub/env.py",
-        "import os\nprint('Content-Type: text/plain\\n')\nfor each in sorted(os.environ.items()): print(*each, sep='=')",
+        """\
+        import os
+        print("Content-Type: text/plain\\n")
+        for each in os.environ.items():
+            print(*each, sep="=")
+        """,
     )
     running = serve(mounted(folder, environment={"STAGE": "test"}))
     client = running.client().get(
@@ -164,11 +169,11 @@ def test_a_form_in_python(serve: Serve, folder: Path, write: Write) -> None:
         ("echo 'Location: https://example.org/x'; echo", 302, {"location": "https://example.org/x"}, b""),
         ("echo 'Location: /elsewhere'; echo", 302, {"location": "/elsewhere"}, b""),
         ("echo 'Status: 301'; echo 'Location: /cgi-bin/other'; echo", 301, {"location": "/cgi-bin/other"}, b""),
-        ("echo 'Location: other'; echo 'Content-Type: text/plain'; echo; echo moved", 302, {"location": "other"}, b"moved\n"),
+        ("echo 'Location: b'; echo 'Content-Type: a/b'; echo; echo moved", 302, {"location": "b"}, b"moved\n"),
         ("echo 'Location: /cgi-bin/other?q=1'; echo", 200, {}, b"other /cgi-bin/other GET q=1\n"),
         ("echo 'Status: 204'; echo", 204, {}, b""),
         ("echo 'Content-Type: a/b'; echo 'Content-Length: 2'; echo; printf ok", 200, {"content-length": "2"}, b"ok"),
-        ("echo 'Content-Type: a/b'; echo 'Connection: upgrade'; echo 'Upgrade: x'; echo", 200, {"content-type": "a/b"}, b""),
+        ("echo 'Status: 200'; echo 'Connection: upgrade'; echo 'Upgrade: x'; echo", 200, {}, b""),
         (HELLO + "exit 3", 200, {}, b""),
     ],
 )  # fmt: skip
@@ -265,8 +270,8 @@ def test_nonsense_is_a_502_and_said_in_the_log(
         ("/cgi-bin/..%2foutside", 404),
         ("/cgi-bin/sub%2fdeep", 404),
         ("/cgi-bin//it", 404),
-        ("/cgi-bin/it%00", 404),
-        ("/cgi-bin/it/%00", 404),
+        ("/cgi-bin/it%00", 400),
+        ("/cgi-bin/it/%00", 400),
         ("/cgi-bin/" + "x" * 300, 404),
     ],
 )

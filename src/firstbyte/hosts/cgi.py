@@ -34,7 +34,6 @@ _LEFT = 499  # what the log says of a client that did not wait; nginx's number
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: .*)?")
 _STATUS = re.compile(r"([2-5][0-9]{2})(?: .*)?")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # Of the connection to the client, which is not the script's.
 _HOP_BY_HOP = ("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade")
 # The client's password is not for every script (RFC 3875 section 4.1.18), and a field Proxy would be the variable that
@@ -109,18 +108,16 @@ class CGI:
     def answer(self, request: Request) -> Response:
         """What the program answers. Raises HTTPError: 502 for nonsense, 504 for nothing in time, 503 for too many."""
         for _ in range(_REDIRECTS):
-            response = self._run(request)
-            target = response.headers.get("location", "")
-            if not target or _SCHEME.match(target) or len(response.headers) > 1:
-                return response
+            response, target = self._run(request)
             # A local redirect (RFC 3875 section 6.2.2): followed here among the programs, by the client elsewhere.
-            if not target.startswith(f"{request.root_path}/"):
+            if not target or not target.startswith(f"{request.root_path}/"):
                 return response
             response.close()
             request = self._redirected(request, target)
         raise HTTPError(502, "the program redirects without end")
 
-    def _run(self, request: Request) -> Response:
+    def _run(self, request: Request) -> tuple[Response, str]:
+        """The answer of the program that a request names, and where it redirects to, if it says nothing else."""
         path, script_name, path_info = self.find(request.raw_path)
         environment = self._environment_of(request, path, script_name, path_info)
         has_left = bool if request.sender is None else request.sender.has_left
@@ -129,20 +126,20 @@ class CGI:
         try:
             if has_left():  # it has not waited
                 self.gate.leave()
-                return Response(b"", _LEFT)
+                return Response(b"", _LEFT), ""
             script = self._start(path, environment, request, has_left)
         except BaseException:
             self.gate.leave()
             raise
         output = _Output(script, self.gate, path)
         try:
-            return output.response(nph=path.name.startswith("nph-"))
+            return output.response(nph=path.name.startswith("nph-")), output.redirect
         except BaseException as error:
             output.close()
             if script.over:
                 raise HTTPError(504, "the program did not answer in time") from None
             if has_left():
-                return Response(b"", _LEFT)
+                return Response(b"", _LEFT), ""
             if isinstance(error, _Nonsense):
                 logger.error("%s answered what is no answer: %s", path, error)
                 raise HTTPError(502, "the program did not answer as programs must") from None
@@ -163,9 +160,8 @@ class CGI:
         """The variables of RFC 3875 section 4.1."""
         if "%00" in path_info:
             raise HTTPError(404, "no path has a NUL")
-        variables = self._environs.of(request)
-        for name in _WITHHELD:
-            variables.pop(name, None)
+        told = self._environs.of(request)
+        variables = {name: told[name] for name in told if not name.startswith("wsgi.") and name not in _WITHHELD}
         host = urlsplit(f"//{request.host}").hostname if request.host else None
         if host:
             variables["SERVER_NAME"] = host
@@ -176,10 +172,7 @@ class CGI:
         variables["REQUEST_SCHEME"] = request.scheme
         environment = {os.fsencode(name): os.fsencode(value) for name, value in self._environment.items()}
         for name, value in variables.items():
-            if isinstance(value, str):
-                environment[name.encode()] = value.encode("latin-1")
-            elif isinstance(value, bytes):
-                environment[name.encode()] = value
+            environment[name.encode()] = value if isinstance(value, bytes) else value.encode("latin-1")
         return environment
 
     def _redirected(self, request: Request, target: str) -> Request:
@@ -254,6 +247,7 @@ class _Output:
         self._path = path
         self._rest = b""  # of the body, that came with the head
         self._closed = False
+        self.redirect = ""  # a Location that came with nothing else
 
     def response(self, nph: bool) -> Response:
         """The answer, when its head is here. Raises _Nonsense."""
@@ -283,6 +277,8 @@ class _Output:
             if "location" not in headers and "content-type" not in headers:
                 raise _Nonsense("none of Content-Type, Location and Status is among its fields")
             status = "302" if "location" in headers else "200"
+            if len(headers) == 1:
+                self.redirect = headers.get("location") or ""
         match_status = _STATUS.fullmatch(status)
         if match_status is None:
             raise _Nonsense(f"{status[:80]!r} is no status of an answer")
