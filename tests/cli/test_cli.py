@@ -293,3 +293,24 @@ def test_version_and_help() -> None:
     text = firstbyte("run", "--help").stdout
     for option in ("--host", "--threads", "--limit-body", "--timeout-keep-alive", "--log-format"):
         assert option in text
+
+
+def test_a_folder_of_programs(folder: Path) -> None:
+    programs = folder / "cgi-bin"
+    programs.mkdir()
+    for name, mode in (("it", 0o755), ("source", 0o644)):
+        (programs / name).write_text("#!/bin/sh\necho Content-Type: text/plain\necho\necho ran $SCRIPT_NAME")
+        (programs / name).chmod(mode)
+    with running(folder, "0", "--cgi") as (_, port):
+        assert fetch(port, "/cgi-bin/it") == (200, b"ran /cgi-bin/it\n")
+        assert fetch(port, "/cgi-bin/source")[0] == 403
+        for path in ("/cgi-bin%2fit", "/%63gi-bin/it", "/CGI-BIN/it", "/cgi-bin/"):
+            status, body = fetch(port, path)
+            assert (status, b"#!" in body) == (404, False)
+        assert b"cgi-bin" not in fetch(port, "/cgi-bin/..")[1]
+        assert fetch(port)[1] == b"the folder"
+
+
+def test_no_folder_of_programs(folder: Path) -> None:
+    result = firstbyte("0", "--cgi", cwd=folder)
+    assert (result.returncode, "neither a folder cgi-bin nor htbin" in result.stderr) == (1, True)

@@ -149,3 +149,19 @@ def test_no_trick_leaves_the_root(app: App) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no folder"):
         StaticFiles(tmp_path / "none")
+
+
+def test_nothing_of_a_folder_that_is_left_out_is_served_or_listed(tmp_path: Path) -> None:
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs" / "a.py").write_text("secret")
+    (tmp_path / "link.py").symlink_to(tmp_path / "programs" / "a.py")
+    (tmp_path / "b.txt").write_text("b")
+    app = App()
+    app.mount("/", StaticFiles(tmp_path, listing=True, without=[tmp_path / "programs"]))
+    for path in ("/programs/a.py", "/programs/", "/programs", "/link.py", "/%70rograms/a.py"):
+        assert ask(app, "GET", path).status == 404
+    page = ask(app, "GET", "/").body
+    assert isinstance(page, bytes)
+    assert b"b.txt" in page
+    assert b"programs" not in page
+    assert b"link.py" not in page
