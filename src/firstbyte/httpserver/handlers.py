@@ -161,7 +161,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler, http.server.SimpleHTTPReq
         rows = []
         for entry in entries:
             if self._may_be_served(folder, Path(entry.path)):
-                name = entry.name + "/" if entry.is_dir() else entry.name
+                name = entry.name + "/" if os.path.isdir(entry.path) else entry.name  # noqa: PTH112 - never raises
                 shown = entry.name + "@" if entry.is_symlink() else name
                 address = urllib.parse.quote(name, errors="surrogatepass")
                 rows.append(f'<li><a href="{address}">{html.escape(shown, quote=False)}</a></li>')
