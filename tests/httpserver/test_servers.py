@@ -6,6 +6,7 @@ import http.server
 import socket
 import socketserver
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,7 +147,7 @@ def test_limits_are_the_engines_and_may_be_others(start: Start) -> None:
     assert ask(server, "/", "POST", b"x" * 11)[0] == 413
 
 
-def test_a_unix_socket_serves(tmp_path: Any) -> None:
+def test_a_unix_socket_serves(tmp_path: Path) -> None:
     class Unix(HTTPServer):
         address_family = socket.AF_UNIX
 
@@ -166,3 +167,4 @@ def test_a_unix_socket_serves(tmp_path: Any) -> None:
         assert data.endswith(b"hello")
         server.shutdown()
         thread.join(WAIT)
+        assert Path(path).is_socket()  # the program's to remove, since it may serve again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -11,13 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from firstbyte.errors import ConfigurationError, HTTPError, ResponseError
 from firstbyte.hosts.environ import Environs
 from firstbyte.hosts.script import Script
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.headers import Headers
+from firstbyte.http.hosts import parse_host
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
@@ -162,9 +164,9 @@ class CGI:
             raise HTTPError(404, "no path has a NUL")
         told = self._environs.of(request)
         variables = {name: told[name] for name in told if not name.startswith("wsgi.") and name not in _WITHHELD}
-        host = urlsplit(f"//{request.host}").hostname if request.host else None
-        if host:
-            variables["SERVER_NAME"] = host
+        if request.host:
+            with contextlib.suppress(ValueError):  # a host that is none: then it stays the address of the server
+                variables["SERVER_NAME"] = parse_host(request.host)
         variables["SCRIPT_FILENAME"] = os.fsencode(path)
         variables["SCRIPT_NAME"] = unquote_to_bytes(request.root_path + script_name)
         variables["PATH_INFO"] = unquote_to_bytes(path_info)

@@ -74,7 +74,7 @@ class HTTPServer(http.server.HTTPServer):
             if self._stopping:
                 self._stopping = False
                 return
-            engine = self._engine = self._new_engine(_Handler(self))
+            engine = self._engine = self._new_engine(_Handler(self), self.address_family == socket.AF_UNIX)
             self._ended.clear()
         try:
             engine.run(signals=False)
@@ -106,11 +106,12 @@ class HTTPServer(http.server.HTTPServer):
                 self.handle_timeout()
                 return
         first = _First()
-        engine = self._new_engine(_Handler(self, closes=True), first)
+        engine = self._new_engine(_Handler(self, closes=True), True, first)
         first.engine = engine
         engine.run(signals=False)
 
-    def _new_engine(self, handler: _Handler, *observers: Observer) -> Server:
+    def _new_engine(self, handler: _Handler, shared: bool, *observers: Observer) -> Server:
+        """An engine at the server's socket; a `shared` one leaves clients that wait, and a path, to the next engine."""
         listening = socket.socket(fileno=os.dup(self.socket.fileno()))  # the engine closes it when it ends
         context = getattr(self.socket, "context", None)
         engine = Server(
@@ -121,6 +122,7 @@ class HTTPServer(http.server.HTTPServer):
             limits=self.limits,
             timeouts=self.timeouts,
             observers=observers,
+            shared=shared,
         )
         engine.bind()
         return engine
