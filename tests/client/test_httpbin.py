@@ -1,44 +1,65 @@
-"""httpbin, which other clients are tested with: over a socket by wsgiref, and in memory."""
+"""httpbin, which other clients are tested with: served by firstbyte, by gunicorn, and in memory."""
 
 from __future__ import annotations
 
-import threading
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
-from socketserver import ThreadingMixIn
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from contextlib import closing, contextmanager
 
 import pytest
 
 from client.support import Face, MakeFace
+from firstbyte import Server
 from firstbyte.client import Digest, Timeout
 from firstbyte.errors import ReadTimeout, StatusError, TooManyRedirects
+from firstbyte.hosts.wsgi import WSGI
 
 httpbin = pytest.importorskip("httpbin", reason="httpbin is not installed")
 
 
-class Threading(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
+@contextmanager
+def served_by_firstbyte() -> Iterator[str]:
+    with Server(WSGI(httpbin.app), port=0) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
-class Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None: ...
+@contextmanager
+def served_by_gunicorn() -> Iterator[str]:
+    pytest.importorskip("gunicorn")
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:  # clients wait there until it is up
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--bind",
+            f"fd://{listening.fileno()}",
+            "--threads",
+            "8",
+            "httpbin:app",
+        ]
+        with subprocess.Popen(command, pass_fds=[listening.fileno()], stderr=subprocess.DEVNULL) as process:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            process.terminate()
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, httpbin.app, server_class=Threading, handler_class=Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+SERVERS = {"firstbyte": served_by_firstbyte, "gunicorn": served_by_gunicorn}
 
 
-@pytest.fixture(params=["socket", "memory"])
-def session(request: pytest.FixtureRequest, face: MakeFace, url: str) -> Face:
-    return face(base_url=url) if request.param == "socket" else face(app=httpbin.app)
+@pytest.fixture(scope="module", params=["firstbyte", "gunicorn", "memory"])
+def url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Where httpbin is; None for in memory."""
+    if request.param == "memory":
+        yield None
+    else:
+        with SERVERS[request.param]() as url:
+            yield url
+
+
+@pytest.fixture
+def session(face: MakeFace, url: str | None) -> Face:
+    return face(app=httpbin.app) if url is None else face(base_url=url)
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
@@ -121,7 +142,9 @@ def test_conditions(session: Face) -> None:
     assert session.get("/response-headers", params={"X-A": ["1", "2"]}).headers.get_all("x-a") == ["1", "2"]
 
 
-def test_a_delay(face: MakeFace, url: str) -> None:
+def test_a_delay(face: MakeFace, url: str | None) -> None:
+    if url is None:
+        return  # nobody waits for what is in memory
     with pytest.raises(ReadTimeout):
         face(base_url=url, timeout=Timeout(read=0.1)).get("/delay/1")
 
@@ -151,8 +174,11 @@ def addresses() -> list[tuple[str, str]]:
     return found
 
 
-def test_every_address_is_answered(face: MakeFace, url: str) -> None:
-    session = face(base_url=url, follow_redirects=False)
+def test_every_address_is_answered(face: MakeFace, url: str | None) -> None:
+    if url is None:
+        session = face(app=httpbin.app, follow_redirects=False)
+    else:
+        session = face(base_url=url, follow_redirects=False)
     known = addresses()
     assert len(known) > 100
     for method, path in known:
