@@ -85,6 +85,36 @@ def test_pieces_come_as_they_are_made(serve: Serve) -> None:
     assert client.read()[2] == b"firstsecond"
 
 
+def test_what_is_written_comes_while_the_application_runs(serve: Serve) -> None:
+    more = threading.Event()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        write = start_response("200 OK", LENGTH if environ["PATH_INFO"] == "/length" else [])
+        write(b"first")
+        assert environ["QUERY_STRING"] != "wait" or more.wait(WAIT)
+        if environ["QUERY_STRING"] == "fail":
+            raise ValueError("between")
+        write(b"-")
+        return [b"end"]
+
+    running = serve(WSGI(app))
+    client = running.client()
+    assert client.get("/").read()[2] == b"first-end"  # from here on it is known that it writes
+    client.get("/?wait")
+    while b"first" not in client.buffer:
+        assert client.more()
+    more.set()
+    assert client.read()[2] == b"first-end"
+    assert client.get("/length").read()[2] == b"first-end"
+    client.send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+    client.send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert [client.read(head_only=True)[0] for _ in range(2)] == [200, 200]
+    assert client.get("/").read()[2] == b"first-end"
+    client.get("/?fail")
+    assert client.rest().endswith(b"first\r\n")
+    assert running.client().get("/").read()[2] == b"first-end"
+
+
 def test_a_client_that_leaves_closes_the_result(serve: Serve) -> None:
     closed = threading.Event()
 

@@ -14,7 +14,7 @@ cdef int _TYPE
 cdef class _Place:
     cdef object _app
     cdef Environs _environs
-    cdef object _name
+    cdef public object endpoint
     cdef bint _ends_slowly
 
 
@@ -23,6 +23,9 @@ cdef class _Start:
     cdef public object length
     cdef public bint sent
     cdef public object written
+    cdef public object begun
+    cdef public bint wrote
+    cdef Request _request
     cdef object _content_type
     cdef list _fields
 

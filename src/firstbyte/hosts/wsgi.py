@@ -99,22 +99,24 @@ class FileWrapper:
 class _Place:
     """Runs the application for requests of one method and beginning of a path."""
 
-    __slots__ = ("_app", "_ends_slowly", "_environs", "_name")
+    __slots__ = ("_app", "_ends_slowly", "_environs", "endpoint")
 
     def __init__(self, host: WSGI) -> None:
         self._app = host.app
         self._environs = host.environs
-        self._name = host.name
+        self.endpoint = Endpoint(self.call, name=host.name)
         self._ends_slowly = False  # it has taken its time behind its last byte: then the bytes are sent before
 
     def call(self, request: Request) -> Response:
         """The application's answer. Raises what it raises, and ResponseError or TypeError for what it does wrong."""
-        start = _Start()
+        start = _Start(request)
         result = self._app(self._environs.of(request), start.start_response)
-        if type(result) is list and len(result) == 1 and start.status and start.written is None:
+        if type(result) is list and len(result) == 1 and start.status and not start.wrote:
             body = result[0]
             if type(body) is bytes:
                 return start.response(request, body)
+        if start.wrote:
+            self.endpoint.sends = True  # from the next request on: asking for what few use costs all others
         return self._answer(request, start, result)
 
     def _answer(self, request: Request, start: _Start, result: Any) -> Response:
@@ -124,7 +126,7 @@ class _Place:
             raise TypeError(f"the application returned {type(result).__name__}: it must return an iterable of bytes")
         pieces = _Pieces(start, result)
         try:
-            if type(result) is FileWrapper and start.status and start.written is None:
+            if type(result) is FileWrapper and start.status and not start.wrote:
                 file = _file_body(result, start.length)
                 if file is not None and request.method != "HEAD" and _may_have_body(start.status):
                     if file.count > _IN_MEMORY:
@@ -132,7 +134,7 @@ class _Place:
                     data = file.read(file.count)
                     pieces.close()
                     return start.response(request, data)
-            elif isinstance(result, list | tuple) and start.status and start.written is None:
+            elif isinstance(result, list | tuple) and start.status and not start.wrote:
                 _check_pieces(result)
                 size = sum(map(len, result))
                 if size <= _IN_MEMORY or start.length not in (None, size):
@@ -146,13 +148,15 @@ class _Place:
 
     def _streamed(self, request: Request, start: _Start, pieces: _Pieces) -> Response:
         """The answer of what gives its pieces one by one: its status may come with the first."""
+        if start.begun is not None:
+            return start.send_rest(pieces)
         first = pieces.take_first()
         if not start.status:
             raise ResponseError("the application did not call start_response before the first piece of its body")
         start.sent = True
         if request.method == "HEAD" or not _may_have_body(start.status):
             pieces.close()
-            return start.response(request, b"" if start.length is not None or not first else iter(()))
+            return start.response(request, b"" if start.length is not None or not (first or start.wrote) else iter(()))
         if not first:
             pieces.close()
             return start.response(request, b"")
@@ -168,13 +172,16 @@ class _Place:
 class _Start:
     """What one request's application has said of its answer, by `start_response` and `write`."""
 
-    __slots__ = ("_content_type", "_fields", "length", "sent", "status", "written")
+    __slots__ = ("_content_type", "_fields", "_request", "begun", "length", "sent", "status", "written", "wrote")
 
-    def __init__(self) -> None:
+    def __init__(self, request: Request) -> None:
+        self._request = request
         self.status = 0  # not given yet
         self.length: int | None = None
         self.sent = False  # it is too late to change the head
-        self.written: BinaryIO | None = None  # what was given to `write`
+        self.wrote = False  # `write` was called
+        self.begun: Response | None = None  # what `write` sends the body of, where it can while the application runs
+        self.written: BinaryIO | None = None  # where it cannot: what it was given
         self._content_type: str | None = None
         self._fields: list[tuple[str, str]] = []  # all others
 
@@ -219,12 +226,31 @@ class _Start:
         """Takes a piece of the body that goes before all that the application returns."""
         if not isinstance(data, bytes):
             raise TypeError(f"write() takes bytes, not {type(data).__name__}")
-        if self.written is None:
-            self.written = tempfile.SpooledTemporaryFile(_WRITTEN, prefix="firstbyte-")  # type: ignore[assignment]  # noqa: SIM115
-        if data:
-            assert self.written is not None
-            self.sent = True
-            self.written.write(data)
+        self.wrote = True
+        if not data:
+            return
+        sender = self._request.sender
+        if sender is None:
+            if self.written is None:
+                self.written = tempfile.SpooledTemporaryFile(_WRITTEN, prefix="firstbyte-")  # type: ignore[assignment]  # noqa: SIM115
+            self.written.write(data)  # type: ignore[union-attr]
+        elif self.begun is not None:
+            sender.write(data)
+        elif not self.sent:
+            response = self.response(self._request, iter(()))
+            if sender.begin(response):  # else there is no body to be sent, and a piece of it is dropped
+                self.begun = response
+                sender.write(data)
+        self.sent = True
+
+    def send_rest(self, pieces: Iterable[bytes]) -> Response:
+        """Sends what the application has returned behind what it has written."""
+        sender, response = self._request.sender, self.begun
+        assert sender is not None and response is not None
+        for piece in pieces:
+            if piece:
+                sender.write(piece)
+        return response
 
     def response(self, request: Request, body: bytes | Iterator[bytes] | FileBody) -> Response:
         """The response of what has been said so far, with this body. Raises ResponseError if its length is another."""
@@ -327,7 +353,7 @@ class _WrappedFile(FileBody):
 
 
 def _endpoint(host: WSGI) -> Endpoint:
-    return Endpoint(_Place(host).call, name=host.name)
+    return _Place(host).endpoint
 
 
 def _name_of(app: Any) -> str:
