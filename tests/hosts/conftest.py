@@ -1,5 +1,5 @@
 """Real servers for hosted applications."""
 
-from engine.support import driver, serve
+from engine.support import driver, each_driver, serve
 
-__all__ = ["driver", "serve"]
+__all__ = ["driver", "each_driver", "serve"]

@@ -22,8 +22,8 @@ HELLO = "echo 'Content-Type: text/plain'\necho\n"
 
 
 @pytest.fixture
-def driver() -> str:
-    return "auto"
+def driver(each_driver: str) -> str:
+    return each_driver
 
 
 @pytest.fixture
