@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -314,3 +314,26 @@ def test_a_folder_of_programs(folder: Path) -> None:
 def test_no_folder_of_programs(folder: Path) -> None:
     result = firstbyte("0", "--cgi", cwd=folder)
     assert (result.returncode, "neither a folder cgi-bin nor htbin" in result.stderr) == (1, True)
+
+
+def test_a_server_that_ends_takes_its_programs_with_it(folder: Path) -> None:
+    (folder / "cgi-bin").mkdir()
+    program = folder / "cgi-bin" / "it"
+    program.write_text("#!/bin/sh\necho Content-Type: text/plain\necho\necho $$\nexec sleep 1000")
+    program.chmod(0o755)
+    with running(folder, "0", "--cgi") as (process, port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
+        connection.request("GET", "/cgi-bin/it")
+        pid = int(connection.getresponse().readline())
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        while "again to stop at once" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        process.wait(WAIT)
+        connection.close()
+    until = time.monotonic() + WAIT
+    with suppress(FileNotFoundError, ProcessLookupError):  # it is gone, or a zombie that waits for its new parent
+        while "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+            assert time.monotonic() < until
+            time.sleep(0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -57,6 +58,7 @@ class Script:
             self._poll.register(pipe, select.POLLIN)
         self._clock = threading.Timer(timeout, self._end_time)
         self._clock.daemon = True
+        _running.add(self)
         try:
             self._clock.start()
         except RuntimeError:  # the system gives no more threads
@@ -87,6 +89,7 @@ class Script:
         with self._lock:
             self._kill()
             self._ended = True
+            _running.discard(self)
         status = self._process.wait()
         self._log()
         if self._line:
@@ -96,6 +99,7 @@ class Script:
             logger.warning("%s ended with %s", self.name, _told(status))
 
     def _end_time(self) -> None:
+        """Its time is over, or the server's is."""
         with self._lock:
             if not self._ended:
                 self.over = True
@@ -123,6 +127,16 @@ class Script:
 
     def _say(self, line: bytes) -> None:
         logger.warning("%s: %s", self.name, line[:_LINE].decode(errors="backslashreplace").rstrip())
+
+
+_running: set[Script] = set()
+
+
+@atexit.register
+def _end_all() -> None:
+    """The server ends without those that ran their programs: its time to drain was over."""
+    for script in list(_running):
+        script._end_time()
 
 
 def _told(status: int) -> str:
