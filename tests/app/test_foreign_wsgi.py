@@ -223,4 +223,4 @@ def test_the_validator_finds_nothing() -> None:
 
 def test_other_calls_are_refused() -> None:
     with pytest.raises(TypeError, match="2 arguments"):
-        App()(1)
+        App()(1, 2, 3, 4)

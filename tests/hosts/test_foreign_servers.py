@@ -36,6 +36,15 @@ SERVERS: dict[str, tuple[str, Callable[[str], list[str]]]] = {
             f"127.0.0.1:{port}",
         ],
     ),
+    "uvicorn": (
+        "uvicorn",
+        lambda port: ["-m", "uvicorn", "ours:app", "--log-level", "warning", "--port", port],
+    ),
+    "hypercorn": ("hypercorn", lambda port: ["-m", "hypercorn", "asgi:ours:app", "-b", f"127.0.0.1:{port}"]),
+    "granian": (
+        "granian",
+        lambda port: ["-m", "granian", "--interface", "asgi", "ours:app", "--port", port],
+    ),
     "uwsgi": (
         "pyuwsgi",
         lambda port: [

@@ -278,10 +278,17 @@ class App:
         return methods[request.method]
 
     def __call__(self, *arguments: Any) -> Any:
-        """Answers for another server: as a WSGI application where it is called with (environ, start_response)."""
+        """Answers for another server, as the application that it calls: WSGI's (environ, start_response), ASGI 3's
+        (scope, receive, send) or ASGI 2's (scope), which uvicorn tries first."""
         if len(arguments) == 2:
             return answer_wsgi(self, *arguments)
-        raise TypeError(f"an App is called with 2 arguments, as a WSGI server does, not with {len(arguments)}")
+        from firstbyte.app.foreign_asgi import answer_asgi  # here, since asyncio takes long to import
+
+        if len(arguments) == 3:
+            return answer_asgi(self, *arguments)
+        if len(arguments) == 1:
+            return partial(answer_asgi, self, *arguments)
+        raise TypeError(f"an App is called with 2 arguments by WSGI servers, with 3 by ASGI's, not {len(arguments)}")
 
     def _resolve_path(self, built: _Built, request: Request) -> Endpoint:
         path = request.raw_path

@@ -19,7 +19,7 @@ from firstbyte.http.url import encode_path
 
 BODY = 32 * 1024 * 1024  # bytes of a body whose endpoint does not say otherwise: what firstbyte's own server takes
 BODY_MEMORY = 256 * 1024  # bytes of it that are held in memory; what is longer goes to a temporary file
-_PIECE = 64 * 1024  # bytes read or sent at a time
+PIECE = 64 * 1024  # bytes read or sent at a time
 
 Environ = Mapping[str, Any]
 
@@ -101,7 +101,7 @@ class _Input:
 
     def read(self) -> bytes:
         """The next piece; empty at the end."""
-        piece: bytes = self._file.read(_PIECE if self._length is None else min(_PIECE, self._length - self._read))
+        piece: bytes = self._file.read(PIECE if self._length is None else min(PIECE, self._length - self._read))
         self._read += len(piece)
         if self._read > self._limit:
             raise HTTPError(413, f"the body is longer than {self._limit} bytes")
@@ -150,7 +150,7 @@ def _send(
     body = response.body
     answer = _Answer(request, response, runner)
     try:
-        fields, length = _fields(response)
+        fields, length = fields_of(response)
         if length is None and isinstance(body, bytes):
             length = len(body)
         elif length is None and isinstance(body, FileBody):
@@ -166,7 +166,7 @@ def _send(
         answer.close()
         return [] if empty or request.method == "HEAD" or not isinstance(body, bytes) else [body]
     if isinstance(body, FileBody):
-        answer.pieces = iter(lambda: body.read(_PIECE), b"")
+        answer.pieces = iter(lambda: body.read(PIECE), b"")
     elif isinstance(body, Iterator):
         answer.pieces = body
     else:
@@ -214,8 +214,11 @@ def _finish(request: Request, runner: asyncio.Runner | None) -> None:
         runner.close()
 
 
-def _fields(response: Response) -> tuple[list[tuple[str, str]], int | None]:
-    """The header fields for start_response, and the length that the handler has given."""
+def fields_of(response: Response) -> tuple[list[tuple[str, str]], int | None]:
+    """The header fields for a server of another house, and the length that the handler has given.
+
+    Raises ResponseError.
+    """
     try:
         given = response.headers.fields()
     except (TypeError, ValueError) as error:
