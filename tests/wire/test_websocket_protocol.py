@@ -417,3 +417,39 @@ def test_a_mask_goes_on_where_it_was(data: bytes, sizes: list[int]) -> None:
         said += reader.read_payload()
     assert said == data
     assert not reader.left
+
+
+# -- an answer to a Close that is put off
+
+
+def test_what_is_owed_can_be_sent_before_the_close_is_answered() -> None:
+    connection = Connection(defers_close=True)
+    data = masked(TEXT, b"question") + masked(CLOSE, b"\x0b\xb8bye")
+    assert connection.receive_data(data) == [TextMessage("question"), Closed(3000, "bye")]
+    assert connection.take_replies() == b""
+    assert connection.is_over
+    assert connection.send_text("answer") == plain(TEXT, b"answer")
+    assert connection.close(1000) == plain(CLOSE, b"\x0b\xb8")
+    assert (connection.close_code, connection.close_reason) == (3000, "bye")
+    assert connection.close() == b""
+    with pytest.raises(WebSocketClosed):
+        connection.send_text("too late")
+
+
+def test_what_is_owed_can_be_sent_before_a_fault_is_answered() -> None:
+    connection = Connection(defers_close=True)
+    message, failed = connection.receive_data(masked(TEXT, b"question") + b"\xff")
+    assert message == TextMessage("question")
+    assert connection.take_replies() == b""
+    other = client()
+    assert receive(other, [connection.send_text("answer")]) == [TextMessage("answer")]
+    assert receive(other, [connection.close()]) == [Closed(1002, failed.reason)]
+
+
+def test_what_is_owed_cannot_be_sent_to_nobody() -> None:
+    connection = Connection(defers_close=True)
+    connection.receive_data(masked(CLOSE))
+    assert connection.receive_eof() == []
+    assert connection.close() == b""
+    with pytest.raises(WebSocketClosed, match="1005"):
+        connection.send_text("x")

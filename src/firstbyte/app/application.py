@@ -18,11 +18,13 @@ from firstbyte.app.params import Plan, make_plan
 from firstbyte.app.providers import Provider, provided_by
 from firstbyte.app.results import to_response
 from firstbyte.app.routing import Pattern, Router, allow, slash_toggled
+from firstbyte.app.websocket import upgrading
 from firstbyte.errors import ClientDisconnected, ConfigurationError, HTTPError, RouteError, ValidationError
 from firstbyte.http.handler import Call, Endpoint, Handler
 from firstbyte.http.headers import TOKEN
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
+from firstbyte.websocket import Options
 
 logger = logging.getLogger("firstbyte.app")
 
@@ -174,6 +176,23 @@ class App:
             self._by_name.setdefault(route_name, route)
         self.routes.append(route)
         self._built = None
+
+    def websocket(
+        self, path: str, *, name: str | None = None, middleware: Sequence[Middleware] = (), **options: Any
+    ) -> Callable[[Function], Function]:
+        """Decorator: the function has the WebSockets of this path; `options` are those of `websocket.Options`.
+
+        It takes what handlers take, and a `WebSocket` (async def) or `SyncWebSocket` (def), which is open when the
+        function is called and closed when it returns. Who is refused by a provider, a middleware or the handshake gets
+        an answer of HTTP. Raises RouteError as `add_route`.
+        """
+        chosen = Options(**options)
+
+        def decorate(function: Function) -> Function:
+            self.add_route(path, upgrading(function, chosen), name=name, middleware=middleware)
+            return function
+
+        return decorate
 
     def middleware(self, function: Middleware) -> Middleware:
         """Decorator: a generator function of the request goes around everything; the first one added is outermost.

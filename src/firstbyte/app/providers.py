@@ -25,6 +25,7 @@ from firstbyte.app.params import Plan
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
+from firstbyte.http.upgrade import Upgrade
 
 Providers: TypeAlias = "Mapping[Any, Provider]"
 
@@ -159,6 +160,8 @@ class Scope:
             response.body = _ascoped(body, self)
         elif hasattr(body, "__next__"):
             response.body = _scoped(body, self)
+        elif isinstance(response, Upgrade):
+            body.hold(self)  # type: ignore[union-attr]  # a session, which ends after its handler
         else:
             return False
         return True

@@ -21,6 +21,7 @@ from firstbyte.engine.hub import Hub
 from firstbyte.engine.incoming import AwaitedBody, IncomingBody, has_left
 from firstbyte.engine.output import BATCH, JOIN, Output
 from firstbyte.engine.states import BODY, CLOSED, DISCARD, HEAD, LINGER, STATES, WRITING
+from firstbyte.engine.upgrade import start
 from firstbyte.errors import ProtocolError, ResponseError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.headers import Headers
@@ -321,6 +322,7 @@ class Connection:
             body = response.body
             head = encode_head(response, request.method, request.minor, keep_alive, tails)
         self._keep_alive = head.keep_alive
+        self._linger = self._linger or response.status == 101
         self._out.append(head.data)
         self._size = self._head = len(head.data)
         if head.ending == writer.NONE:
@@ -341,7 +343,7 @@ class Connection:
             if reader.in_body:
                 self.flush()  # the generator may wait for a body whose client waits for this head
             if not isinstance(body, Iterator):
-                return False  # a coroutine gives the pieces, by `push` and `end_body`
+                return start(reactor, self, response)  # else a coroutine gives them, by `push` and `end_body`
             self._stream = body
             if reactor.driver.detach(self):
                 return self._pump()

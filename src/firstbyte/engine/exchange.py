@@ -158,6 +158,9 @@ class Exchange:
         self.connection.busy = False
         self._tell(ClientDisconnected("the answer is complete"))
 
+    def begin_drain(self) -> None:
+        """The server stops: it waits for the answer."""
+
     def close(self, reason: str) -> None:
         """Closes the connection, for the coroutine itself."""
         self.connection.owner = None

@@ -18,6 +18,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
+from firstbyte.engine import upgrade
 from firstbyte.engine.answers import check_body, failed_response, not_an_answer
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.exchange import Exchange
@@ -177,6 +178,11 @@ class LoopDriver(Pool):
             if connection.lost:
                 raise  # it was told that the client has left
             response = failed_response(request, endpoint)
+        if response.status == 101 and getattr(response.body, "is_async", False):
+            if connection.begin_body(request, response):
+                session: Any = response.body
+                await upgrade.run(self._reactor, connection, request, endpoint, session)
+            return None
         if type(response.body) is not bytes and hasattr(response.body, "__anext__"):
             await self._stream(connection, request, response, endpoint)
             return None

@@ -260,6 +260,8 @@ class Reactor(Hub):
         self._next_sweep = self.now
         for connection in self.connections:
             connection.begin_drain()
+            if isinstance(connection, Connection) and connection.owner is not None:
+                connection.owner.begin_drain()
 
     def close(self, all_ended: bool = True) -> None:
         """Closes everything at once. No thread runs the reactor any more, and none is in a handler if `all_ended`."""

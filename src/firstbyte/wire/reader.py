@@ -117,6 +117,12 @@ class RequestReader:
             self.in_body = False
         return piece
 
+    def take_rest(self) -> bytes:
+        """What was fed and is not read, for another protocol; no request is read behind it."""
+        rest = self._buffer[self._at :]
+        self._advance(len(self._buffer))
+        return rest
+
     def _advance(self, at: int) -> None:
         self._at = at
         if at == len(self._buffer):

@@ -13,6 +13,7 @@ from firstbyte.errors import ResponseError
 from firstbyte.http.headers import Headers, check_field
 from firstbyte.http.response import FileBody, Response
 from firstbyte.http.status import has_body, phrase
+from firstbyte.http.upgrade import Upgrade
 
 SERVER = "firstbyte"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -72,6 +73,8 @@ def encode_head(response: Response, method: str, minor: int, keep_alive: bool, t
     became of a status, a body or a Content-Type that was set after the response was made and is none.
     """
     status = response.status
+    if status == 101 and isinstance(response, Upgrade):
+        return _switching(response, tails)
     if not _is_final(status):
         raise ResponseError(f"{status!r} is no status of a response: that is a number from 200 to 599")
     body = response.body
@@ -99,7 +102,9 @@ def encode_head(response: Response, method: str, minor: int, keep_alive: bool, t
                 keep_alive = False
                 continue
             raise ResponseError(f"the header Connection: {value} is the server's to write; only close may be asked for")
-        if lowered in _SERVERS_OWN:
+        if lowered == "upgrade" and status == 426:
+            lines.append("Connection: Upgrade")  # RFC 9110 section 7.8
+        elif lowered in _SERVERS_OWN:
             raise ResponseError(f"the header {name} is the server's to write")
         if lowered == "server":
             server = f"{name}: {value}"
@@ -140,6 +145,16 @@ def encode_early_hints(links: Iterable[str]) -> bytes:
     """A 103 response (RFC 8297) with a Link field for each of these values. Raises ValueError for what is no value."""
     fields = Headers([("Link", link) for link in links])
     return b"HTTP/1.1 103 Early Hints\r\n%b\r\n" % _lines(fields)
+
+
+def _switching(response: Upgrade, tails: Tails) -> Head:
+    """The head of a 101 (RFC 9110 section 7.8); what follows it is another protocol's, up to the connection's end."""
+    lines = [f"HTTP/1.1 101 {phrase(101)}", f"Server: {SERVER}", f"Date: {tails.date}"]
+    for name, value in response.headers.items():
+        if name.lower() in ("content-length", "transfer-encoding"):
+            raise ResponseError(f"a 101 has no {name}: it has no body")
+        lines.append(f"{name}: {value}")
+    return Head("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n", CLOSE, 0, False)
 
 
 def encode_chunk(piece: bytes) -> bytes:

@@ -47,14 +47,15 @@ class Connection:
     `receive_data` gives what has come as events; what the protocol itself has to answer lies in `take_replies`, to be
     sent before anything else. The methods that send return the bytes to send, in the order of their calls, and raise
     WebSocketClosed once either side has closed. When `is_over`, what is to be sent is sent and then the
-    connection ended: at once by a server; a client waits for the server to do it (section 7.1.1). `new_key` makes the
-    four bytes that mask a client's frame, which nobody can foresee (section 10.3).
+    connection ended: at once by a server; a client waits for the server to do it (section 7.1.1). With `defers_close`
+    the answer to a Close, or to a fault, is not among the replies: messages can be sent until `close` gives it.
+    `new_key` makes the four bytes that mask a client's frame, which nobody can foresee (section 10.3).
     """
 
     __slots__ = (
-        "_compressor", "_control", "_decoder", "_decompressor", "_is_compressed", "_kind", "_limits", "_message",
-        "_new_key", "_reader", "_replies", "_sending", "_sends_compressed", "close_code", "close_reason", "close_sent",
-        "is_client", "is_over",
+        "_answer", "_compressor", "_control", "_decoder", "_decompressor", "_defers_close", "_is_compressed", "_kind",
+        "_limits", "_message", "_new_key", "_reader", "_replies", "_sending", "_sends_compressed", "close_code",
+        "close_reason", "close_sent", "is_client", "is_over",
     )  # fmt: skip
 
     def __init__(
@@ -63,10 +64,13 @@ class Connection:
         limits: MessageLimits = _DEFAULT,
         deflate: Deflate | None = None,
         new_key: Callable[[], bytes] = lambda: os.urandom(4),
+        defers_close: bool = False,
     ) -> None:
         self.is_client = is_client
         self._limits = limits
         self._new_key = new_key
+        self._defers_close = defers_close
+        self._answer: bytes | None = None  # the payload of the Close that `close` is to answer with
         self._reader = FrameReader(not is_client, limits.frame, deflate is not None)
         self._compressor = None if deflate is None else deflate.compressor(is_client)
         self._decompressor = None if deflate is None else deflate.decompressor(is_client)
@@ -98,6 +102,7 @@ class Connection:
 
     def receive_eof(self) -> list[Event]:
         """The peer has ended the connection: a Failed with code 1006 if neither its Close nor a fault came before."""
+        self._answer = None
         if self.is_over:
             return []
         self.is_over = True
@@ -180,25 +185,22 @@ class Connection:
             events.append(Pong(payload))
         else:
             code, reason = _read_close(payload)
-            self._end(code, reason)
+            self._end(code, reason, payload[:2])
             events.append(Closed(code, reason))
 
-    def _end(self, code: int, reason: str) -> None:
-        """The peer's last word, or ours about it: answers with the same code."""
+    def _end(self, code: int, reason: str, answer: bytes) -> None:
+        """The peer's last word, or ours about it; `answer` is the payload of our Close."""
         self.is_over = True
         self.close_code, self.close_reason = code, reason
         if not self.close_sent:
-            self.close_sent = True
-            self._replies += self._frame(CLOSE, b"" if code == NO_CODE else code.to_bytes(2, "big"))
+            self._answer = answer
+            if not self._defers_close:
+                self._replies += self.close()
 
     def _fail(self, error: FrameError, events: list[Event]) -> None:
         reason = str(error).encode()[:MAX_REASON].decode("utf-8", "ignore")
-        self.is_over = True
-        self.close_code, self.close_reason = error.status, reason
+        self._end(error.status, reason, error.status.to_bytes(2, "big") + reason.encode())
         events.append(Failed(error.status, reason, error.rule))
-        if not self.close_sent:
-            self.close_sent = True
-            self._replies += self._frame(CLOSE, error.status.to_bytes(2, "big") + reason.encode())
 
     def _refuse_size(self) -> None:
         refuse("message-too-big", f"a message is longer than {self._limits.message} bytes", TOO_BIG)
@@ -245,12 +247,16 @@ class Connection:
     def close(self, code: int = NORMAL, reason: str = "") -> bytes:
         """Begins to close; empty if this end has closed already. What the peer has still to say comes until its Close.
 
-        Raises ValueError for a code that may not be sent, and for a reason of more than 123 bytes in UTF-8.
+        Where that or a fault has come, this answers it, with its code. Raises ValueError for a code that may not be
+        sent, and for a reason of more than 123 bytes in UTF-8.
         """
         payload = _check_close(code, reason, self.is_client)
-        if self.close_sent:
+        if self.close_sent or (self.is_over and self._answer is None):
             return b""
         self.close_sent = True
+        if self._answer is not None:
+            payload, self._answer = self._answer, None
+            return self._frame(CLOSE, payload)
         self.close_code, self.close_reason = code, reason
         return self._frame(CLOSE, payload)
 
@@ -267,7 +273,7 @@ class Connection:
         return encode_frame(opcode, payload, self._new_key() if self.is_client else b"", fin, compressed)
 
     def _check_open(self) -> None:
-        if self.close_sent or self.is_over:
+        if self.close_sent or (self.is_over and self._answer is None):
             raise WebSocketClosed(self.close_code, self.close_reason)
 
 

@@ -1,0 +1,197 @@
+"""A connection in the hands of another protocol: what comes, goes and is due is told to its session.
+
+To the rest of the engine it is a request whose answer has no end yet. All that happens to the connection happens in the
+reactor's thread; a session whose `run` has a thread of its own sends from there, so one lock is around it all.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from firstbyte.engine._sys import ERROR, HANGUP, READ, RECV, WRITE
+from firstbyte.engine.exchange import Exchange
+from firstbyte.engine.states import CLOSED
+from firstbyte.errors import ClientDisconnected
+from firstbyte.http.handler import Endpoint
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+from firstbyte.http.upgrade import Session
+
+if TYPE_CHECKING:
+    from firstbyte.engine.connection import Connection
+
+logger = logging.getLogger("firstbyte.engine")
+
+
+class Takeover(Exchange):
+    """The owner of a connection that another protocol has: its `Transport`."""
+
+    __slots__ = ("_has_ended", "_is_full", "_is_over", "_paused", "_session", "lock")
+
+    def __init__(
+        self, reactor: Any, connection: Connection, session: Session, request: Any = None, endpoint: Any = None
+    ) -> None:
+        super().__init__(reactor, connection, request, endpoint)
+        self.lock = threading.RLock()
+        self._session = session
+        self._is_over = False  # it has given the connection back, or lost it
+        self._has_ended = False  # the peer sends no more
+        self._is_full = False  # the session has been told to wait until it is `writable`
+        self._paused = False
+
+    def begin(self) -> None:
+        """Gives the connection to its session, with what has come behind the request."""
+        with self.lock:
+            self._session.begin(self, self._reactor.draining)
+            rest = self.connection.reader.take_rest()
+            if rest:
+                self._session.received(rest)
+            self._settle()
+
+    def end(self) -> None:
+        """Takes the connection back when its session has run; whoever calls goes on with `Connection.advance`."""
+        with self.lock:
+            if not self._is_over:
+                self._is_over = True
+                self.connection.deadline = inf
+                self.connection.end_body()
+
+    # -- the session's part (see `Transport`)
+
+    def send(self, data: bytes) -> bool:
+        """See `Transport.send`."""
+        with self.lock:
+            if self._is_over:
+                return False
+            has_room = self.connection.push(data)
+            self._settle()
+            self._is_full = not (has_room or self._is_over or self._write_by == inf)
+            return not self._is_full
+
+    def pause(self, paused: bool) -> None:
+        """See `Transport.pause`."""
+        with self.lock:
+            if paused is not self._paused:
+                self._paused = paused
+                self._settle()
+
+    def abort(self, reason: str) -> None:
+        """See `Transport.abort`."""
+        with self.lock:
+            if not self._is_over:
+                self.connection.close(reason)
+
+    # -- the engine's part, in the reactor's thread
+
+    def on_event(self, events: int) -> None:
+        """The descriptor is ready."""
+        connection = self.connection
+        with self.lock:
+            if self._is_over:
+                return
+            if events & WRITE:
+                self._write_by = inf  # it takes something; set anew if that is not all
+            if self._has_ended:
+                if events & (ERROR | HANGUP):
+                    connection.close("client left")
+            elif events & ~WRITE and not self._is_over:
+                try:
+                    data = connection.sock.recv(RECV)
+                except BlockingIOError:
+                    pass
+                except OSError as error:
+                    connection.close(f"recv: {error.strerror}")
+                else:
+                    self._has_ended = not data
+                    self._session.received(data)
+            self._settle()
+
+    def on_deadline(self) -> None:
+        """The session's deadline has come, or the peer has not taken what is to be sent in time."""
+        with self.lock:
+            now = monotonic()
+            if self._is_over:
+                return
+            if now >= self._write_by:
+                self.connection.close("writing timeout")
+            elif now >= self._session.deadline:
+                self._session.due(now)
+                self._settle()
+
+    def on_close(self) -> None:
+        """The connection is being closed."""
+        with self.lock:
+            if not self._is_over:
+                self._is_over = True
+                self._session.lost()
+                self._tell(ClientDisconnected("the client has left"))
+
+    def begin_drain(self) -> None:
+        """The server stops."""
+        with self.lock:
+            if not self._is_over:
+                self._session.drain()
+                self._settle()
+
+    def _settle(self) -> None:
+        """Watches the connection for what it now waits for, until what is now due."""
+        if self._is_over:
+            return
+        interest = 0 if self._paused or self._has_ended else READ
+        if not self.connection.flush():
+            interest |= WRITE
+            if self._write_by == inf:
+                self._write_by = monotonic() + self._reactor.timeouts.write
+        else:
+            self._write_by = inf
+            if self._is_full:
+                self._is_full = False
+                self._session.writable()
+        if not self._is_over:  # the flush may have found the peer gone
+            self.connection.deadline = min(self._write_by, self._session.deadline)
+            self._reactor.change_interest(self.connection, interest)
+
+
+async def run(reactor: Any, connection: Connection, request: Request, endpoint: Endpoint, session: Session) -> None:
+    """Runs a session whose `run` is a coroutine, in the Task that has answered with it."""
+    takeover = Takeover(reactor, connection, session, request, endpoint)
+    takeover.begin()
+    await session.run()
+    takeover.end()
+
+
+def start(reactor: Any, connection: Connection, response: Response) -> bool:
+    """Starts the thread of a session whose `run` is a function. Always False: the connection is no more the caller's.
+
+    What a coroutine answers with is its Task's affair.
+    """
+    session: Any = response.body
+    if getattr(session, "is_async", True):
+        return False
+    takeover = Takeover(reactor, connection, session)
+
+    def run_and_end() -> None:
+        try:
+            takeover.begin()
+            session.run()
+        except Exception:
+            logger.exception("a session failed in its thread")
+            takeover.abort("internal error")
+        takeover.end()
+        with takeover.lock:  # an event that has come meanwhile finds it over
+            connection.owner = None
+        if connection.state != CLOSED:
+            connection.advance()
+
+    try:
+        threading.Thread(target=run_and_end, name="firstbyte-session", daemon=True).start()
+    except RuntimeError:
+        logger.exception("no thread for a session can be started")
+        session.abandon()
+        connection.owner = None
+        connection.close("no thread")
+    return False

@@ -1,0 +1,90 @@
+"""A connection that is given to another protocol behind its answer: 101 (Switching Protocols)."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from firstbyte.http.headers import HeadersInput
+from firstbyte.http.response import Response
+
+
+class Transport(Protocol):
+    """What a session has of its connection. Its methods never wait; hold `lock` where a thread calls them."""
+
+    lock: Any
+    """Held while a method of the session is called (`threading.RLock`)."""
+
+    def send(self, data: bytes) -> bool:
+        """Sends behind what is waiting to be sent; False if so much waits that the sender should, until `writable`."""
+        ...
+
+    def pause(self, paused: bool) -> None:
+        """Whether to leave what the peer sends where it is."""
+        ...
+
+    def abort(self, reason: str) -> None:
+        """Ends the connection at once; `reason` is for logs."""
+        ...
+
+
+class Session(Protocol):
+    """The other protocol, which the engine tells what happens; none of its methods but `run` may wait.
+
+    `run` is a coroutine function if `is_async`, else it is called in a thread of its own. When it returns, what is to
+    be sent is sent and the connection ended. `deadline` is when `due` is to be called, on the monotonic clock.
+    """
+
+    is_async: bool
+
+    @property
+    def deadline(self) -> float: ...
+    def begin(self, transport: Transport, draining: bool) -> None:
+        """The connection is the session's; `draining` if the server is stopping already. `run` is called next."""
+        ...
+
+    def run(self) -> Any:
+        """What the session does. Raises nothing but what is a fault of the program."""
+        ...
+
+    def received(self, data: bytes) -> None:
+        """This has come; nothing if the peer sends no more."""
+        ...
+
+    def writable(self) -> None:
+        """All that waited to be sent has been."""
+        ...
+
+    def lost(self) -> None:
+        """The connection is closed."""
+        ...
+
+    def due(self, now: float) -> None:
+        """The deadline has come."""
+        ...
+
+    def drain(self) -> None:
+        """The server stops, and waits for the session to end."""
+        ...
+
+    def abandon(self) -> None:
+        """The answer is not sent, so that `run` is not called; without effect where it has been."""
+        ...
+
+
+class Upgrade(Response):
+    """The answer 101, after which the connection is the session's (RFC 9110 section 15.2.2).
+
+    `headers` name the protocol (Upgrade, Connection); the session is the response's body.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, session: Session, headers: HeadersInput) -> None:
+        super().__init__(b"", 200, headers)
+        self.status = 101
+        self.body = session  # type: ignore[assignment]  # no body in the sense of HTTP
+
+    def close(self) -> None:
+        """See `Session.abandon`."""
+        session: Any = self.body
+        session.abandon()

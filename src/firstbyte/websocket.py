@@ -1,0 +1,419 @@
+"""WebSockets as handlers have them: messages to wait for and to send, for coroutines and for functions.
+
+Behind both is one session of the engine: what comes is read, checked and answered (pings, closing) in the reactor's
+thread, whatever the handler does meanwhile, and waits for it in a bounded queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from math import inf
+from time import monotonic
+from typing import Any
+
+import msgspec
+
+from firstbyte.errors import ClientDisconnected, HTTPError, WebSocketClosed
+from firstbyte.http.request import Request
+from firstbyte.http.upgrade import Transport, Upgrade
+from firstbyte.wire.websocket.deflate import Deflate
+from firstbyte.wire.websocket.events import BinaryMessage, Closed, Event, Failed, TextMessage
+from firstbyte.wire.websocket.frames import ABNORMAL, GOING_AWAY, INTERNAL, NORMAL
+from firstbyte.wire.websocket.handshake import accept
+from firstbyte.wire.websocket.keepalive import LOST, PING, KeepAlive
+from firstbyte.wire.websocket.limits import MessageLimits
+from firstbyte.wire.websocket.protocol import Connection
+
+logger = logging.getLogger("firstbyte.websocket")
+
+Message = str | bytes
+
+QUEUE = 16  # messages that wait for the handler before no more are read
+GRACE = 1.0  # seconds in which a handler that is at work may still send after the peer's Close
+_DEFLATE = Deflate()
+_LIMITS = MessageLimits()
+MAX_THREADS = 512  # WebSockets of functions at a time, each of which has a thread; beyond it 503
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a WebSocket is like.
+
+    `subprotocols`, the most welcome first; `origins` and `deflate` as `wire.websocket.handshake.accept` takes them;
+    `limits` for what comes. A peer that is silent for `ping_interval` seconds is pinged (None: never), and given up
+    when nothing has come for `ping_timeout` more. `close_timeout` is how long, in seconds, the peer's Close is waited
+    for.
+    """
+
+    subprotocols: Sequence[str] = ()
+    origins: Collection[str] | None = None
+    deflate: Deflate | None = _DEFLATE
+    limits: MessageLimits = _LIMITS
+    ping_interval: float | None = 20.0
+    ping_timeout: float = 20.0
+    close_timeout: float = 5.0
+
+
+class _Common:
+    """What both kinds of WebSocket are: the session that the engine tells what happens."""
+
+    is_async: bool
+
+    def __init__(self, request: Request, options: Options) -> None:
+        agreement = accept(request, options.subprotocols, options.origins, options.deflate)
+        self.request = request
+        self.subprotocol = agreement.subprotocol
+        self._fields = agreement.fields
+        self._options = options
+        self._protocol = Connection(False, options.limits, agreement.deflate, defers_close=True)
+        self._transport: Transport | None = None
+        self._queue: deque[Message] = deque()
+        self._alive = KeepAlive(0.0, None)  # until the connection is ours
+        self._close_by = inf  # when the peer's Close must have come
+        self._answer_by = inf  # when the peer's Close must have been answered
+        self._is_lost = False
+        self._is_full = False  # more waits to be sent than should
+        self._scope: Any = None
+        self._work: Callable[[], Any] | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether either end has closed: nothing can be sent any more."""
+        return self._protocol.close_sent or self._protocol.is_over
+
+    @property
+    def close_code(self) -> int | None:
+        """How it was closed, by the peer or else by this end (RFC 6455 section 7.1.5); None while it is open."""
+        return self._protocol.close_code if self.closed else None
+
+    @property
+    def close_reason(self) -> str:
+        """What was said about that."""
+        return self._protocol.close_reason
+
+    def answer(self, work: Callable[[], Any]) -> Upgrade:
+        """The 101 behind which `work`, the call of the handler, is run."""
+        self._work = work
+        return Upgrade(self, self._fields)
+
+    def hold(self, scope: Any) -> None:
+        """Has what was provided for the handler be ended after it."""
+        self._scope = scope
+
+    # -- what the engine says (see `Session`), with the transport's lock held
+
+    @property
+    def deadline(self) -> float:
+        """See `Session`."""
+        return min(self._alive.deadline, self._close_by, self._answer_by)
+
+    def begin(self, transport: Transport, draining: bool) -> None:
+        """See `Session`."""
+        self._transport = transport
+        self._alive = KeepAlive(monotonic(), self._options.ping_interval, self._options.ping_timeout)
+        if draining:
+            self.drain()
+
+    def received(self, data: bytes) -> None:
+        """See `Session`."""
+        protocol, transport = self._protocol, self._transport
+        assert transport is not None
+        self._alive.heard(monotonic())
+        for event in protocol.receive_data(data) if data else protocol.receive_eof():
+            self._take(event)
+        replies = protocol.take_replies()
+        if replies and not transport.send(replies):
+            self._is_full = True
+        if not data and protocol.close_code == ABNORMAL:
+            transport.abort("client left")
+        self._pace()
+        self._wake()
+
+    def writable(self) -> None:
+        """See `Session`."""
+        self._is_full = False
+        self._pace()
+        self._wake()
+
+    def lost(self) -> None:
+        """See `Session`."""
+        self._is_lost = True
+        self._protocol.receive_eof()
+        self._wake()
+
+    def due(self, now: float) -> None:
+        """See `Session`."""
+        assert self._transport is not None
+        if now >= self._close_by:
+            self._transport.abort("close timeout")
+            return
+        if now >= self._answer_by:
+            self._begin_close(NORMAL, "")
+        step = self._alive.due(now)
+        if step == LOST:
+            self._transport.abort("ping timeout")
+        elif step == PING and not self.closed:
+            self._transport.send(self._protocol.ping())
+
+    def drain(self) -> None:
+        """See `Session`."""
+        self._begin_close(GOING_AWAY, "the server stops")
+
+    def run(self) -> Any:
+        """See `Session`."""
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        """See `Session`."""
+        if self._work is not None and self._scope is not None:
+            self._end_scope()
+        self._work = None
+
+    def _end_scope(self) -> None:
+        """Ends what was provided for a handler that is not called."""
+        raise NotImplementedError
+
+    def _wake(self) -> None:
+        """Something has changed that the handler may wait for."""
+        raise NotImplementedError
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, TextMessage | BinaryMessage):
+            if not self._protocol.close_sent:  # else nobody asks for it any more
+                self._queue.append(event.data)
+        elif isinstance(event, Closed | Failed) and event.code != ABNORMAL:
+            # Answered when the handler asks for what comes next: it may still send what it owes for what came before.
+            self._answer_by = monotonic() + GRACE
+        if isinstance(event, Failed) and event.code != ABNORMAL:
+            request = self.request
+            logger.info("%s closed with %d (%s): %s", request.target, event.code, event.rule, event.reason)
+
+    # -- what both do for the handler, with the lock held
+
+    def _pace(self) -> None:
+        """Reads on, or lets the peer wait: for the handler to take messages, or for itself to read what we answer."""
+        assert self._transport is not None
+        self._transport.pause(len(self._queue) >= QUEUE or self._is_full)
+
+    def _next(self) -> Message | None:
+        """The next message if it is here. Raises WebSocketClosed behind the last."""
+        if self._queue:
+            message = self._queue.popleft()
+            if not self._is_lost:
+                self._pace()
+            return message
+        if self._protocol.is_over or self._is_lost:
+            self._begin_close(NORMAL, "")
+            raise WebSocketClosed(self._protocol.close_code, self._protocol.close_reason)
+        return None
+
+    def _send(self, data: bytes) -> bool:
+        """Sends; False if the sender is to wait until less waits before it."""
+        assert self._transport is not None
+        if not self._transport.send(data) and not self._is_lost:
+            self._is_full = True
+            self._pace()
+        return not self._is_full
+
+    def _encode(self, message: Message) -> bytes:
+        if isinstance(message, str):
+            return self._protocol.send_text(message)
+        if isinstance(message, bytes | bytearray | memoryview):
+            return self._protocol.send_binary(bytes(message))
+        raise TypeError(f"a message is str or bytes, not {type(message).__name__}")
+
+    def _begin_close(self, code: int, reason: str) -> None:
+        data = self._protocol.close(code, reason)
+        self._answer_by = inf
+        if data and self._transport is not None:
+            self._queue.clear()
+            self._close_by = monotonic() + self._options.close_timeout
+            self._alive = KeepAlive(0.0, None)
+            self._transport.send(data)
+            if not self._is_lost:
+                self._pace()
+
+    def _ending(self, error: BaseException | None) -> None:
+        """The handler has ended: closes, unless that has been done."""
+        if error is None or isinstance(error, WebSocketClosed | ClientDisconnected):
+            self._begin_close(NORMAL, "")
+        elif isinstance(error, HTTPError):
+            self._begin_close(INTERNAL if error.status >= 500 else 1008, error.detail[:40])
+        else:
+            logger.error("%s failed", self.request.target, exc_info=error)
+            self._begin_close(INTERNAL, "")
+        self._queue.clear()
+        if not self._is_lost:
+            self._pace()
+
+
+class WebSocket(_Common):
+    """A WebSocket for `async def`. One task receives; any of the loop's may send.
+
+    `request` is what asked for it, `subprotocol` what was agreed on. Messages are str or bytes.
+    """
+
+    is_async = True
+
+    def __init__(self, request: Request, options: Options) -> None:
+        super().__init__(request, options)
+        self._waiters: list[Any] = []
+
+    async def receive(self) -> Message:
+        """The next message. Raises WebSocketClosed when there will be none."""
+        while (message := self._next()) is None:
+            await self._wait()
+        return message
+
+    async def __aiter__(self) -> AsyncIterator[Message]:
+        """The messages, until the WebSocket is closed, however it is."""
+        while True:
+            try:
+                message = await self.receive()
+            except WebSocketClosed:
+                return
+            yield message
+
+    async def send(self, message: Message) -> None:
+        """Sends a message; waits while the peer is slow to read. Raises WebSocketClosed."""
+        if not self._send(self._encode(message)):
+            while self._is_full and not self._is_lost:
+                await self._wait()
+
+    async def send_json(self, value: Any) -> None:
+        """Sends what msgspec encodes as a text message. Raises TypeError, and WebSocketClosed."""
+        await self.send(msgspec.json.encode(value).decode())
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Closes; nothing once closed. The peer's Close is waited for behind the handler. Raises ValueError for a
+        code that may not be sent, or a reason of more than 123 bytes."""
+        self._begin_close(code, reason)
+
+    async def run(self) -> None:
+        """See `Session`."""
+        assert self._work is not None
+        work, self._work = self._work, None
+        caught: BaseException | None = None
+        try:
+            await work()
+        except BaseException as error:
+            caught = error
+        try:
+            if self._scope is not None:
+                await self._scope.aend(caught)
+        except BaseException as error:
+            caught = error
+        self._ending(caught)
+        if caught is not None and not isinstance(caught, Exception):
+            raise caught
+        while not (self._protocol.is_over or self._is_lost):
+            await self._wait()
+
+    def _end_scope(self) -> None:
+        from asyncio import get_running_loop
+
+        self._waiters.append(get_running_loop().create_task(self._scope.aend(None)))  # a reference keeps it alive
+
+    async def _wait(self) -> None:
+        from asyncio import get_running_loop  # here, since it takes long to import
+
+        waiter = get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class SyncWebSocket(_Common):
+    """A WebSocket for `def`, which has a thread of its own. One thread receives; any may send.
+
+    `request` is what asked for it, `subprotocol` what was agreed on. Messages are str or bytes. Raises HTTPError 503
+    if so many are open that there is no thread for another.
+    """
+
+    is_async = False
+    _running = 0
+
+    def __init__(self, request: Request, options: Options) -> None:
+        if SyncWebSocket._running >= MAX_THREADS:
+            raise HTTPError(503, "too many WebSockets are open", {"Retry-After": "5"})
+        super().__init__(request, options)
+        self._lock: Any = nullcontext()
+        self._changed: threading.Condition
+
+    def begin(self, transport: Transport, draining: bool) -> None:
+        """See `Session`."""
+        self._lock = transport.lock
+        self._changed = threading.Condition(transport.lock)
+        super().begin(transport, draining)
+
+    def receive(self, timeout: float | None = None) -> Message:
+        """The next message. Raises WebSocketClosed when there will be none, TimeoutError after `timeout` seconds."""
+        with self._lock:
+            until = None if timeout is None else monotonic() + timeout
+            while (message := self._next()) is None:
+                if not self._changed.wait(None if until is None else until - monotonic()):
+                    raise TimeoutError(f"no message came in {timeout} s")
+            return message
+
+    def __iter__(self) -> Iterator[Message]:
+        """The messages, until the WebSocket is closed, however it is."""
+        while True:
+            try:
+                message = self.receive()
+            except WebSocketClosed:
+                return
+            yield message
+
+    def send(self, message: Message) -> None:
+        """Sends a message; waits while the peer is slow to read. Raises WebSocketClosed."""
+        with self._lock:
+            if not self._send(self._encode(message)):
+                self._changed.wait_for(lambda: self._is_lost or not self._is_full)
+
+    def send_json(self, value: Any) -> None:
+        """Sends what msgspec encodes as a text message. Raises TypeError, and WebSocketClosed."""
+        self.send(msgspec.json.encode(value).decode())
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Closes; nothing once closed. The peer's Close is waited for behind the handler. Raises ValueError for a
+        code that may not be sent, or a reason of more than 123 bytes."""
+        with self._lock:
+            self._begin_close(code, reason)
+
+    def run(self) -> None:
+        """See `Session`."""
+        assert self._work is not None
+        work, self._work = self._work, None
+        caught: BaseException | None = None
+        SyncWebSocket._running += 1
+        try:
+            try:
+                work()
+            except (Exception, SystemExit) as error:
+                caught = error
+            try:
+                if self._scope is not None:
+                    self._scope.end(caught)
+            except (Exception, SystemExit) as error:
+                caught = error
+            with self._lock:
+                self._ending(caught)
+                self._changed.wait_for(lambda: self._protocol.is_over or self._is_lost)
+        finally:
+            SyncWebSocket._running -= 1
+
+    def _end_scope(self) -> None:
+        self._scope.end(None)
+
+    def _wake(self) -> None:
+        self._changed.notify_all()
