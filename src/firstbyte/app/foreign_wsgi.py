@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
 from firstbyte.app.pages import error_response
@@ -16,6 +15,9 @@ from firstbyte.http.request import Address, Ends, Request
 from firstbyte.http.response import TEXT, FileBody, Response
 from firstbyte.http.status import has_body, phrase
 from firstbyte.http.url import encode_path
+
+if TYPE_CHECKING:
+    import asyncio
 
 BODY = 32 * 1024 * 1024  # bytes of a body whose endpoint does not say otherwise: what firstbyte's own server takes
 BODY_MEMORY = 256 * 1024  # bytes of it that are held in memory; what is longer goes to a temporary file
@@ -40,7 +42,9 @@ def answer_wsgi(handler: Handler, environ: Environ, start_response: Callable[...
         endpoint = handler.resolve(request)
         _receive(environ, request, endpoint)
         if endpoint.is_async:
-            runner = asyncio.Runner()
+            from asyncio import Runner  # here, since asyncio takes long to import
+
+            runner = Runner()
             response = runner.run(endpoint.call(request))
         else:
             response = endpoint.call(request)
