@@ -59,6 +59,7 @@ def in_a_child(check: Callable[[], bool]) -> bool:
     return os.waitpid(pid, 0)[1] == 0
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # threads of other tests are still there
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("by_number", [False, True])
 def test_another_user_for_good(by_number: bool) -> None:
@@ -80,6 +81,7 @@ def test_another_user_for_good(by_number: bool) -> None:
     assert in_a_child(check)
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # threads of other tests are still there
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_group_alone() -> None:
     group = next(each for each in grp.getgrall() if each.gr_gid not in (0, os.getegid()))

@@ -27,6 +27,9 @@ app.add_route("/slow", lambda: time.sleep(1) or str(os.getpid()))
 app.add_route("/stuck", lambda: time.sleep(60))
 app.add_route("/exit", lambda: os._exit(7))
 """
+# For tests that count every failure: a client that gets no processor for a moment, on a busy machine, would otherwise
+# send its next request when its idle connection has been closed; a browser would see that and retry.
+PATIENT = ("--timeout-drain-idle", "10")
 
 
 class Supervised:

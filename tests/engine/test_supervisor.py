@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.supervised import PROGRAM, Load, is_running, supervised, wait_until
+from engine.supervised import PATIENT, PROGRAM, Load, is_running, supervised, wait_until
 from engine.support import WAIT, Client
 from firstbyte import App
 from firstbyte.engine import worker
@@ -61,7 +61,7 @@ def test_a_reload_runs_the_new_code(tmp_path: Path, how: str) -> None:
 
 @pytest.mark.parametrize(("path", "reloads"), [("/", 50), ("/slow", 20)])
 def test_reloads_under_load_fail_no_request(tmp_path: Path, path: str, reloads: int) -> None:
-    with supervised(tmp_path, "--threads", "16") as server, Load(server.port, path, 6) as load:
+    with supervised(tmp_path, "--threads", "16", *PATIENT) as server, Load(server.port, path, 6) as load:
         for generation in range(2, 2 + reloads):
             reply = server.reload()
             assert (reply.reason, reply.generation) == ("", generation)
@@ -161,7 +161,7 @@ def test_who_waits_while_no_worker_is_there_is_answered(tmp_path: Path) -> None:
 
 
 def test_a_worker_is_recycled_after_so_many_requests(tmp_path: Path) -> None:
-    with supervised(tmp_path, "--max-requests", "50") as server:
+    with supervised(tmp_path, "--max-requests", "50", *PATIENT) as server:
         first = server.pids()
         with Load(server.port) as load:
             wait_until(lambda: len(load.answered) >= 6)
@@ -181,7 +181,7 @@ def test_a_worker_that_holds_too_much_memory_is_recycled(tmp_path: Path) -> None
 
 
 def test_a_worker_that_is_told_to_end_is_replaced_first(tmp_path: Path) -> None:
-    with supervised(tmp_path) as server, Load(server.port) as load:
+    with supervised(tmp_path, *PATIENT) as server, Load(server.port) as load:
         old = server.pids()
         for pid in old:
             os.kill(pid, signal.SIGTERM)
@@ -267,7 +267,7 @@ def test_coroutines_in_workers(tmp_path: Path) -> None:
     program = (
         PROGRAM + "import asyncio\n@app.get('/nap')\nasync def nap():\n    await asyncio.sleep(0.1)\n    return 'nap'\n"
     )
-    with supervised(tmp_path, program=program) as server, Load(server.port, "/nap") as load:
+    with supervised(tmp_path, *PATIENT, program=program) as server, Load(server.port, "/nap") as load:
         for _ in range(3):
             assert server.reload().reason == ""
     assert not load.failed

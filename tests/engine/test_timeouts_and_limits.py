@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from engine.support import WAIT, Client, Serve
 from firstbyte import App, Limits, Timeouts
+from firstbyte.engine.reactor import Reactor
+from firstbyte.http.request import Ends
 
 
 @pytest.fixture
@@ -146,3 +150,18 @@ def test_lingering_ends(serve: Serve, app: App) -> None:
     with pytest.raises(OSError):
         for _ in range(1000):
             client.send(b"x" * 1000)
+
+
+def test_a_request_that_came_while_the_process_had_no_processor_is_read(app: App) -> None:
+    reactor = Reactor(app, Limits(), Timeouts(head=0.01))
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    reactor.adopt(ours, Ends(None, None))
+    (connection,) = reactor.connections
+    theirs.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    time.sleep(0.1)  # nobody looks at it until long after its deadline
+    reactor.turn()
+    assert reactor.connections == [connection]
+    assert [fd for fd, _ in reactor.ready] == [connection.fd]
+    reactor.close()
+    theirs.close()

@@ -17,7 +17,7 @@ from firstbyte.engine.connection import Connection
 from firstbyte.engine.hub import Hub
 from firstbyte.engine.listener import Listener
 from firstbyte.engine.observer import Observer
-from firstbyte.engine.states import CLOSED, STATES
+from firstbyte.engine.states import CLOSED, HEAD, STATES
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.http.handler import Handler
 from firstbyte.http.request import Ends
@@ -89,7 +89,7 @@ class Reactor(Hub):
         if now >= self._tails_until:
             self._renew_tails(now)
         if now >= self._next_sweep:
-            self._sweep(now)
+            self._sweep(now, {fd for fd, _ in events})
         events.reverse()  # `ready` is taken from its end: who was ready first is served first
         self.ready += events
 
@@ -99,10 +99,16 @@ class Reactor(Hub):
         while self._submitted:
             self._submitted.popleft()()
 
-    def _sweep(self, now: float) -> None:
-        """Looks at every deadline, once a tick: cheaper than a timer per request, and late by a tick at most."""
+    def _sweep(self, now: float, arrived: set[int]) -> None:
+        """Looks at every deadline, once a tick: cheaper than a timer per request, and late by a tick at most.
+
+        A connection that waits for a request, and is about to be told that one has come (`arrived`), is left alone: the
+        client was in time, and only this process was not given a processor.
+        """
         for connection in list(self._connections.values()):
             if connection.deadline <= now and (not connection.busy or connection.owner is not None):
+                if connection.fd in arrived and isinstance(connection, Connection) and _awaits_request(connection):
+                    continue
                 connection.on_deadline()
         if self._any_paused:
             self._resume_listeners()
@@ -275,6 +281,10 @@ class Reactor(Hub):
         self._poller.close()
         if all_ended:
             self._waker.close()
+
+
+def _awaits_request(connection: Connection) -> bool:
+    return connection.state == HEAD and not connection.reader.pending
 
 
 def describe(connections: Iterable[Connection | Arrival]) -> dict[str, int]:
