@@ -342,6 +342,7 @@ class SyncWebSocket(_Common):
 
     is_async = False
     _running = 0
+    _counting = threading.Lock()
 
     def __init__(self, request: Request, options: Options) -> None:
         if SyncWebSocket._running >= MAX_THREADS:
@@ -395,7 +396,7 @@ class SyncWebSocket(_Common):
         assert self._work is not None
         work, self._work = self._work, None
         caught: BaseException | None = None
-        SyncWebSocket._running += 1
+        self._count(1)
         try:
             try:
                 work()
@@ -410,7 +411,11 @@ class SyncWebSocket(_Common):
                 self._ending(caught)
                 self._changed.wait_for(lambda: self._protocol.is_over or self._is_lost)
         finally:
-            SyncWebSocket._running -= 1
+            self._count(-1)
+
+    def _count(self, more: int) -> None:
+        with SyncWebSocket._counting:
+            SyncWebSocket._running += more
 
     def _end_scope(self) -> None:
         self._scope.end(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -190,6 +191,57 @@ def test_on_drain_clients_are_told(app: App, serve: Serve, stay: Connect) -> Non
     assert caught.value.rcvd is not None
     assert caught.value.rcvd.code == 1001
     running.recorder.wait_for("closed")
+
+
+def test_a_stop_waits_for_the_threads_of_websockets(serve: Serve, stay: Connect) -> None:
+    """Also behind the end of their connections: what they close over is the server's until they have ended."""
+    app = App()
+    go_on, ended = threading.Event(), threading.Event()
+
+    @app.websocket("/")
+    def cleans_up(ws: SyncWebSocket) -> None:
+        for _ in ws:
+            pass
+        go_on.wait(WAIT)
+        ended.set()
+
+    for loop in ("auto", "asyncio"):
+        go_on.clear()
+        ended.clear()
+        running = serve(app, loop=loop)
+        ws = stay(running, "/")
+        ws.socket.shutdown(socket.SHUT_RDWR)
+        running.recorder.wait_for("closed")
+        stopping = threading.Thread(target=running.server.__exit__, args=(None, None, None))
+        stopping.start()
+        while running.server.reactor.open or not running.server.draining:
+            stopping.join(0.01)
+        stopping.join(0.2)
+        assert stopping.is_alive()
+        go_on.set()
+        stopping.join(WAIT)
+        assert ended.is_set()
+
+
+def test_a_stop_in_a_hurry_cuts_the_websockets_of_threads(serve: Serve, stay: Connect) -> None:
+    app = App()
+    waits, ended = threading.Event(), threading.Event()
+
+    @app.websocket("/")
+    def stubborn(ws: SyncWebSocket) -> None:
+        waits.set()
+        while not ws._is_lost:  # whatever it is told
+            ended.wait(0.01)
+        ended.set()
+
+    for loop in ("auto", "asyncio"):
+        waits.clear()
+        ended.clear()
+        running = serve(app, loop=loop)
+        stay(running, "/")
+        assert waits.wait(WAIT)
+        running.server.stop(0)
+        assert ended.wait(WAIT)
 
 
 def test_who_does_not_want_a_websocket_gets_an_answer(app: App, serve: Serve) -> None:

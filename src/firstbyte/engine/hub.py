@@ -44,6 +44,13 @@ class Driver:
         """Has a thread that may block do something, for `connection` if it is for one; it is closed if that fails."""
         raise NotImplementedError
 
+    def start_apart(self, work: Callable[[], None], end: Callable[[], None]) -> None:
+        """Starts a thread for work alone, beyond the limit; `end` is called when the server stops without it.
+
+        Raises RuntimeError if the operating system gives none.
+        """
+        raise NotImplementedError
+
     def about_to_block(self, connection: Connection) -> None:
         """This thread, in the connection's handler, is going to wait: if it leads, another leads in its place."""
         raise NotImplementedError

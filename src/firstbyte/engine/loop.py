@@ -274,8 +274,8 @@ class LoopDriver(Pool):
 
     @property
     def unfinished(self) -> int:
-        """Number of coroutines that run, whether their answers are sent or not."""
-        return len(self._exchanges)
+        """Number of coroutines that run, whether their answers are sent or not, and of threads of their own."""
+        return len(self._exchanges) + len(self._apart)
 
     def run(self, until: Callable[[], bool], ready: Callable[[], None]) -> None:
         """Runs the loop until `until` says so; it is asked each time something wakes the driver.

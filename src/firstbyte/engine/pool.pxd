@@ -13,4 +13,5 @@ cdef class Pool(Driver):
     cdef public list _workers
     cdef public list _idle
     cdef public object _backlog
+    cdef public dict _apart
     cdef public bint _stopping

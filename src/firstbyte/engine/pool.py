@@ -41,6 +41,7 @@ class Pool(Driver):
         self._workers: list[Worker] = []
         self._idle: list[Worker] = []  # a stack: the thread that ran last is the warmest
         self._backlog: deque[Work] = deque()
+        self._apart: dict[threading.Thread, Callable[[], None]] = {}  # those with work of their own, and what ends it
         self._stopping = False
 
     @property
@@ -50,8 +51,8 @@ class Pool(Driver):
 
     @property
     def unfinished(self) -> int:
-        """Number of handlers that run although their answers are sent."""
-        return 0
+        """Number of handlers that run although their answers are sent, or with their own threads."""
+        return len(self._apart)
 
     @property
     def waiting(self) -> int:
@@ -73,6 +74,25 @@ class Pool(Driver):
         if worker is not None:
             worker.baton.release()
 
+    def start_apart(self, work: Callable[[], None], end: Callable[[], None]) -> None:
+        """See `Driver.start_apart`."""
+
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                logger.exception("work failed in its thread")
+            finally:
+                del self._apart[thread]
+
+        thread = threading.Thread(target=run, name="firstbyte-session", daemon=True)
+        self._apart[thread] = end
+        try:
+            thread.start()
+        except RuntimeError:
+            del self._apart[thread]
+            raise
+
     def end_threads(self) -> bool:
         """Ends every thread that is not in a handler; those are left to end with the process. True if none is left."""
         self._stopping = True
@@ -83,8 +103,14 @@ class Pool(Driver):
                 pass  # it holds no wait: it runs
         until = monotonic() + STOP
         for worker in self._workers:
-            worker.thread.join(max(0.0, until - monotonic()))
-        return not any(worker.thread.is_alive() for worker in self._workers)
+            worker.thread.join(max(0.0, until - monotonic()))  # first: nobody else is to touch a connection that ends
+        threads = [worker.thread for worker in self._workers]
+        for thread, end in list(self._apart.items()):
+            end()
+            threads.append(thread)
+        for thread in threads:
+            thread.join(max(0.0, until - monotonic()))
+        return not any(thread.is_alive() for thread in threads)
 
     def _follower(self) -> Worker | None:
         """A thread that waits for its baton, taken off the idle ones or new; None if every thread is busy."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,19 @@ class Takeover(Exchange):
                 self._is_over = True
                 self.connection.deadline = inf
                 self.connection.end_body()
+
+    def end_in_reactor(self) -> None:
+        """`end`, and what follows: in the reactor's thread, for a session that has run in its own."""
+        connection = self.connection
+        try:
+            self.end()
+            connection.owner = None
+            if connection.state != CLOSED:
+                connection.busy = False
+                connection.advance()
+        except Exception:
+            logger.exception("a connection failed behind its session")
+            connection.close("internal error")
 
     # -- the session's part (see `Transport`)
 
@@ -181,14 +195,10 @@ def start(reactor: Any, connection: Connection, response: Response) -> bool:
         except Exception:
             logger.exception("a session failed in its thread")
             takeover.abort("internal error")
-        takeover.end()
-        with takeover.lock:  # an event that has come meanwhile finds it over
-            connection.owner = None
-        if connection.state != CLOSED:
-            connection.advance()
+        reactor.submit(takeover.end_in_reactor)
 
     try:
-        threading.Thread(target=run_and_end, name="firstbyte-session", daemon=True).start()
+        reactor.driver.start_apart(run_and_end, partial(takeover.abort, "server stopped"))
     except RuntimeError:
         logger.exception("no thread for a session can be started")
         session.abandon()
