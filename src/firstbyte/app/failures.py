@@ -79,6 +79,7 @@ class Failures:
             if isinstance(error, ClientDisconnected):  # no fault of the program; nobody reads the answer
                 logger.info("%s %s: %s", request.method, request.target, error)
                 return error_response(request, 400, str(error))
+            request.failure = error
             logger.error("500 id %s: %s %s failed", identifier, request.method, request.target, exc_info=error)
             if self._debug():
                 return debug_response(request, error, identifier)

@@ -12,8 +12,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from firstbyte.errors import AppLoadError, ConfigurationError
-from firstbyte.hosts.detect import Interface, interface_of
-from firstbyte.hosts.wsgi import WSGI
+from firstbyte.hosts.detect import as_handler
 from firstbyte.http.handler import Handler
 
 _DEFAULT = "app"
@@ -50,26 +49,10 @@ def load_app(
         except (Exception, SystemExit) as error:
             raise _failed(f"{place}:{attribute}", error, "cannot make the app") from None
     try:
-        return _hosted(found, interface, multiprocess)
+        return as_handler(found, interface, multiprocess=multiprocess)
     except ConfigurationError as error:
         others = _others(module, place) if isinstance(found, type) else ""
         raise AppLoadError(f"{place}:{attribute} cannot be served, since {error}{others}") from None
-
-
-def _hosted(app: Any, interface: Literal["auto", "native", "wsgi", "asgi"], multiprocess: bool) -> Handler:
-    chosen: Interface = interface_of(app) if interface == "auto" else interface
-    if chosen == "native":
-        if isinstance(app, type) or not callable(getattr(app, "resolve", None)):
-            raise ConfigurationError(f"it is {type(app).__name__} and no Handler, which has resolve(request)")
-        handler: Handler = app
-        return handler
-    if not callable(app):
-        raise ConfigurationError(f"it is {type(app).__name__}, which cannot be called")
-    if chosen == "wsgi":
-        return WSGI(app, multiprocess=multiprocess)
-    from firstbyte.hosts.asgi import ASGI  # here, since asyncio takes long to import
-
-    return ASGI(app)
 
 
 def _load_module(name: str) -> ModuleType:

@@ -136,6 +136,8 @@ class MemoryBody:
                 self.close()
                 raise
             self._received += len(piece or b"")
+            if piece is None:
+                self.trailers = getattr(self._pieces, "trailers", None)
             if piece is None or self._received > self._length >= 0:
                 self.close()
                 if self._length >= 0 and self._received != self._length:
@@ -205,7 +207,8 @@ def _nothing() -> None:
 # -- firstbyte's own
 
 
-def _build(asked: AppInput) -> Request:
+def build_request(asked: AppInput) -> Request:
+    """The request as a handler has it."""
     request = asked.request
     return Request.build(
         request.method,
@@ -219,15 +222,15 @@ def _build(asked: AppInput) -> Request:
 
 
 def _ask_handler(app: Handler, asked: AppInput) -> Answer:
-    request = _build(asked)
-    return _answer_of(app.resolve(request).call(request), request)
+    request = build_request(asked)
+    return answer_of(app.resolve(request).call(request), request)
 
 
 async def _ask_async_handler(app: Handler, asked: AppInput) -> Answer:
-    request = _build(asked)
+    request = build_request(asked)
     endpoint = app.resolve(request)
     response = await endpoint.call(request) if endpoint.is_async else await asyncio.to_thread(endpoint.call, request)
-    data, pieces, close = _answer_of(response, request)
+    data, pieces, close = answer_of(response, request)
     return data, pieces if isinstance(pieces, AsyncIterator) else _in_loop(pieces), close
 
 
@@ -236,7 +239,8 @@ async def _in_loop(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _answer_of(response: Response, request: Request) -> Answer:
+def answer_of(response: Response, request: Request) -> Answer:
+    """What a handler has answered; the pieces are asynchronous if its body is. Raises ResponseError."""
     head = encode_head(response, request.method, 1, True, Tails(_DATE))
     body = response.body
 

@@ -105,7 +105,7 @@ class BaseSession(Generic[R]):
         `max_redirects`, from https to http only if `allow_downgrade`. Raises InvalidRequest.
         """
         self._network = self._make_network()
-        transport = None if app is None else MemoryTransport(app, self._network.is_async)
+        transport = None if app is None else self._make_transport(app)
         base_url = f"http://{memory.NAME}" if base_url is None and app is not None else base_url
         self.base_url = parse_url(str(base_url)) if base_url is not None else None
         self.headers = Headers((("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", accept_encoding())))
@@ -122,6 +122,9 @@ class BaseSession(Generic[R]):
 
     def _make_network(self) -> Network:
         raise NotImplementedError
+
+    def _make_transport(self, app: Any) -> MemoryTransport:
+        return MemoryTransport(app, self._network.is_async)
 
     def _jar(self, cookies: Mapping[str, str] | None) -> CookieJar:
         jar = CookieJar()

@@ -286,6 +286,8 @@ class Conversation(LiveBody):
             return self._queue.popleft()
         if self._complete:
             raise StopAsyncIteration
+        if self._gone:
+            raise ClientDisconnected("the client has left")
         raise RuntimeError("the application returned before the end of its answer")
 
     async def aclose(self) -> None:

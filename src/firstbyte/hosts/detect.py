@@ -1,4 +1,4 @@
-"""Which interface an application has: told from what it is and what it takes, before it is called."""
+"""Which interface an application has, told from what it is and what it takes before it is called; and its handler."""
 
 from __future__ import annotations
 
@@ -7,8 +7,32 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from firstbyte.errors import ConfigurationError
+from firstbyte.hosts.wsgi import WSGI
+from firstbyte.http.handler import Handler
 
 Interface = Literal["native", "wsgi", "asgi"]
+
+
+def as_handler(
+    app: Any, interface: Literal["auto", "native", "wsgi", "asgi"] = "auto", *, multiprocess: bool = False
+) -> Handler:
+    """`app` itself if it is a Handler, else the one that hosts it; with "auto" `interface_of` finds out what it is.
+
+    `multiprocess` is told to a WSGI application. Raises ConfigurationError for what cannot be served.
+    """
+    chosen: Interface = interface_of(app) if interface == "auto" else interface
+    if chosen == "native":
+        if isinstance(app, type) or not callable(getattr(app, "resolve", None)):
+            raise ConfigurationError(f"it is {type(app).__name__} and no Handler, which has resolve(request)")
+        handler: Handler = app
+        return handler
+    if not callable(app):
+        raise ConfigurationError(f"it is {type(app).__name__}, which cannot be called")
+    if chosen == "wsgi":
+        return WSGI(app, multiprocess=multiprocess)
+    from firstbyte.hosts.asgi import ASGI  # here, since asyncio takes long to import
+
+    return ASGI(app)
 
 
 def interface_of(app: Any) -> Interface:

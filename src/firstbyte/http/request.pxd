@@ -34,3 +34,4 @@ cdef class Request:
     cdef public object _stream
     cdef public object sender
     cdef public object _form
+    cdef public object failure

@@ -126,8 +126,8 @@ class Request:
     trusted proxy says the client asked for, or None (`TrustedProxies` sets it, and `client` and `scheme`),
     `path_params` what the router read from the path, `state` a place for middleware to leave things, `trailers` the
     fields behind a chunked body, `sender` what an endpoint that `sends` sends its answer with, else None, `peer` the
-    other end for a coroutine that streams its body, else None. The wire floor makes it; `Request.build` makes one from
-    parts, for tests and other hosts.
+    other end for a coroutine that streams its body, else None, `failure` what the handler raised where the answer is a
+    500 for it. The wire floor makes it; `Request.build` makes one from parts, for tests and other hosts.
     """
 
     __slots__ = (
@@ -141,6 +141,7 @@ class Request:
         "_state",
         "_stream",
         "client",
+        "failure",
         "forwarded_host",
         "head",
         "method",
@@ -191,6 +192,7 @@ class Request:
         self._stream: BodyStream | None = None
         self.sender: Sender | None = None
         self._form: FormData | None = None
+        self.failure: Exception | None = None
 
     @classmethod
     def build(

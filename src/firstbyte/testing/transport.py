@@ -1,0 +1,143 @@
+"""Stands in the engine's place between the client and a handler: resolve, body, call, answer, all in memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from firstbyte.client.memory import Answer, AppInput, MemoryTransport, answer_of, build_request
+from firstbyte.engine.answers import check_body, error_response, failed_endpoint, failed_response, not_an_answer
+from firstbyte.errors import ConfigurationError, HTTPError, IncompleteBody
+from firstbyte.http.handler import Endpoint, Handler
+from firstbyte.http.headers import Headers
+from firstbyte.http.request import Address, Request
+from firstbyte.http.response import FileBody, Response
+from firstbyte.testing.loop import AsyncCall, LoopThread, Peer
+from firstbyte.wire.limits import Limits
+
+logger = logging.getLogger("firstbyte.testing")
+
+_LIMITS = Limits()
+
+
+class HandlerTransport(MemoryTransport):
+    """Has a handler answer. Its functions run in the caller's thread, its coroutines in the loop that `use` gives.
+
+    With `raises`, what they raise is raised here; else it is logged and becomes what the server makes of it.
+    """
+
+    def __init__(self, handler: Handler, raises: bool, client: Address) -> None:
+        super().__init__(handler, False)
+        self._handler = handler
+        self._raises = raises
+        self._client = client
+        self._loop: LoopThread | None = None
+        self.early_hints: list[str] = []
+
+    def use(self, loop: LoopThread | None) -> None:
+        """Runs coroutines there from now on."""
+        self._loop = loop
+
+    async def _call(self, asked: AppInput) -> Answer:
+        request = build_request(asked)
+        request.client = self._client
+        return answer_of(*self.answer(request))
+
+    def answer(self, request: Request) -> tuple[Response, Request]:
+        """The response to a request; an asynchronous body has become one that is not."""
+        self.early_hints = []
+        try:
+            endpoint = self._handler.resolve(request)
+        except Exception as error:
+            if self._raises and not isinstance(error, HTTPError):
+                raise
+            endpoint = failed_endpoint(request, error)
+        if not endpoint.streams_body:
+            longest = _LIMITS.body if endpoint.max_body is None else endpoint.max_body
+            if len(request.body) > longest:
+                return error_response(413, f"the body is longer than {longest} bytes"), request
+        response = self._respond(endpoint, request)
+        if response.status == 101:
+            response.close()
+            raise ConfigurationError(f"{request.target} is a WebSocket's: connect with client.websocket(...)")
+        if request.failure is not None and self._raises:
+            response.close()
+            raise request.failure
+        return response, request
+
+    def _respond(self, endpoint: Endpoint, request: Request) -> Response:
+        call: AsyncCall | None = None
+        try:
+            if endpoint.is_async:
+                call = self._begin(endpoint, request)
+                response: Response = self._in_loop.run(call.begin())
+            else:
+                response = endpoint.call(request)
+            if not isinstance(response, Response):
+                raise not_an_answer(response)
+            if call is None:
+                check_body(request, response)
+        except Exception:
+            if self._raises:
+                raise
+            return failed_response(request, endpoint)
+        if not isinstance(response.body, bytes | FileBody) and response.status != 101:
+            is_awaited = call is not None and hasattr(response.body, "__anext__")
+            pieces = _awaited(call, self._in_loop) if is_awaited and call is not None else response.body
+            response.body = Pieces(pieces, call if is_awaited else None, self)
+        return response
+
+    def _begin(self, endpoint: Endpoint, request: Request) -> AsyncCall:
+        request.peer = peer = Peer(self._note_hints)
+        return AsyncCall(endpoint, request, peer)
+
+    @property
+    def _in_loop(self) -> LoopThread:
+        if self._loop is None:
+            raise ConfigurationError("the app has coroutines: use the client in a with block, which gives them a loop")
+        return self._loop
+
+    def _note_hints(self, links: Iterable[str]) -> None:
+        self.early_hints += links
+
+
+class Pieces(Iterator[bytes]):
+    """A streamed body as the client takes it. Closing it, early or not, is the end of the call."""
+
+    def __init__(self, pieces: Any, call: AsyncCall | None, transport: HandlerTransport) -> None:
+        self._pieces = pieces
+        self._call = call
+        self._transport = transport
+
+    @property
+    def trailers(self) -> Headers | None:
+        """What came behind the last piece."""
+        return None if self._call is None else self._call.trailers
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._pieces)  # type: ignore[no-any-return]
+        except StopIteration:
+            raise
+        except Exception as error:
+            if self._transport._raises:
+                raise
+            raise IncompleteBody("the answer is broken off", phase="body") from error
+
+    def close(self) -> None:
+        """Ends the body where it is."""
+        try:
+            if self._call is not None:
+                self._transport._in_loop.run(self._call.end())
+            elif hasattr(self._pieces, "close"):
+                self._pieces.close()
+        except Exception:
+            if self._transport._raises:
+                raise
+            logger.exception("the end of an answer failed")
+
+
+def _awaited(call: AsyncCall, loop: LoopThread) -> Iterator[bytes]:
+    while (piece := loop.run(call.next())) is not None:
+        yield piece
