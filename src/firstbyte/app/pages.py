@@ -9,16 +9,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+import msgspec
+
 from firstbyte.app.problems import SECRET, Problem
 from firstbyte.http.media import accepts
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 from firstbyte.http.status import phrase
 
-_PROBLEM = "application/problem+json"
+PROBLEM = "application/problem+json"
 _BY_ACCEPT = {"Vary": "Accept"}  # caches may keep a 404 or a 410, but only for those who asked alike
 _FRAMES = 50  # calls shown, the innermost; endless recursion has thousands
 _CONTEXT = 5  # source lines shown on either side of the one that failed
+
+
+class ProblemDetails(msgspec.Struct, omit_defaults=True):
+    """An error as programs read it (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    problems: list[Problem] = []
 
 
 def error_response(request: Request, status: int, detail: str = "", problems: Sequence[Problem] = ()) -> Response:
@@ -31,17 +43,13 @@ def error_response(request: Request, status: int, detail: str = "", problems: Se
         )
         page = _PAGE.format(title=f"{status} {title}", style=_STYLE, body=f"<h1>{status} {title}</h1>{text}")
         return Response.html(page, status, _BY_ACCEPT)
-    problem: dict[str, object] = {"type": "about:blank", "title": title, "status": status}
-    if detail:
-        problem["detail"] = detail
-    if problems:
-        problem["problems"] = problems
-    return Response.json(problem, status, _BY_ACCEPT, _PROBLEM)
+    problem = ProblemDetails("about:blank", title, status, detail, list(problems))
+    return Response.json(problem, status, _BY_ACCEPT, PROBLEM)
 
 
 def wants_html(request: Request) -> bool:
     """True if the client prefers a page to JSON, as browsers do; a client that takes anything gets JSON."""
-    return accepts(request.headers.get_joined("accept"), (_PROBLEM, "application/json", "text/html")) == "text/html"
+    return accepts(request.headers.get_joined("accept"), (PROBLEM, "application/json", "text/html")) == "text/html"
 
 
 def debug_response(request: Request, error: BaseException, identifier: str) -> Response:

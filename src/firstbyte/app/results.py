@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Iterator
+import types
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
@@ -44,6 +45,50 @@ def to_response(value: Any, request: Request) -> Response:
         f"a handler returned {type(value).__name__}: return str, bytes, None, a dict, list, dataclass or Struct, an "
         "iterator, a Path, (value, status) or a Response"
     )
+
+
+class Answer(NamedTuple):
+    """One answer that a return annotation promises. `media` is "" for one without a body, or of an unknown type."""
+
+    status: int | None
+    """None where the annotation leaves it open, as `tuple[Task, int]` does."""
+    kind: Any
+    media: str
+
+
+def answers(hint: Any) -> list[Answer]:
+    """What a handler with this return annotation answers; nothing for one that does not say."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return [answer for each in get_args(hint) for answer in answers(each)]
+    if hint is Any:
+        return []
+    if get_origin(hint) is tuple and len(get_args(hint)) in (2, 3):
+        value, status, *_ = get_args(hint)
+        if status is int:
+            return [each._replace(status=None) for each in answers(value)]
+        if get_origin(status) is Literal and all(isinstance(each, int) for each in get_args(status)):
+            return [each._replace(status=number) for number in get_args(status) for each in answers(value)]
+    return [_answer(hint)]
+
+
+def _answer(hint: Any) -> Answer:
+    if hint is None or hint is type(None):
+        return Answer(204, None, "")
+    kind = get_origin(hint) or hint
+    if not isinstance(kind, type):
+        return Answer(200, hint, JSON)
+    if issubclass(kind, Response):
+        return Answer(None, Response, "")
+    if issubclass(kind, str) or kind in _STREAMS:
+        return Answer(200, hint, HTML)
+    if issubclass(kind, bytes | bytearray | memoryview):
+        return Answer(200, bytes, "application/octet-stream")
+    if issubclass(kind, Path):
+        return Answer(200, bytes, "*/*")
+    return Answer(200, hint, JSON)
+
+
+_STREAMS = (Iterator, Iterable, Generator, AsyncIterator, AsyncIterable, AsyncGenerator)
 
 
 def _with_status(value: tuple[Any, ...], request: Request) -> Response:

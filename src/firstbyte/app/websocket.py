@@ -17,6 +17,11 @@ from firstbyte.websocket import Options, SyncWebSocket, WebSocket
 _REQUEST = "firstbyte_request"
 
 
+def is_websocket(function: Callable[..., Any]) -> bool:
+    """Whether a route's function is one that `upgrading` made."""
+    return _REQUEST in getattr(function, "__annotations__", {})
+
+
 def upgrading(function: Callable[..., Any], options: Options) -> Callable[..., Any]:
     """A handler with the parameters of `function` but its WebSocket, which answers 101 and then calls `function`.
 

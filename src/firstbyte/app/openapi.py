@@ -1,0 +1,134 @@
+"""An app as OpenAPI 3.1, read from the plans by which its handlers are called, and a page that shows it.
+
+Nothing is said twice: paths are the routes', parameters and bodies the signatures', answers the return annotations',
+texts the docstrings'. `describe` adds what no signature says.
+"""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from firstbyte.app.operations import Operation, describe, description_of, path_of
+from firstbyte.app.pages import ProblemDetails
+from firstbyte.app.schemas import Schemas, Wanted
+from firstbyte.app.websocket import is_websocket
+from firstbyte.errors import ConfigurationError, HTTPError
+from firstbyte.http.request import Request
+from firstbyte.http.response import JSON, Response
+from firstbyte.http.send_file import send_file
+
+if TYPE_CHECKING:
+    from firstbyte.app.application import App
+
+__all__ = ["OpenAPI", "describe"]
+
+_METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")  # that OpenAPI 3.1 has
+_PAGE = Path(__file__).with_name("swagger")
+_ASSETS = ("start.js", "swagger-ui-bundle.js", "swagger-ui.css")
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+)
+
+
+class OpenAPI:
+    """Describes an app: `OpenAPI(title="Tasks").install(app)` adds the document and a page that shows it.
+
+    `version` is that of the API and not of OpenAPI; `description` may have CommonMark. `path` is where the document is,
+    `docs` where the page, each None for nowhere.
+    """
+
+    def __init__(
+        self,
+        *,
+        title: str = "API",
+        version: str = "0.1.0",
+        description: str = "",
+        path: str | None = "/openapi.json",
+        docs: str | None = "/docs",
+    ) -> None:
+        if docs is not None and path is None:
+            raise ConfigurationError("OpenAPI: the page at docs shows the document, which must be at a path")
+        self.title = title
+        self.version = version
+        self.description = description
+        self.path = path
+        self.docs = docs
+        self._app: App | None = None
+        self._document: dict[str, Any] | None = None
+
+    def install(self, app: App) -> None:
+        """Adds the routes of the document and the page. Raises RouteError where there are others."""
+        self._app = app
+        hidden = describe(hidden=True)
+        if self.path is not None:
+            app.add_route(self.path, hidden(self._answer_document), name="openapi")
+        if self.docs is not None:
+            app.add_route(self.docs, hidden(self._answer_page), name="docs")
+            app.add_route(f"{self.docs.rstrip('/')}/{{name}}", hidden(self._answer_asset), name="docs_asset")
+
+    def document(self, app: App) -> dict[str, Any]:
+        """The description of the app's routes, as OpenAPI 3.1."""
+        operations = [
+            Operation(route, method)
+            for route in app.routes
+            if not is_websocket(route.function) and not description_of(route.function).hidden
+            for method in route.methods
+            if method in _METHODS
+        ]
+        wanted = [each for operation in operations for each in operation.wanted]
+        schemas = Schemas([*wanted, Wanted(ProblemDetails, "serialization")])
+        paths: dict[str, dict[str, Any]] = {}
+        for operation in operations:
+            at = paths.setdefault(path_of(operation.route.pattern), {})
+            at.setdefault(operation.method.lower(), operation.described(schemas))
+        _name_operations(paths, operations)
+        info = {"title": self.title, "version": self.version}
+        if self.description:
+            info["description"] = self.description
+        components = {"schemas": schemas.used_in(paths)}
+        return {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
+
+    def _answer_document(self, request: Request) -> Response:
+        assert self._app is not None
+        if self._document is None:
+            self._document = self.document(self._app)
+        document = self._document
+        if request.root_path:  # it is mounted below a path of another app, or behind a proxy
+            document = {**document, "servers": [{"url": request.root_path}]}
+        return Response(msgspec.json.encode(document), 200, None, JSON)
+
+    def _answer_page(self, request: Request) -> Response:
+        assert self.docs is not None
+        assert self.path is not None
+        below = self.docs.rstrip("/").rpartition("/")[2]
+        page = (_PAGE / "index.html").read_text()
+        root = request.root_path
+        for name, value in {"title": self.title, "document": root + self.path, "assets": f"{below}/"}.items():
+            page = page.replace(f"{{{name}}}", html.escape(value))
+        return Response.html(page, headers={"Content-Security-Policy": _POLICY})
+
+    def _answer_asset(self, name: str, request: Request) -> Response:
+        if name not in _ASSETS:
+            raise HTTPError(404, f"nothing is at {request.path}")
+        response = send_file(_PAGE / name, request)
+        response.headers["Cache-Control"] = "max-age=3600"
+        return response
+
+
+def _name_operations(paths: dict[str, dict[str, Any]], operations: list[Operation]) -> None:
+    """Gives each operation the name of its route as its operationId, with the method, and a number, where it takes both."""
+    names = [operation.route.name for operation in operations]
+    taken: set[str] = set()
+    for operation in operations:
+        method = operation.method.lower()
+        name = operation.route.name or "operation"
+        name = base = name if names.count(name) == 1 else f"{name}_{method}"
+        number = 2
+        while name in taken:
+            name, number = f"{base}_{number}", number + 1
+        taken.add(name)
+        paths[path_of(operation.route.pattern)][method].setdefault("operationId", name)

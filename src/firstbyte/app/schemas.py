@@ -1,0 +1,100 @@
+"""JSON Schema (2020-12, as OpenAPI 3.1 has it) of the types that handlers take and return."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+import msgspec
+
+from firstbyte.http.uploads import UploadedFile
+
+Schema = dict[str, Any]
+FILE: Schema = {"type": "string", "format": "binary"}
+_PLACE = "#/components/schemas/"
+
+
+class Wanted(NamedTuple):
+    """A type that needs a schema: as it is read ("validation") or sent ("serialization"), which pydantic tells apart."""
+
+    kind: Any
+    mode: Literal["validation", "serialization"]
+
+
+class Schemas:
+    """The schemas of all types of one document, made together, so that each structure is described in one place.
+
+    A type that neither msgspec nor pydantic knows has the empty schema, which anything fits.
+    """
+
+    def __init__(self, wanted: Sequence[Wanted]) -> None:
+        self._wanted = wanted  # kept, since the types are told apart by identity: not all of them can be hashed
+        self.components: dict[str, Schema] = {}
+        self._schemas: dict[tuple[int, str], Schema] = {}
+        ours = [each for each in wanted if not uses_pydantic(each.kind) and _is_known(each.kind)]
+        made, self.components = msgspec.json.schema_components(
+            [each.kind for each in ours], schema_hook=_other, ref_template=_PLACE + "{name}"
+        )
+        theirs = [each for each in wanted if uses_pydantic(each.kind)]
+        for each, schema in zip([*ours, *theirs], [*made, *self._pydantic(theirs)], strict=True):
+            self._schemas[id(each.kind), each.mode] = schema
+
+    def of(self, kind: Any, mode: Literal["validation", "serialization"] = "validation") -> Schema:
+        """The schema of one of the types that were wanted; a reference, if it is a structure."""
+        return self._schemas.get((id(kind), mode), {})
+
+    def resolved(self, schema: Schema) -> Schema:
+        """What `schema` refers to, if it is a reference."""
+        while "$ref" in schema:
+            schema = self.components[schema["$ref"].removeprefix(_PLACE)]
+        return schema
+
+    def used_in(self, document: Any) -> dict[str, Schema]:
+        """The components that `document` refers to, and those that they do."""
+        used: dict[str, Schema] = {}
+        pending = [document]
+        while pending:
+            each = pending.pop()
+            if isinstance(each, list):
+                pending += each
+            elif isinstance(each, dict):
+                pending += each.values()
+                name = str(each.get("$ref", "")).removeprefix(_PLACE)
+                if name in self.components and name not in used:
+                    used[name] = self.components[name]
+                    pending.append(used[name])
+        return dict(sorted(used.items()))
+
+    def _pydantic(self, wanted: Sequence[Wanted]) -> list[Schema]:
+        if not wanted:
+            return []
+        from pydantic import TypeAdapter  # there it is, since a type of its own is
+
+        inputs = [(number, each.mode, TypeAdapter(each.kind)) for number, each in enumerate(wanted)]
+        made, definitions = TypeAdapter.json_schemas(inputs, ref_template=_PLACE + "{model}")
+        defined = definitions.get("$defs", {})
+        if defined.keys() & self.components.keys():  # a structure of the same name, which is another one
+            made, _ = TypeAdapter.json_schemas(inputs, ref_template=_PLACE + "pydantic.{model}")
+            defined = {f"pydantic.{name}": schema for name, schema in _["$defs"].items()}
+        self.components.update(defined)
+        return [made[number, each.mode] for number, each in enumerate(wanted)]
+
+
+def uses_pydantic(kind: Any) -> bool:
+    """Whether a type is, or consists of, models of pydantic."""
+    if "pydantic" not in sys.modules:
+        return False
+    return hasattr(kind, "__pydantic_validator__") or any(uses_pydantic(each) for each in get_args(kind))
+
+
+def _other(kind: Any) -> Schema:
+    return dict(FILE) if kind is UploadedFile else {}
+
+
+def _is_known(kind: Any) -> bool:
+    try:
+        msgspec.inspect.type_info(kind)
+    except (TypeError, NameError):
+        return False
+    return True
