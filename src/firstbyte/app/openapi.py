@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from firstbyte.app.operations import Operation, describe, description_of, path_of
+from firstbyte.app.operations import REFUSALS, Operation, describe, description_of, path_of, problem_response
 from firstbyte.app.pages import ProblemDetails
 from firstbyte.app.schemas import Schemas, Wanted
 from firstbyte.app.websocket import is_websocket
@@ -82,14 +82,14 @@ class OpenAPI:
         wanted = [each for operation in operations for each in operation.wanted]
         schemas = Schemas([*wanted, Wanted(ProblemDetails, "serialization")])
         paths: dict[str, dict[str, Any]] = {}
-        for operation in operations:
+        for operation, name in zip(operations, _names(operations), strict=True):
             at = paths.setdefault(path_of(operation.route.pattern), {})
-            at.setdefault(operation.method.lower(), operation.described(schemas))
-        _name_operations(paths, operations)
+            at.setdefault(operation.method.lower(), operation.described(name, schemas))
         info = {"title": self.title, "version": self.version}
         if self.description:
             info["description"] = self.description
-        components = {"schemas": schemas.used_in(paths)}
+        refusals = {str(status): problem_response(text, schemas) for status, text in REFUSALS.items()}
+        components = {"schemas": schemas.used_in([paths, refusals]), "responses": refusals}
         return {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
 
     def _answer_document(self, request: Request) -> Response:
@@ -119,16 +119,14 @@ class OpenAPI:
         return response
 
 
-def _name_operations(paths: dict[str, dict[str, Any]], operations: list[Operation]) -> None:
-    """Gives each operation the name of its route as its operationId, with the method, and a number, where it takes both."""
-    names = [operation.route.name for operation in operations]
-    taken: set[str] = set()
-    for operation in operations:
-        method = operation.method.lower()
-        name = operation.route.name or "operation"
-        name = base = name if names.count(name) == 1 else f"{name}_{method}"
-        number = 2
-        while name in taken:
+def _names(operations: list[Operation]) -> list[str]:
+    """The operationId of each: its route's name; with the method, then a number, where that is taken."""
+    plain = [operation.route.name or "operation" for operation in operations]
+    names: list[str] = []
+    for name, operation in zip(plain, operations, strict=True):
+        base = name if plain.count(name) == 1 else f"{name}_{operation.method.lower()}"
+        name, number = base, 2
+        while name in names:
             name, number = f"{base}_{number}", number + 1
-        taken.add(name)
-        paths[path_of(operation.route.pattern)][method].setdefault("operationId", name)
+        names.append(name)
+    return names

@@ -22,18 +22,19 @@ from firstbyte.http.status import phrase
 from firstbyte.http.uploads import FormData
 
 if TYPE_CHECKING:
-    from firstbyte.app.application import Route
+    from firstbyte.app.registration import Route
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _URLENCODED, _MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 _MSGPACK = "application/msgpack"
-_REFUSALS = {
+REFUSALS = {
     400: "The request cannot be read: its path, or its body, is not what it says it is.",
     404: "Nothing is at this path.",
     415: "Bodies of this Content-Type are not read here.",
     422: "What was sent does not fit; every problem is listed.",
 }
+"""How requests are refused before a handler sees them."""
 _IGNORED_HEADERS = {"accept", "content-type", "authorization"}  # OpenAPI says these by other means
 _CONVERTED: dict[str, Schema] = {
     "int": {"type": "integer", "format": "int64"},
@@ -99,6 +100,11 @@ def path_of(pattern: Pattern) -> str:
     )
 
 
+def problem_response(text: str, schemas: Schemas) -> dict[str, Any]:
+    """The response object of an error."""
+    return {"description": text, "content": {PROBLEM: {"schema": schemas.of(ProblemDetails, "serialization")}}}
+
+
 class _Input(NamedTuple):
     """One value that a request brings: where, under which name ("" for a whole structure), of which type."""
 
@@ -119,14 +125,14 @@ class Operation:
         self.method = method
         self._inputs = list(_inputs(route.plan, {each.name: each.converter.name for each in route.pattern.parameters}))
         self._answers = answers(annotations_of(route.function).get("return", Any))
-        self.wanted = [Wanted(each.kind, "validation") for each in self._inputs]
-        self.wanted += [Wanted(each.kind, "serialization") for each in self._answers]
+        self.wanted = [Wanted(each.kind, "validation") for each in self._inputs if each.where != "file"]
+        self.wanted += [Wanted(each.kind, "serialization") for each in self._answers if each.media == JSON]
 
-    def described(self, schemas: Schemas) -> dict[str, Any]:
-        """The operation object, with the types' schemas from `schemas`."""
+    def described(self, name: str, schemas: Schemas) -> dict[str, Any]:
+        """The operation object of that operationId, with the types' schemas from `schemas`."""
         function = self.route.function
         said = description_of(function)
-        operation: dict[str, Any] = {}
+        operation: dict[str, Any] = {"operationId": name}
         if said.tags:
             operation["tags"] = list(said.tags)
         operation |= _texts(function)
@@ -147,17 +153,18 @@ class Operation:
             return _form_body(parts, schemas)
         for given in self._inputs:
             if given.where == "body":
-                content = dict.fromkeys(_media_types(given.kind, schemas), {"schema": schemas.of(given.kind)})
+                schema = {} if given.kind in (bytes, str) else schemas.of(given.kind)
+                content = {each: {"schema": schema} for each in _media_types(given.kind, schemas)}
                 return {"content": content, "required": given.required}
         return None
 
     def _responses(self, schemas: Schemas, said: Description) -> dict[str, Any]:
         responses: dict[str, Any] = {}
         for answer in self._answers:
-            status = "2XX" if answer.status is None else str(answer.status)
+            key = "2XX" if answer.status is None else str(answer.status)
             if answer.media == "" and answer.status is None:
-                status = "default"  # a Response, which may be anything
-            response = responses.setdefault(status, {"description": _phrase(answer.status)})
+                key = "default"  # a Response, which may be anything
+            response = responses.setdefault(key, {"description": _phrase(answer.status)})
             if answer.media:
                 schema = schemas.of(answer.kind, "serialization") if answer.media == JSON else {}
                 content = response.setdefault("content", {})
@@ -165,16 +172,17 @@ class Operation:
                 content[media] = {"schema": _either(content[media]["schema"], schema) if media in content else schema}
         if not responses:
             responses["default"] = {"description": "What it answers is not said."}
-        refusals = {status: _REFUSALS[status] for status in self._refusals()}
-        for status, text in sorted({**refusals, **said.errors}.items()):
-            content = {PROBLEM: {"schema": schemas.of(ProblemDetails, "serialization")}}
-            responses.setdefault(str(status), {"description": text, "content": content})
+        for status in sorted({*self._refusals(), *said.errors}):
+            if status in said.errors:
+                responses.setdefault(str(status), problem_response(said.errors[status], schemas))
+            else:
+                responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
         return responses
 
     def _refusals(self) -> Iterator[int]:
-        """The statuses with which a request is refused before the handler sees it."""
+        """The statuses with which a request may be refused before the handler sees it."""
         kinds = {each.where for each in self._inputs}
-        read = {each.kind for each in self._inputs if each.where == "body"} - {bytes, str}
+        read = any(each.where == "body" and each.kind not in (bytes, str) for each in self._inputs)
         if "path" in kinds:
             yield from (400, 404)
         if kinds & {"form", "file"} or read:
@@ -202,7 +210,7 @@ def _inputs(plan: Plan, in_path: dict[str, str]) -> Iterator[_Input]:
 
 
 def _input(source: Source, in_path: dict[str, str]) -> _Input | None:
-    if source.kind in ("request", "provider"):
+    if source.kind == "request" or source.kind == "provider":
         return None
     if source.kind == "path":
         converter = in_path[source.name]
@@ -253,7 +261,7 @@ def _form_body(parts: Sequence[_Input], schemas: Schemas) -> dict[str, Any]:
     schema = {"type": "object", "properties": properties, "required": required}
     has_files = any(_is_file(each) for each in properties.values())
     media_types = [_MULTIPART] if has_files else [_URLENCODED, _MULTIPART]
-    return {"content": dict.fromkeys(media_types, {"schema": schema}), "required": bool(required)}
+    return {"content": {each: {"schema": schema} for each in media_types}, "required": bool(required)}
 
 
 def _media_types(kind: Any, schemas: Schemas) -> list[str]:
@@ -289,7 +297,8 @@ def _file_schema(kind: Any) -> Schema:
 def _without_none(kind: Any) -> Any:
     """A type without its None, which no text stands for."""
     if get_origin(kind) in (Union, types.UnionType):
-        return Union[tuple(each for each in get_args(kind) if each is not type(None))]
+        kept = tuple(each for each in get_args(kind) if each is not type(None))
+        return Union[kept] if kept else kind  # noqa: UP007 - the types are known when it runs
     return kind
 
 

@@ -16,7 +16,7 @@ _PLACE = "#/components/schemas/"
 
 
 class Wanted(NamedTuple):
-    """A type that needs a schema: as it is read ("validation") or sent ("serialization"), which pydantic tells apart."""
+    """A type that needs a schema, as it is read ("validation") or as it is sent: pydantic tells these apart."""
 
     kind: Any
     mode: Literal["validation", "serialization"]
@@ -89,7 +89,7 @@ def uses_pydantic(kind: Any) -> bool:
 
 
 def _other(kind: Any) -> Schema:
-    return dict(FILE) if kind is UploadedFile else {}
+    return dict(FILE) if kind is UploadedFile else {"title": kind.__name__}  # msgspec wants it not to be empty
 
 
 def _is_known(kind: Any) -> bool:
