@@ -65,10 +65,16 @@ class OpenAPI:
         self._app = app
         hidden = describe(hidden=True)
         if self.path is not None:
-            app.add_route(self.path, hidden(self._answer_document), name="openapi")
+            app.add_route(self.path, hidden(self._answer_document))
         if self.docs is not None:
-            app.add_route(self.docs, hidden(self._answer_page), name="docs")
-            app.add_route(f"{self.docs.rstrip('/')}/{{name}}", hidden(self._answer_asset), name="docs_asset")
+            app.add_route(self.docs, hidden(self._answer_page))
+            app.add_route(f"{self.docs.rstrip('/')}/{{name}}", hidden(self._answer_asset))
+
+    @classmethod
+    def of(cls, app: App) -> OpenAPI:
+        """The one that is installed in the app, or else one with the defaults."""
+        owners = (getattr(route.function, "__self__", None) for route in app.routes)
+        return next((owner for owner in owners if isinstance(owner, cls)), None) or cls()
 
     def document(self, app: App) -> dict[str, Any]:
         """The description of the app's routes, as OpenAPI 3.1."""

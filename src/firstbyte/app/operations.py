@@ -71,7 +71,7 @@ def describe(
     for status in errors or {}:
         if not 400 <= status <= 599:
             raise ConfigurationError(
-                f"describe(errors=...) has statuses from 400 to 599, not {status}: the return annotation says the others"
+                f"describe(errors=...) takes statuses from 400 to 599, not {status}: return annotations say others"
             )
     description = Description(tuple(tags), dict(errors or {}), deprecated, hidden)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from firstbyte import __version__, compiled
 from firstbyte.cli.config import ConfigGroup
@@ -47,6 +48,21 @@ def run(app: str, interface: Any, factory: bool, **options: Any) -> int:
     """Serve the app that APP names: module:app, or file.py:app (":app" may be left out)."""
     multiprocess = options["processes"].workers > 1
     return serve(lambda: load_app(app, interface, factory=factory, multiprocess=multiprocess), app, **options)
+
+
+@cli.command()
+@click.argument("app")
+@click.option("--factory", is_flag=True, help="APP names a function that makes the app.")
+def openapi(app: str, factory: bool) -> None:
+    """Print what APP answers as OpenAPI 3.1, in JSON."""
+    from firstbyte.app.application import App
+    from firstbyte.app.openapi import OpenAPI
+
+    found = load_app(app, factory=factory)
+    if not isinstance(found, App):
+        raise ConfigurationError(f"{app} is {type(found).__name__}: only an App of firstbyte can be described")
+    document = msgspec.json.encode(OpenAPI.of(found).document(found))
+    click.echo(msgspec.json.format(document).decode())
 
 
 @cli.command()
