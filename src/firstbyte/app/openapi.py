@@ -110,11 +110,12 @@ class OpenAPI:
     def _answer_page(self, request: Request) -> Response:
         assert self.docs is not None
         assert self.path is not None
-        below = self.docs.rstrip("/").rpartition("/")[2]
-        page = (_PAGE / "index.html").read_text()
-        root = request.root_path
-        for name, value in {"title": self.title, "document": root + self.path, "assets": f"{below}/"}.items():
-            page = page.replace(f"{{{name}}}", html.escape(value))
+        said = {
+            "title": self.title,
+            "document": request.root_path + self.path,
+            "assets": f"{request.root_path}{self.docs.rstrip('/')}/",
+        }
+        page = (_PAGE / "index.html").read_text().format(**{name: html.escape(text) for name, text in said.items()})
         return Response.html(page, headers={"Content-Security-Policy": _POLICY})
 
     def _answer_asset(self, name: str, request: Request) -> Response:
