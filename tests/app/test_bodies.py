@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from app.support import ask
@@ -59,3 +60,19 @@ def test_what_is_another_value_is_422(app: App, media_type: str, body: bytes) ->
     response = ask(app, "POST", "/", body, Content_Type=media_type)
     assert response.status == 422
     assert b"body" in response.body  # type: ignore[operator]
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+
+
+def test_a_form_may_have_no_more_than_a_structure_allows() -> None:
+    app = App()
+
+    @app.post("/")
+    def take(thing: Strict) -> str:
+        return thing.name
+
+    form = "application/x-www-form-urlencoded"
+    assert ask(app, "POST", "/", b"name=a", content_type=form).status == 200
+    assert ask(app, "POST", "/", b"name=a&admin=1", content_type=form).status == 422

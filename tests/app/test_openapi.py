@@ -296,7 +296,11 @@ def test_answers(annotation: Any, responses: dict[str, str | None]) -> None:
 def test_several_answers_of_one_status() -> None:
     found = operation(annotated(x=int, **{"return": Task | Model | list[int]}))["responses"]["200"]
     assert found["content"]["application/json"]["schema"] == {
-        "anyOf": [{"$ref": f"{SCHEMA}Task"}, {"$ref": f"{SCHEMA}Model"}, {"type": "array", "items": {"type": "integer"}}]
+        "anyOf": [
+            {"$ref": f"{SCHEMA}Task"},
+            {"$ref": f"{SCHEMA}Model"},
+            {"type": "array", "items": {"type": "integer"}},
+        ]
     }
 
 
@@ -407,7 +411,7 @@ def test_it_is_installed_once() -> None:
     installed.install(app)
     assert OpenAPI.of(app) is installed
     assert OpenAPI.of(App()).title == "API"
-    with pytest.raises(RouteError, match="/openapi.json"):
+    with pytest.raises(RouteError, match=r"/openapi\.json"):
         OpenAPI().install(app)
 
 

@@ -55,7 +55,8 @@ def test_what_does_not_fit(url: str) -> None:
         refused = session.post("/users", json={"name": "", "email": "nobody", "admin": True})
         assert refused.status == 422
         assert refused.json()["problems"][0]["where"] == "body.name"
-        assert session.get("/users?page=0&size=1000&role=king").json()["problems"][0]["where"] == "query.role"
+        problems = session.get("/users?page=0&size=1000&role=null").json()["problems"]
+        assert {each["where"] for each in problems} == {"query.page", "query.size", "query.role"}
         assert session.post("/users", content=b"x", headers={"Content-Type": "text/csv"}).status == 415
 
 
@@ -90,10 +91,9 @@ def test_the_page_in_a_browser(url: str, tmp_path: Path) -> None:
         session.post("/users", json={"name": "Zoë", "email": "zoe@example.org"})
         browser.open(f"{url}/docs")
         browser.wait_for("document.querySelectorAll('.opblock').length == 6")
-        assert browser.evaluate("document.querySelector('h2.title').innerText").startswith("Users")
-        browser.evaluate("document.querySelector('#operations-users-list_users button').click()")
-        browser.wait_for("document.querySelector('button.execute')")
-        browser.evaluate("document.querySelector('button.execute').click()")
+        browser.wait_for("document.querySelector('.info')?.innerText.includes('The users of an imaginary site.')")
+        for button in ("#operations-users-list_users:not(.is-open) button", "#operations-users-list_users .execute"):
+            browser.wait_for(f"document.querySelector('{button}')?.click() || document.querySelector('.execute')")
         browser.wait_for("document.querySelector('.live-responses-table .response-col_status')")
         assert "Zoë" in browser.evaluate("document.querySelector('.live-responses-table').innerText")
         asked = json.loads(

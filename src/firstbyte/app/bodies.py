@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, get_origin
 
 import msgspec
 
 from firstbyte.app.problems import Problem, problem_of, refuse
+from firstbyte.app.texts import Fields
 from firstbyte.errors import HTTPError
-from firstbyte.http.multidict import MultiDict
 from firstbyte.http.request import Request
 from firstbyte.http.uploads import FormData
 
@@ -18,10 +18,6 @@ Reader = Callable[[Request], Any]
 _JSON = ("application/json",)
 _MSGPACK = ("application/msgpack", "application/vnd.msgpack", "application/x-msgpack")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-MANY_INFO = (
-    msgspec.inspect.ListType, msgspec.inspect.SetType, msgspec.inspect.FrozenSetType, msgspec.inspect.VarTupleType,
-)  # fmt: skip
-"""What msgspec says of types that take several values."""
 
 
 def body_reader(kind: Any) -> Reader:
@@ -37,7 +33,7 @@ def body_reader(kind: Any) -> Reader:
     if hasattr(kind, "model_validate"):
         return _pydantic_reader(kind)
     json, msgpack = msgspec.json.Decoder(kind), msgspec.msgpack.Decoder(kind)
-    lists = _list_fields(kind)
+    fields = Fields(kind)
 
     def read(request: Request) -> Any:
         decode: Callable[[bytes], Any]
@@ -52,7 +48,8 @@ def body_reader(kind: Any) -> Reader:
             elif essence in _MSGPACK:
                 decode, plain = msgpack.decode, msgspec.msgpack.decode
             elif essence in _FORMS:
-                return _from_form(request, kind, lists)
+                form = request.form()
+                return fields.read(fields.all_of(form.files) | fields.all_of(form), "body")
             else:
                 raise _unsupported(essence)
         body = request.body
@@ -73,38 +70,6 @@ def body_reader(kind: Any) -> Reader:
     return read
 
 
-def by_name(pairs: MultiDict[Any], many: Collection[str]) -> dict[str, Any]:
-    """The first value of each name, or all of them for the names in `many`: what a structure is made of."""
-    return {name: pairs.get_all(name) if name in many else pairs[name] for name in pairs}
-
-
-def form_values(form: FormData, many: Collection[str]) -> dict[str, Any]:
-    """`by_name` of a form's fields and its files, where no field has a file's name."""
-    return by_name(form.files, many) | by_name(form, many)
-
-
-def _from_form(request: Request, kind: Any, many: frozenset[str]) -> Any:
-    given = form_values(request.form(), many)
-    try:
-        return msgspec.convert(given, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise refuse([problem_of(error, "body", given)]) from None
-
-
-def _list_fields(kind: Any) -> frozenset[str]:
-    """The fields of a structure that take several values."""
-    return frozenset(
-        field.encode_name
-        for info in _alternatives(msgspec.inspect.type_info(kind))
-        for field in getattr(info, "fields", ())
-        if any(isinstance(each, MANY_INFO) for each in _alternatives(field.type))
-    )
-
-
-def _alternatives(info: Any) -> tuple[Any, ...]:
-    return info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
-
-
 def _pydantic_reader(kind: Any) -> Reader:
     many = frozenset(
         field.alias or name
@@ -119,7 +84,7 @@ def _pydantic_reader(kind: Any) -> Reader:
             if essence in _JSON or essence.endswith("+json"):
                 return kind.model_validate_json(request.body)
             if essence in _FORMS:
-                return kind.model_validate(form_values(request.form(), many))
+                return kind.model_validate(_form_values(request.form(), many))
         except ValueError as error:
             if not hasattr(error, "errors"):
                 raise
@@ -140,3 +105,9 @@ def _where(location: tuple[str | int, ...]) -> str:
 
 def _unsupported(essence: str) -> HTTPError:
     return HTTPError(415, f"a body of type {essence} is not read here: JSON, MessagePack and forms are")
+
+
+def _form_values(form: FormData, many: frozenset[str]) -> dict[str, Any]:
+    return {
+        name: pairs.get_all(name) if name in many else pairs[name] for pairs in (form.files, form) for name in pairs
+    }

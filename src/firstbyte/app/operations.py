@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
+from firstbyte.app.annotations import without_none
 from firstbyte.app.calls import annotations_of
 from firstbyte.app.pages import PROBLEM, ProblemDetails
 from firstbyte.app.params import Plan, Source
@@ -218,7 +218,7 @@ def _input(source: Source, in_path: dict[str, str]) -> _Input | None:
         return _Input("path", source.name, source.type, True, None, "" if read_here else converter)
     if source.kind == "header" and source.name.lower() in _IGNORED_HEADERS:
         return None
-    kind = _without_none(source.type) if source.kind != "body" else source.type
+    kind = without_none(source.type) if source.kind != "body" else source.type
     name = "" if source.kind == "body" else source.name
     return _Input(source.kind, name, kind, source.required, source.default)
 
@@ -292,14 +292,6 @@ def _is_file(schema: Schema) -> bool:
 
 def _file_schema(kind: Any) -> Schema:
     return {"type": "array", "items": dict(FILE)} if get_args(kind) else dict(FILE)
-
-
-def _without_none(kind: Any) -> Any:
-    """A type without its None, which no text stands for."""
-    if get_origin(kind) in (Union, types.UnionType):
-        kept = tuple(each for each in get_args(kind) if each is not type(None))
-        return Union[kept] if kept else kind  # noqa: UP007 - the types are known when it runs
-    return kind
 
 
 def _without_null(schema: Schema) -> Schema:

@@ -12,18 +12,20 @@ import inspect
 import types
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from firstbyte.app.bodies import MANY_INFO, Reader, body_reader, by_name, form_values
+from firstbyte.app.annotations import alternatives, bare, is_file, is_many, is_optional, is_structure, named
+from firstbyte.app.bodies import Reader, body_reader
 from firstbyte.app.middleware import place
 from firstbyte.app.problems import Problem, problem_of, refuse
 from firstbyte.app.routing import BY_ANNOTATION, Pattern
+from firstbyte.app.texts import Fields, Texts
 from firstbyte.errors import HTTPError, RouteError, ValidationError
 from firstbyte.http.multidict import MultiDict
 from firstbyte.http.request import Request
-from firstbyte.http.uploads import FormData, UploadedFile
+from firstbyte.http.uploads import FormData
 
 if TYPE_CHECKING:
     from firstbyte.app.providers import Provider, Providers, Scope
@@ -241,16 +243,16 @@ def _source(
         return _value(function, parameter, kind, "cookie", mark.name or name, _cookies)
     if kind is FormData:
         return Source(name, "form", "", kind, True, None, Request.form)
-    if isinstance(mark, File) or (mark is None and _is_file(kind)):
+    if isinstance(mark, File) or (mark is None and is_file(kind)):
         return _file(function, parameter, kind, (mark and mark.name) or name)
-    if isinstance(mark, Body) and _is_file(kind):
+    if isinstance(mark, Body) and is_file(kind):
         raise RouteError(f"{place(function)}: {name} is a file of a form, and cannot be the body")
     if isinstance(mark, Body) or (mark is None and is_structure(kind)):
-        reader = _checked(function, name, lambda: body_reader(_bare(kind)))
+        reader = _checked(function, name, lambda: body_reader(bare(kind)))
         return Source(name, "body", name, kind, required, default, _from_body(reader, required, default))
     where: Literal["form", "query"] = "form" if isinstance(mark, Form) else "query"
     if is_structure(kind):
-        get = _checked(function, name, lambda: _from_whole(_bare(kind), required, default, where))
+        get = _checked(function, name, lambda: _from_whole(bare(kind), required, default, where))
         return Source(name, where, "", kind, required, default, get)
     if isinstance(mark, Form):
         return _value(function, parameter, kind, "form", mark.name or name, Request.form)
@@ -269,18 +271,18 @@ def _value(
     """A source of text that is converted: one value, or all of that name for a list."""
     required = parameter.default is parameter.empty
     default = None if required else parameter.default
-    _checked(function, parameter.name, lambda: _text_type(kind))
-    many = _is_many(kind)
+    texts: Texts = _checked(function, parameter.name, lambda: Texts(kind))
+    many = texts.many
     place_of = f"{where}.{field}"
 
     def get(request: Request) -> Any:
         given = values(request).get_all(field) if many else values(request).get(field)
         if given is None or given == []:
-            if required and not (many and _is_many_optional(kind)):
-                raise refuse([Problem(place_of, f"the {where} must have {field}", _named(kind))])
+            if required and not (many and is_optional(kind)):
+                raise refuse([Problem(place_of, f"the {where} must have {field}", named(kind))])
             return default
         try:
-            return msgspec.convert(given, kind, strict=False)
+            return texts.read(given)
         except msgspec.ValidationError as error:
             raise refuse([problem_of(error, place_of, given)]) from None
 
@@ -289,14 +291,14 @@ def _value(
 
 def _file(function: Callable[..., Any], parameter: inspect.Parameter, kind: Any, field: str) -> Source:
     """A source of a file, or of all that have that name for a list."""
-    if not _is_file(kind):
+    if not is_file(kind):
         raise RouteError(
             f"{place(function)}: {parameter.name} is from File(): it can be UploadedFile or a list of them"
         )
     required = parameter.default is parameter.empty
     default = None if required else parameter.default
-    many = _is_many(kind)
-    is_needed = required and type(None) not in _alternatives(_bare(kind))
+    many = is_many(kind)
+    is_needed = required and type(None) not in alternatives(bare(kind))
 
     def get(request: Request) -> Any:
         form = request.form()
@@ -337,36 +339,16 @@ def _from_body(reader: Reader, required: bool, default: Any) -> Get:
 
 def _from_whole(kind: Any, required: bool, default: Any, where: Literal["query", "form"]) -> Get:
     """A structure, or one or None, with the fields of the query or a form. Raises TypeError for another type."""
-    structures = [each for each in _alternatives(kind) if each is not type(None)]
+    structures = [each for each in alternatives(kind) if each is not type(None)]
     if len(structures) > 1 or not hasattr(msgspec.inspect.type_info(structures[0]), "fields"):
         raise TypeError(f"the whole {where} is one structure with fields")
-    known = {field.encode_name: _is_many(field.type) for field in _fields(structures[0])}
-    many = {name for name, is_many in known.items() if is_many}
+    fields = Fields(structures[0])
 
     def get(request: Request) -> Any:
-        whole = by_name(request.query, many) if where == "query" else form_values(request.form(), many)
-        given = {name: value for name, value in whole.items() if name in known}
-        if not given and not required:
-            return default
-        try:
-            return msgspec.convert(given, kind, strict=False)
-        except msgspec.ValidationError as error:
-            raise refuse([problem_of(error, where, given)]) from None
+        whole = fields.of(request.query) if where == "query" else fields.of_form(request.form())
+        return fields.read(whole, where) if whole or required else default
 
     return get
-
-
-def _fields(kind: Any) -> tuple[Any, ...]:
-    """The fields of a structure, with their types as annotations."""
-    hints = inspect.get_annotations(kind, eval_str=True) if not hasattr(kind, "__struct_fields__") else {}
-    info: Any = msgspec.inspect.type_info(kind)
-    return tuple(
-        types.SimpleNamespace(
-            encode_name=field.encode_name,
-            type=hints.get(field.name) or (list if isinstance(field.type, MANY_INFO) else str),
-        )
-        for field in info.fields
-    )
 
 
 def _cookies(request: Request) -> MultiDict[str]:
@@ -382,40 +364,6 @@ def _given(request: Request) -> Any:
     raise AssertionError
 
 
-# -- annotations
-
-
-def is_structure(kind: Any) -> bool:
-    """Whether a type is one for a body: with fields, or a container of other than plain values."""
-    kind = _bare(kind)
-    alternatives = [each for each in _alternatives(kind) if each is not type(None)]
-    if len(alternatives) > 1 or (alternatives and alternatives[0] is not kind):
-        return any(is_structure(each) for each in alternatives)
-    origin = get_origin(kind) or kind
-    if origin in (list, set, frozenset, tuple):
-        return any(is_structure(each) for each in get_args(kind) if each is not Ellipsis)
-    if not isinstance(origin, type):
-        return False
-    return (
-        origin is dict
-        or hasattr(origin, "__struct_fields__")
-        or hasattr(origin, "__dataclass_fields__")
-        or hasattr(origin, "__attrs_attrs__")
-        or hasattr(origin, "model_validate")
-        or hasattr(origin, "__total__")  # a TypedDict
-        or (issubclass(origin, tuple) and hasattr(origin, "_fields"))
-    )
-
-
-def _is_file(kind: Any) -> bool:
-    """Whether a type is `UploadedFile`, some of them, or either or None."""
-    kinds = {_bare(each) for each in _alternatives(_bare(kind)) if each is not type(None)}
-    if len(kinds) != 1:
-        return False
-    (only,) = kinds
-    return only is UploadedFile or (_is_many(only) and set(get_args(only)) - {Ellipsis} == {UploadedFile})
-
-
 def _unmarked(hint: Any) -> tuple[Any, Any]:
     """A type without our mark, and the mark."""
     if get_origin(hint) is not Annotated:
@@ -426,43 +374,6 @@ def _unmarked(hint: Any) -> tuple[Any, Any]:
     for extra in rest:
         kind = Annotated[kind, extra]
     return kind, marks[0] if marks else None
-
-
-def _bare(kind: Any) -> Any:
-    """A type without what `Annotated` says of it."""
-    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
-
-
-def _alternatives(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-
-
-def _is_many(kind: Any) -> bool:
-    return any(
-        (get_origin(each) or each) in (list, set, frozenset, tuple) for each in map(_bare, _alternatives(_bare(kind)))
-    )
-
-
-def _is_many_optional(kind: Any) -> bool:
-    return type(None) in _alternatives(_bare(kind))
-
-
-def _text_type(kind: Any) -> None:
-    """Raises TypeError for a type that no text can be converted to."""
-    info = msgspec.inspect.type_info(kind)
-    pending: list[Any] = [info]
-    while pending:
-        each = pending.pop()
-        if isinstance(each, msgspec.inspect.CustomType | msgspec.inspect.ExtType | msgspec.inspect.RawType):
-            raise TypeError(f"no text is a {getattr(each, 'cls', each)!r}")
-        pending += [*getattr(each, "types", ()), *getattr(each, "item_types", ())]
-        if hasattr(each, "item_type"):
-            pending.append(each.item_type)
-
-
-def _named(kind: Any) -> str:
-    kind = _bare(kind)
-    return getattr(kind, "__name__", None) or str(kind)
 
 
 def _checked(function: Callable[..., Any], name: str, read: Callable[[], Any]) -> Any:

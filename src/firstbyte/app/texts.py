@@ -1,64 +1,125 @@
-"""Values from the texts of queries, headers, cookies and forms, which say of themselves what they are in no way.
+"""Values from the texts of queries, headers, cookies and forms, which have no types of their own.
 
-msgspec converts them; it is strict here where that would take what nobody means: "null" for nothing, "nan" for a number.
+msgspec converts them. Where it would take what nobody means, "null" for nothing or "nan" for a number, they do not fit.
 """
 
 from __future__ import annotations
 
 import re
-import types
-from collections.abc import Mapping
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from collections.abc import Iterator, Mapping
+from typing import Any, get_origin, get_type_hints
 
 import msgspec
 
-from firstbyte.app.problems import Problem, problem_of, refuse
+from firstbyte.app.annotations import alternatives, bare, is_many, without_none
+from firstbyte.app.problems import problem_of, refuse
+from firstbyte.http.multidict import MultiDict
+from firstbyte.http.uploads import FormData
 
-_MANY = (list, set, frozenset, tuple)
-_NO_NUMBER = re.compile(r"[+-]?s?(nan|inf)|[_\s]", re.IGNORECASE)  # what float and Decimal read that is none, or odd
-_UNFIT = "\0"  # in the place of a text that must not fit: it stands for no value
+_NO_NUMBER = re.compile(r"[+-]?s?(nan|inf)|.*[_\s]", re.IGNORECASE)  # what float and Decimal read, but no JSON says
+_UNFIT = "\0"  # in the place of a text that is not to fit: it stands for no value
 
 
 class Texts:
-    """How the texts of one name become a value of `kind`; `many` if that takes several.
+    """How the texts of one name become a value of `kind`; `many` if all of them do, and not only the first.
 
     Raises TypeError for a type that no text can be converted to.
     """
 
-    __slots__ = ("_is_number", "kind", "many")
+    __slots__ = ("_is_number", "_kind", "many")
 
     def __init__(self, kind: Any) -> None:
-        self.kind = without_none(kind)
-        self.many = is_many(self.kind)
-        self._is_number = _consists_of_numbers(msgspec.inspect.type_info(self.kind))
+        self._kind = without_none(kind)
+        self.many = is_many(self._kind)
+        leaves = list(_leaves(msgspec.inspect.type_info(self._kind)))
+        for each in leaves:
+            if isinstance(each, _NO_TEXT):
+                raise TypeError(f"no text is a {getattr(each, 'cls', each)!r}")
+        self._is_number = any(isinstance(each, _NUMBERS) for each in leaves) and not any(
+            isinstance(each, _ANYTHING) for each in leaves
+        )
 
     def read(self, given: Any) -> Any:
         """The value of a text, or of a list of them. Raises msgspec.ValidationError."""
         if self._is_number:
-            given = [_number(each) for each in given] if isinstance(given, list) else _number(given)
-        return msgspec.convert(given, self.kind, strict=False)
+            given = [_finite(each) for each in given] if isinstance(given, list) else _finite(given)
+        return msgspec.convert(given, self._kind, strict=False)
 
 
 class Fields:
-    """How the fields of a structure come from texts by their names, and from files."""
+    """How texts, and files, of several names become the fields of one structure."""
+
+    __slots__ = ("_kind", "_many", "_names", "_texts")
 
     def __init__(self, kind: Any) -> None:
-        hints = _hints(kind)
-        structure = without_none(kind)
         self._kind = kind
-        self.names = frozenset(
-            field.encode_name
-            for info in alternatives_of(msgspec.inspect.type_info(structure))
-            for field in getattr(info, "fields", ())
-        )
         self._texts: dict[str, Texts] = {}
-        self._many: set[str] = set()
-        for info in alternatives_of(msgspec.inspect.type_info(structure)):
-            for field in getattr(info, "fields", ()):
-                if any(isinstance(each, _MANY_INFO) for each in alternatives_of(field.type)):
-                    self._many.add(field.encode_name)
-                if field.name in hints and not _has_other(field.type):
-                    self._texts[field.encode_name] = Texts(hints[field.name])
+        names, many = set(), set()
+        for each in alternatives(bare(kind)):
+            hints = _hints(each)
+            for field in getattr(msgspec.inspect.type_info(each), "fields", ()):
+                names.add(field.encode_name)
+                hint = hints.get(field.name, Any)
+                if is_many(hint):
+                    many.add(field.encode_name)
+                try:
+                    self._texts[field.encode_name] = Texts(hint)
+                except TypeError:
+                    pass  # a file, or what the structure as a whole refuses
+        self._names, self._many = frozenset(names), frozenset(many)
+
+    def of(self, texts: MultiDict[Any]) -> dict[str, Any]:
+        """What is there of the fields: the first value of each name, or all of them for a field that takes several."""
+        return {name: value for name, value in self.all_of(texts).items() if name in self._names}
+
+    def of_form(self, form: FormData) -> dict[str, Any]:
+        """`of` a form's fields, and of its files where no field has the name."""
+        return self.of(form.files) | self.of(form)
+
+    def all_of(self, texts: MultiDict[Any]) -> dict[str, Any]:
+        """`of`, with the names that are no field's, which a structure may refuse."""
+        return {name: texts.get_all(name) if name in self._many else texts[name] for name in texts}
 
     def read(self, given: Mapping[str, Any], where: str) -> Any:
-        """The structure. Raises ValidationError with a problem for every field that does not fit, at `where`."""
+        """The structure. Raises ValidationError with a problem for each field that does not fit, and its place."""
+        problems = []
+        for name, texts in self._texts.items():
+            if name in given:
+                try:
+                    texts.read(given[name])
+                except msgspec.ValidationError as error:
+                    problems.append(problem_of(error, f"{where}.{name}", given[name]))
+        if not problems:
+            try:
+                return msgspec.convert(given, self._kind, strict=False)
+            except msgspec.ValidationError as error:
+                problems.append(problem_of(error, where, given))
+        raise refuse(problems)
+
+
+def _finite(text: str) -> str:
+    return _UNFIT if _NO_NUMBER.match(text) else text
+
+
+def _leaves(info: Any) -> Iterator[Any]:
+    """What a type of msgspec.inspect consists of, in unions and lists."""
+    inner = [*getattr(info, "types", ()), *getattr(info, "item_types", ())]
+    if hasattr(info, "item_type"):
+        inner.append(info.item_type)
+    if not inner:
+        yield info
+    for each in inner:
+        yield from _leaves(each)
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    """The annotations of a structure's fields."""
+    try:
+        return get_type_hints(get_origin(kind) or kind, include_extras=True)
+    except (TypeError, NameError):
+        return {}
+
+
+_NUMBERS = (msgspec.inspect.FloatType, msgspec.inspect.DecimalType)
+_ANYTHING = (msgspec.inspect.StrType, msgspec.inspect.AnyType)
+_NO_TEXT = (msgspec.inspect.CustomType, msgspec.inspect.ExtType, msgspec.inspect.RawType)
