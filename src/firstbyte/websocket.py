@@ -78,6 +78,7 @@ class _Common:
         self._answer_by = inf  # when the peer's Close must have been answered
         self._is_lost = False
         self._is_full = False  # more waits to be sent than should
+        self._is_paused = False  # nothing is read
         self._scope: Any = None
         self._work: Callable[[], Any] | None = None
 
@@ -154,6 +155,8 @@ class _Common:
             return
         if now >= self._answer_by:
             self._begin_close(NORMAL, "")
+        if self._is_paused:  # then it is we who do not listen
+            self._alive.heard(now)
         step = self._alive.due(now)
         if step == LOST:
             self._transport.abort("ping timeout")
@@ -198,7 +201,8 @@ class _Common:
     def _pace(self) -> None:
         """Reads on, or lets the peer wait: for the handler to take messages, or for itself to read what we answer."""
         assert self._transport is not None
-        self._transport.pause(len(self._queue) >= QUEUE or self._is_full)
+        self._is_paused = len(self._queue) >= QUEUE or self._is_full
+        self._transport.pause(self._is_paused)
 
     def _next(self) -> Message | None:
         """The next message if it is here. Raises WebSocketClosed behind the last."""

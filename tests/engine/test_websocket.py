@@ -6,78 +6,30 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 from engine.certificates import client_context, pair
-from engine.support import WAIT, Running, Serve
+from engine.support import WAIT, Serve
+from engine.websocket_support import HANDSHAKE, LOOPS, Connect, add_echo, opened, raw
 from firstbyte import App, HTTPError, Request, Response
 from firstbyte.engine.tls import TLS
 from firstbyte.errors import RouteError, WebSocketClosed
 from firstbyte.websocket import SyncWebSocket, WebSocket
 from firstbyte.wire.websocket.limits import MessageLimits
 
-Connect = Callable[..., ClientConnection]
-
-
-def opened(running: Running, path: str = "/echo", **options: Any) -> ClientConnection:
-    scheme = "wss" if "ssl" in options else "ws"
-    return connect(
-        f"{scheme}://localhost:{running.server.port}{path}", open_timeout=WAIT, close_timeout=WAIT, **options
-    )
-
-
-def add_echo(app: App, is_async: bool, path: str = "/echo", **options: Any) -> None:
-    """An echo, for either colour of functions."""
-    if is_async:
-
-        @app.websocket(path, **options)
-        async def aecho(ws: WebSocket) -> None:
-            async for message in ws:
-                await ws.send(message)
-
-    else:
-
-        @app.websocket(path, **options)
-        def echo(ws: SyncWebSocket) -> None:
-            for message in ws:
-                ws.send(message)
-
-
-@pytest.fixture
-def stay() -> Iterator[Connect]:
-    """Opens WebSockets that stay open until the test ends: `stay(running, path)`."""
-    with ExitStack() as stack:
-        yield lambda *arguments, **options: stack.enter_context(opened(*arguments, **options))
-
 
 class User(str):
     """Who has asked."""
 
 
-# def without a loop, def within one, async def
-KINDS = ["threads", "threads in a loop", "coroutines"]
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def is_async(kind: str) -> bool:
-    return kind == "coroutines"
-
-
 @pytest.fixture
 def driver(kind: str) -> str:
-    return "auto" if kind == "threads" else "asyncio"
+    return LOOPS[kind]
 
 
 @pytest.fixture
@@ -143,11 +95,7 @@ def test_the_client_closes(app: App, serve: Serve, stay: Connect) -> None:
 
 def test_frames_right_behind_the_request(app: App, serve: Serve) -> None:
     running = serve(app)
-    client = running.client().get(
-        "/echo",
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
-    )
+    client = running.client().get("/echo", HANDSHAKE)
     client.send(bytes.fromhex("818537fa213d7f9f4d5158") + b"\x88\x80" + bytes(4))
     status, fields, _ = client.read()
     assert status == 101
@@ -482,12 +430,7 @@ def test_a_peer_that_does_not_answer_is_given_up(is_async: bool, serve: Serve) -
     app = App()
     add_echo(app, is_async, ping_interval=0.05, ping_timeout=0.05)
     running = serve(app, head_timeout=0.1)
-    client = running.client().get(
-        "/echo",
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
-    )
-    assert client.read()[0] == 101
+    client = raw(running)
     assert client.rest() == b"\x89\x00"
     ((_, reason),) = running.recorder.wait_for("closed")
     assert reason == "ping timeout"

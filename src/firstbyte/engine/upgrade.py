@@ -155,19 +155,17 @@ class Takeover(Exchange):
         """Watches the connection for what it now waits for, until what is now due."""
         if self._is_over:
             return
-        interest = 0 if self._paused or self._has_ended else READ
-        if not self.connection.flush():
-            interest |= WRITE
-            if self._write_by == inf:
-                self._write_by = monotonic() + self._reactor.timeouts.write
-        else:
+        if self.connection.flush():
             self._write_by = inf
             if self._is_full:
                 self._is_full = False
-                self._session.writable()
+                self._session.writable()  # which may come back here, to send or to read on
+        elif self._write_by == inf:
+            self._write_by = monotonic() + self._reactor.timeouts.write
         if not self._is_over:  # the flush may have found the peer gone
+            interest = 0 if self._paused or self._has_ended else READ
             self.connection.deadline = min(self._write_by, self._session.deadline)
-            self._reactor.change_interest(self.connection, interest)
+            self._reactor.change_interest(self.connection, interest if self._write_by == inf else interest | WRITE)
 
 
 async def run(reactor: Any, connection: Connection, request: Request, endpoint: Endpoint, session: Session) -> None:

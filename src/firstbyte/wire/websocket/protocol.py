@@ -79,7 +79,7 @@ class Connection:
         self._message = bytearray()  # what has come of it
         self._decoder = _new_decoder()  # checks a text that comes in pieces
         self._control = b""  # what has come of a control frame
-        self._replies = b""
+        self._replies: list[bytes] = []
         self._sending = 0  # the opcode of the message that is being sent in fragments
         self._sends_compressed = False  # that message
         self.close_sent = False
@@ -110,8 +110,10 @@ class Connection:
 
     def take_replies(self) -> bytes:
         """What is to be sent in answer to what has come; empty if nothing is."""
-        replies, self._replies = self._replies, b""
-        return replies
+        if not self._replies:
+            return b""
+        replies, self._replies = self._replies, []
+        return b"".join(replies)
 
     def _read_frames(self, events: list[Event]) -> None:
         reader = self._reader
@@ -180,7 +182,7 @@ class Connection:
         if opcode == PING:
             events.append(Ping(payload))
             if not self.close_sent:
-                self._replies += self._frame(PONG, payload)
+                self._replies.append(self._frame(PONG, payload))
         elif opcode == PONG:
             events.append(Pong(payload))
         else:
@@ -195,7 +197,7 @@ class Connection:
         if not self.close_sent:
             self._answer = answer
             if not self._defers_close:
-                self._replies += self.close()
+                self._replies.append(self.close())
 
     def _fail(self, error: FrameError, events: list[Event]) -> None:
         reason = str(error).encode()[:MAX_REASON].decode("utf-8", "ignore")
