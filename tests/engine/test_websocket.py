@@ -419,7 +419,7 @@ def test_a_slow_handler_holds_up_its_peer(is_async: bool, serve: Serve) -> None:
 def test_a_silent_peer_is_pinged(is_async: bool, serve: Serve) -> None:
     app = App()
     add_echo(app, is_async, ping_interval=0.05, ping_timeout=WAIT)
-    with opened(serve(app, head_timeout=0.1), ping_interval=None) as ws:
+    with opened(serve(app, head_timeout=1), ping_interval=None) as ws:
         pong = ws.ping("ours")
         assert pong.wait(WAIT)
         ws.send("still there")
@@ -429,7 +429,7 @@ def test_a_silent_peer_is_pinged(is_async: bool, serve: Serve) -> None:
 def test_a_peer_that_does_not_answer_is_given_up(is_async: bool, serve: Serve) -> None:
     app = App()
     add_echo(app, is_async, ping_interval=0.05, ping_timeout=0.05)
-    running = serve(app, head_timeout=0.1)
+    running = serve(app, head_timeout=1)
     client = raw(running)
     assert client.rest() == b"\x89\x00"
     ((_, reason),) = running.recorder.wait_for("closed")

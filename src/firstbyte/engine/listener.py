@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ACCEPTS = 64  # connections taken at one event, so that a flood of them does not starve the others
 SHARED_ACCEPTS = 1  # the same where other processes accept too: they are to have their share
-PAUSE = 0.2  # seconds without accepting after the system had no descriptor or memory left
+PAUSE = 0.2  # seconds without accepting after there was no room, or the system had no descriptor or memory left
 
 
 def listen(host: str, port: int, backlog: int = 1024) -> list[socket.socket]:
@@ -99,6 +99,7 @@ class Listener:
         self._sock = sock
         self.fileno = sock.fileno()
         self.paused_until = 0.0  # on the monotonic clock; 0 while accepting
+        self._waited = not shared  # whether the other processes had time to take the clients that find no room here
         self._tcp = sock.family != socket.AF_UNIX
         self.address = address_of(sock.getsockname())
 
@@ -109,9 +110,13 @@ class Listener:
             return
         self._accept(SHARED_ACCEPTS)
         # Of the processes that wait, the kernel wakes the one that began first: this one gets in line behind them.
-        if not self.paused_until:
-            self._reactor.ignore_source(self.fileno)
-            self._reactor.watch_source(self.fileno, self, self.interest)
+        if self.paused_until:
+            return
+        if not self._has_room():
+            self._pause()  # so that none of them is kept waiting by a wake-up that was for this process
+            return
+        self._reactor.ignore_source(self.fileno)
+        self._reactor.watch_source(self.fileno, self, self.interest)
         os.sched_yield()  # one that was woken, and waits for this processor, is to have the next client
 
     def accept_rest(self) -> None:
@@ -125,6 +130,7 @@ class Listener:
         """Accepts again after a pause that is over."""
         if self.paused_until and now >= self.paused_until:
             self.paused_until = 0.0
+            self._waited = True
             self._reactor.watch_source(self.fileno, self, self.interest)
 
     def close(self) -> None:
@@ -136,10 +142,13 @@ class Listener:
 
     def _accept(self, count: int) -> None:
         reactor = self._reactor
-        for _ in range(count):
-            if not self._has_room() and not reactor.make_room():
-                self._pause()
-                return
+        for taken in range(count):
+            if not self._has_room():
+                if taken and not self._shared:
+                    return  # perhaps nobody waits behind them: an event will tell
+                if not self._waited or not reactor.make_room():
+                    self._pause()
+                    return
             try:
                 sock, peer = self._sock.accept()
             except BlockingIOError:
@@ -152,6 +161,7 @@ class Listener:
                 if reactor.hooks.accept_failed is not None:
                     reactor.hooks.accept_failed(error)
                 return
+            self._waited = not self._shared
             sock.setblocking(False)
             if self._tcp:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -111,12 +111,12 @@ class Reactor(Hub):
                     continue
                 connection.on_deadline()
         if self._any_paused:
-            self._resume_listeners()
+            self._resume_listeners(now)
         self._next_sweep = now + self._tick if self._connections or self._any_paused else inf
 
-    def _resume_listeners(self) -> None:
+    def _resume_listeners(self, now: float) -> None:
         for listener in self._listeners:
-            listener.resume(self.now)
+            listener.resume(now)
         self._any_paused = any(listener.paused_until for listener in self._listeners)
 
     def pause(self, listener: Listener) -> None:
@@ -191,7 +191,7 @@ class Reactor(Hub):
             if not connection.lost:
                 self._poller.unregister(connection.fd)
         if self._any_paused:
-            self.submit(self._resume_listeners)
+            self.submit(lambda: self._resume_listeners(inf))  # there is room, or a descriptor
         if self.draining and not self._connections:
             self.drained()
 
