@@ -29,6 +29,7 @@
         │   └── DecodingError     a body that is not what its Content-Encoding, charset or type says
         ├── TooManyRedirects      the redirects did not end, or end where one must not follow
         └── StatusError           raise_for_status() of an answer from 400 up
+            └── WebSocketRefused  the server answers the request for a WebSocket with HTTP
 
 The floors below translate foreign exceptions (OSError, UnicodeError) into these at the place where they are understood.
 """
@@ -268,3 +269,7 @@ class StatusError(ClientError):
     def __init__(self, message: str, *, response: Any = None, **where: Any) -> None:
         super().__init__(message, **where)
         self.response = response
+
+
+class WebSocketRefused(StatusError):
+    """The request for a WebSocket was not answered with 101. `response` is the answer, its body read where it is short."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context
-from typing import cast
+from math import inf
+from typing import Any, cast
 
 from firstbyte.client.network import CHUNK, SockAddr, Stream, Waiter, addresses_of
 
@@ -59,6 +60,10 @@ class AsyncNetwork:
         """See `Network.waiter`."""
         return AsyncWaiter()
 
+    def start(self, work: Coroutine[Any, Any, None]) -> object:
+        """See `Network.start`."""
+        return asyncio.get_running_loop().create_task(work)
+
 
 class AsyncWaiter:
     """See `Waiter`; for one loop."""
@@ -95,7 +100,7 @@ class AsyncStream(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_chunks", "_deadline", "_ended", "_error", "_full", "_loop", "_reader", "_size", "_stopped", "_timer",
+        "_chunks", "_ended", "_error", "_full", "_loop", "_reader", "_size", "_stopped", "_timer",
         "_transport", "_writer",
     )  # fmt: skip
 
@@ -110,7 +115,6 @@ class AsyncStream(asyncio.Protocol):
         self._error: Exception | None = None
         self._reader: _Wait | None = None
         self._writer: _Wait | None = None
-        self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     # -- what the loop calls
@@ -212,26 +216,25 @@ class AsyncStream(asyncio.Protocol):
 
     async def _within(self, timeout: float | None, waiter: _Wait) -> None:
         """Waits. Raises TimeoutError."""
-        if timeout is None:
-            self._deadline = float("inf")
-        else:
-            self._deadline = self._loop.time() + timeout
-            if self._timer is None or self._timer.when() > self._deadline:
+        if timeout is not None:
+            waiter.deadline = deadline = self._loop.time() + timeout
+            if self._timer is None or self._timer.when() > deadline:
                 if self._timer is not None:
                     self._timer.cancel()
-                self._timer = self._loop.call_at(self._deadline, self._look)
+                self._timer = self._loop.call_at(deadline, self._look)
         await waiter
 
     def _look(self) -> None:
         """The timer has fired: whoever still waits beyond the deadline is told."""
         self._timer = None
-        waiter = self._reader or self._writer
-        if waiter is None or waiter.over or self._deadline == float("inf"):
-            return
-        if self._loop.time() >= self._deadline:
-            waiter.end(TimeoutError())
-        else:
-            self._timer = self._loop.call_at(self._deadline, self._look)
+        now = self._loop.time()
+        waiting = [each for each in (self._reader, self._writer) if each is not None and not each.over]
+        for waiter in waiting:
+            if now >= waiter.deadline:
+                waiter.end(TimeoutError())
+        later = min((waiter.deadline for waiter in waiting if not waiter.over), default=inf)
+        if later < inf and self._timer is None:  # else whoever was told waits again already
+            self._timer = self._loop.call_at(later, self._look)
 
 
 class _Wait:
@@ -242,7 +245,7 @@ class _Wait:
     of any future (see `asyncio.isfuture`).
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_context", "_error", "_loop", "over")
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_context", "_error", "_loop", "deadline", "over")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -250,6 +253,7 @@ class _Wait:
         self._callback: Callable[[_Wait], object] | None = None
         self._context: Context | None = None
         self._error: BaseException | None = None
+        self.deadline = inf
         self.over = False
 
     def __await__(self) -> Generator[_Wait, None, None]:

@@ -62,27 +62,29 @@ class Connector:
         self._proxy = proxy
         self._trust_env = trust_env
         self._hooks = hooks
-        self._routes: dict[str, Route] = {}
+        self._routes: dict[tuple[str, bool], Route] = {}
 
-    def route(self, url: URL) -> Route:
-        """The way to the origin of a URL. Raises InvalidRequest for an environment that names no proxy where it
-        should."""
-        origin = url.origin
-        route = self._routes.get(origin)
+    def route(self, url: URL, tunnels: bool = False) -> Route:
+        """The way to the origin of a URL, not by requests to a proxy if it `tunnels`.
+
+        Raises InvalidRequest for an environment that names no proxy where it should.
+        """
+        key = (url.origin, tunnels)
+        route = self._routes.get(key)
         if route is None:
-            route = self._find_route(url)
+            route = self._find_route(url, tunnels)
             if len(self._routes) >= _ROUTES:
                 self._routes.clear()
-            self._routes[origin] = route
+            self._routes[key] = route
         return route
 
-    def _find_route(self, url: URL) -> Route:
+    def _find_route(self, url: URL, tunnels: bool) -> Route:
         if self._uds is not None or url.scheme.endswith("+unix"):
             return Route(url.origin)
         proxy = self._proxy or (proxy_for(url) if self._trust_env else None)
         if proxy is None:
             return Route(url.origin)
-        if not is_forwarding(proxy, url):
+        if tunnels or not is_forwarding(proxy, url):
             return Route(f"{url.origin} through {proxy.origin}", proxy)
         authorization = proxy_authorization(proxy)
         fields = (("Proxy-Authorization", authorization),) if authorization else ()

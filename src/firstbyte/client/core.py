@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import cast
+from typing import Protocol, cast
 
 from firstbyte.client.auth import Auth, NetrcAuth
 from firstbyte.client.connect import Connector, Route
@@ -31,6 +31,14 @@ TRUSTED_IDLE = 1.0  # seconds for which an idle connection is taken to be alive,
 _LEFT = 64 * 1024  # bytes of the body of a redirect or a refusal that are read to keep its connection
 
 
+class Upgrade(Protocol):
+    """Another protocol that a call asks for, so that its answer may be 101."""
+
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """The fields that ask for it, new for each request."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What one call may do and has with it, the session's own settings being the default."""
@@ -41,6 +49,7 @@ class Call:
     auth: Auth | None
     retry: Retry | None
     cookies: Mapping[str, str] | None
+    upgrade: Upgrade | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +167,7 @@ class Core:
         if self._app is not None:
             answer, source = await self._app.send(request, () if cookie is None else (("Cookie", cookie),), budget)
         else:
-            answer, source = await self._over_the_wire(request, cookie, budget)
+            answer, source = await self._over_the_wire(request, cookie, budget, call.upgrade)
         response = ClientResponse(request, answer, source, settings.max_body)
         try:
             if _sets_cookie(answer.block):
@@ -171,16 +180,18 @@ class Core:
         return response
 
     async def _over_the_wire(
-        self, request: ClientRequest, cookie: str | None, budget: Budget
+        self, request: ClientRequest, cookie: str | None, budget: Budget, upgrade: Upgrade | None
     ) -> tuple[ResponseHead, Exchange]:
         """Once, and once more over a new connection if a kept one proves to be dead where that does no harm."""
-        route = self._connector.route(request.url)
+        route = self._connector.route(request.url, upgrade is not None)
         fields = route.fields if cookie is None else (*route.fields, ("Cookie", cookie))
+        if upgrade is not None:
+            fields += upgrade.fields()
         head = request.encode_head(route.forwarding, fields)
         fresh = False
         while True:
             connection = await self._acquire(request, route, budget, fresh)
-            exchange = Exchange(connection, self._pool, budget, self._network.is_async)
+            exchange = Exchange(connection, self._pool, budget, self._network.is_async, upgrade is not None)
             try:
                 return await exchange.send(request.method, head, request.body, request.expects_continue), exchange
             except ServerClosed:

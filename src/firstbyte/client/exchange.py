@@ -55,15 +55,18 @@ class Exchange:
     once.
 
     `send`, then `read` until there is nothing more, or `close` in between. Whatever is raised, the connection is closed
-    before.
+    before. If `upgrades`, the answer may be 101, behind which `take_over` has the connection, until `close`.
     """
 
     __slots__ = (
         "_began", "_budget", "_connection", "_done", "_first", "_method", "_over", "_pool", "_received", "_sent",
-        "_sent_whole", "_size", "is_async", "unanswered",
+        "_sent_whole", "_size", "_upgrades", "is_async", "unanswered",
     )  # fmt: skip
 
-    def __init__(self, connection: Connection, pool: Pool, budget: Budget, is_async: bool) -> None:
+    def __init__(
+        self, connection: Connection, pool: Pool, budget: Budget, is_async: bool, upgrades: bool = False
+    ) -> None:
+        self._upgrades = upgrades
         self._connection = connection
         self._pool = pool
         self._budget = budget
@@ -185,6 +188,8 @@ class Exchange:
                 elif head.status >= 200:
                     return self._begin(head)
                 elif head.status == 101:
+                    if self._upgrades:
+                        return head
                     message = "the server changes the protocol, which it was not asked for"
                     raise self._located(BadResponse(message, rule="unasked-upgrade"), "head")
                 else:
@@ -235,6 +240,10 @@ class Exchange:
         except BaseException:
             self.close()
             raise
+
+    def take_over(self) -> tuple[Stream, bytes]:
+        """The connection behind a 101, for another protocol, and what has come of it already."""
+        return self._connection.stream, self._connection.reader.take_rest()
 
     def close(self) -> None:
         """Gives the slot back and closes the connection, unless the response was read to its end. Twice is fine."""

@@ -86,6 +86,10 @@ class Network(Protocol):
         """A new waiter."""
         ...
 
+    def start(self, work: Coroutine[Any, Any, None]) -> object:
+        """Has a coroutine run beside the caller, until it ends; keep what is returned until then."""
+        ...
+
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine over a SyncNetwork: it has nothing to wait for and ends in its first step."""
@@ -126,6 +130,12 @@ class SyncNetwork:
     def waiter(self) -> Waiter:
         """See `Network.waiter`."""
         return _ThreadWaiter()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> object:
+        """See `Network.start`. The thread does not keep the program from ending."""
+        thread = threading.Thread(target=run, args=(work,), name="firstbyte-client", daemon=True)
+        thread.start()
+        return thread
 
 
 class SocketStream:

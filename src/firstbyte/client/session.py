@@ -44,25 +44,32 @@ NO_HOOKS = Hooks()
 R = TypeVar("R", bound="ClientResponse | Awaitable[ClientResponse]")
 
 
-class RequestOptions(TypedDict, total=False):
-    """What every request takes by name.
+class CallOptions(TypedDict, total=False):
+    """What every call takes by name.
 
-    `params` are added to the URL's query. One body: `json`, `data` (a form, or content), `files` (multipart, with the
-    fields of `data`), `content`. What is left out is the session's: `timeout` (a Timeout, or seconds for each wait),
-    `follow_redirects`.
+    `params` are added to the URL's query. What is left out is the session's: `timeout` (a Timeout, or seconds for each
+    wait), `follow_redirects`.
     """
 
     params: QueryInput | None
     headers: ClientHeaders | None
-    json: Any
-    data: Content | QueryInput | None
-    content: Content | None
-    files: FilesInput | None
     auth: AuthInput
     cookies: Mapping[str, str] | None
     timeout: Timeout | float | None
     retries: RetryInput
     follow_redirects: bool
+
+
+class RequestOptions(CallOptions, total=False):
+    """What every request takes by name.
+
+    One body: `json`, `data` (a form, or content), `files` (multipart, with the fields of `data`), `content`.
+    """
+
+    json: Any
+    data: Content | QueryInput | None
+    content: Content | None
+    files: FilesInput | None
 
 
 class BaseSession(Generic[R]):

@@ -4,6 +4,7 @@ contexts."""
 from __future__ import annotations
 
 import ssl
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -70,7 +71,7 @@ def _names(cert: Cert | None) -> tuple[str, ...]:
 class TLSStream:
     """A stream in the clear over one that is not. Make one with `open`.
 
-    The records are made and read in memory, with no socket under them.
+    The records are made and read in memory, with no socket under them. One may receive while another sends.
     """
 
     def __init__(self, stream: Stream, context: ssl.SSLContext, server_hostname: str | None) -> None:
@@ -78,6 +79,8 @@ class TLSStream:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+        self._lock = threading.Lock()  # around what OpenSSL does: two threads at once are too many for it
+        self._sends = False  # whether somebody is in `send`, which takes all of what is outgoing along
 
     @classmethod
     async def open(
@@ -102,23 +105,28 @@ class TLSStream:
         """See `Stream.recv`. An end without TLS's own close is an error, since anyone could have made it (RFC 9112
         9.8)."""
         while True:
-            try:
-                return self._tls.read(size)
-            except ssl.SSLWantReadError:
+            with self._lock:
+                before = self._outgoing.pending
+                try:
+                    return self._tls.read(size)
+                except ssl.SSLWantReadError:
+                    answers = self._outgoing.pending > before and not self._sends
+                except ssl.SSLZeroReturnError:
+                    return b""
+                except ssl.SSLEOFError:
+                    raise ConnectionAbortedError("it ended without the close of TLS") from None
+            if answers:
                 await self._flush(timeout)
-                await self._fill(timeout, size)
-            except ssl.SSLZeroReturnError:
-                return b""
-            except ssl.SSLEOFError:
-                raise ConnectionAbortedError("it ended without the close of TLS") from None
+            await self._fill(timeout, size)
 
     def recv_now(self) -> bytes | None:
         """See `Stream.recv_now`. What TLS says for itself, such as a session ticket, is nothing."""
         data = self._stream.recv_now()
-        if data is not None:
-            self._incoming.write(data) if data else self._incoming.write_eof()
         try:
-            return self._tls.read(CHUNK)
+            with self._lock:
+                if data is not None:
+                    self._incoming.write(data) if data else self._incoming.write_eof()
+                return self._tls.read(CHUNK)
         except ssl.SSLWantReadError:
             return None
         except ssl.SSLError:
@@ -127,12 +135,17 @@ class TLSStream:
     async def send(self, data: bytes, timeout: float | None) -> None:
         """See `Stream.send`."""
         view = memoryview(data)
-        while view:
-            # A handshake is over before anything is sent, and TLS 1.3 has no second: writing into memory never waits.
-            view = view[self._tls.write(view) :]
-            if self._outgoing.pending >= CHUNK:
-                await self._flush(timeout)
-        await self._flush(timeout)
+        self._sends = True
+        try:
+            while view:
+                # A handshake is over before anything is sent, and TLS 1.3 has no second: writing never waits.
+                with self._lock:
+                    view = view[self._tls.write(view) :]
+                if self._outgoing.pending >= CHUNK:
+                    await self._flush(timeout)
+            await self._flush(timeout)
+        finally:
+            self._sends = False
 
     def close(self) -> None:
         """See `Stream.close`."""
@@ -140,11 +153,14 @@ class TLSStream:
 
     async def _flush(self, timeout: float | None) -> None:
         if self._outgoing.pending:
-            await self._stream.send(self._outgoing.read(), timeout)
+            with self._lock:
+                data = self._outgoing.read()
+            await self._stream.send(data, timeout)
 
     async def _fill(self, timeout: float | None, size: int = CHUNK) -> None:
         data = await self._stream.recv(timeout, size)
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
+        with self._lock:
+            if data:
+                self._incoming.write(data)
+            else:
+                self._incoming.write_eof()
