@@ -272,4 +272,4 @@ class StatusError(ClientError):
 
 
 class WebSocketRefused(StatusError):
-    """The request for a WebSocket was not answered with 101. `response` is the answer, its body read where it is short."""
+    """The request for a WebSocket was not answered with 101. `response` is the answer; a short body of it is read."""

@@ -61,6 +61,22 @@ class Face:
         finally:
             self._wait(streaming.__aexit__(None, None, None))
 
+    @contextmanager
+    def websocket(self, url: str, **options: Any) -> Iterator[FacedWebSocket]:
+        """A WebSocket that is called without a loop."""
+        opening = self.session.websocket(url, **options)
+        if not self.is_async:
+            with opening as ws:
+                yield FacedWebSocket(ws, self._wait)
+            return
+        ws = self._wait(opening.__aenter__())
+        try:
+            yield FacedWebSocket(ws, self._wait)
+        except BaseException as error:
+            self._wait(opening.__aexit__(type(error), error, None))
+            raise
+        self._wait(opening.__aexit__(None, None, None))
+
     def all(self, response: ClientResponse, how: str) -> list[Any]:
         """What `chunks`, `lines` or `iter_raw` give."""
         if not self.is_async:
@@ -97,6 +113,28 @@ class Face:
         else:
             self._wait(self.session.aclose())
             self._runner.close()
+
+
+class FacedWebSocket:
+    """The methods of both kinds of WebSocket, without a loop; `each` gives the messages that a loop over it does."""
+
+    def __init__(self, ws: Any, wait: Callable[[Any], Any]) -> None:
+        self.ws = ws
+        self._wait = wait
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self.ws, name)
+        return (lambda *args, **options: self._wait(member(*args, **options))) if callable(member) else member
+
+    def each(self) -> list[str | bytes]:
+        if not hasattr(self.ws, "__aiter__"):
+            return list(self.ws)
+
+        async def collect() -> list[str | bytes]:
+            return [message async for message in self.ws]
+
+        collected: list[str | bytes] = self._wait(collect())
+        return collected
 
 
 async def _made(kind: Any, settings: dict[str, Any]) -> Any:

@@ -32,6 +32,7 @@ from firstbyte.errors import (
     TLSError,
     TooManyRedirects,
 )
+from firstbyte.websocket import SyncWebSocket
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -266,6 +267,22 @@ def test_tls_goes_through_a_tunnel(tls_url: str, face: MakeFace, raw: MakeRaw, t
         assert proxy.asked[0].startswith(b"CONNECT localhost:")
     if scheme == "socks5h":
         assert b"localhost" in proxy.asked[-1]
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+def test_a_websocket_goes_through_a_tunnel(face: MakeFace, raw: MakeRaw, serve: Serve, scheme: str) -> None:
+    app = hello_app()
+
+    @app.websocket("/ws")
+    def hello(ws: SyncWebSocket) -> None:
+        ws.send("hello")
+
+    proxy = Proxy()
+    url = f"ws://127.0.0.1:{serve(app).server.port}/ws"
+    user = "u:p@" if scheme.startswith("socks5") else ""
+    with face(proxy=f"{scheme}://{user}127.0.0.1:{raw(proxy).port}").websocket(url) as ws:
+        assert ws.receive() == "hello"
+    assert proxy.asked[0].startswith(b"CONNECT 127.0.0.1:" if scheme == "http" else b"\x01\x01u\x01p")
 
 
 def test_a_proxy_that_is_reached_by_tls(tls_url: str, face: MakeFace, raw: MakeRaw, tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def bind(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
     """
     if plan.provided:
         return (_acall_in_scope if plan.awaits or is_coroutine(function) else _call_in_scope)(function, plan, failed)
-    if not plan.is_simple:
-        return _call_with(function, plan, failed)
     requests = [source.parameter for source in plan.sources if source.kind == "request"]
+    if not plan.is_simple or len(requests) > 1:
+        return _call_with(function, plan, failed)
     from_path = any(source.kind == "path" for source in plan.sources) or plan.takes_all
     return _call(function, requests[0] if requests else None, from_path, failed)
 

@@ -27,12 +27,14 @@ from firstbyte.client.request import ClientRequest
 from firstbyte.client.response import ClientResponse
 from firstbyte.client.retries import Retry
 from firstbyte.client.saving import ProgressInput
-from firstbyte.client.session import AsyncSession, RequestOptions, Session
+from firstbyte.client.session import AsyncSession, RequestOptions, Session, WebSocketOptions
 from firstbyte.client.timeouts import Timeout
+from firstbyte.client.websocket import AsyncWebSocket, WebSocket
 from firstbyte.http.url import URL
 
 __all__ = [
     "AsyncSession",
+    "AsyncWebSocket",
     "Auth",
     "Basic",
     "Bearer",
@@ -48,6 +50,7 @@ __all__ = [
     "Session",
     "Timeout",
     "Timings",
+    "WebSocket",
     "delete",
     "download",
     "get",
@@ -58,6 +61,7 @@ __all__ = [
     "put",
     "request",
     "stream",
+    "websocket",
 ]
 
 
@@ -72,6 +76,13 @@ def stream(method: str, url: str | URL, **options: Unpack[RequestOptions]) -> It
     """A response whose body is read as it comes: `with client.stream("GET", url) as response`. Raises ClientError."""
     with Session() as session, session.stream(method, url, **options) as response:
         yield response
+
+
+@contextmanager
+def websocket(url: str | URL, **options: Unpack[WebSocketOptions]) -> Iterator[WebSocket]:
+    """A WebSocket, closed with the block; see `Session.websocket`. Raises ClientError."""
+    with Session() as session, session.websocket(url, **options) as ws:
+        yield ws
 
 
 def download(

@@ -75,6 +75,11 @@ class Core:
         self._settings = settings
         self._app = app
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether an app answers in the place of the network."""
+        return self._app is not None
+
     async def send(self, request: ClientRequest, call: Call) -> ClientResponse:
         """The response to a request, and to those it leads to. Raises ClientError with all that is known of it."""
         budget = Budget(call.timeout)

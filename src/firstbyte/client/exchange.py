@@ -60,13 +60,14 @@ class Exchange:
 
     __slots__ = (
         "_began", "_budget", "_connection", "_done", "_first", "_method", "_over", "_pool", "_received", "_sent",
-        "_sent_whole", "_size", "_upgrades", "is_async", "unanswered",
+        "_sent_whole", "_size", "_taken", "_upgrades", "is_async", "unanswered",
     )  # fmt: skip
 
     def __init__(
         self, connection: Connection, pool: Pool, budget: Budget, is_async: bool, upgrades: bool = False
     ) -> None:
         self._upgrades = upgrades
+        self._taken = False
         self._connection = connection
         self._pool = pool
         self._budget = budget
@@ -207,7 +208,7 @@ class Exchange:
 
     async def read(self) -> bytes:
         """The next piece of the body as it was sent; none at its end. Raises ClientError."""
-        if self._over:
+        if self._over or self._taken:
             return b""
         reader = self._connection.reader
         try:
@@ -243,6 +244,7 @@ class Exchange:
 
     def take_over(self) -> tuple[Stream, bytes]:
         """The connection behind a 101, for another protocol, and what has come of it already."""
+        self._taken = True
         return self._connection.stream, self._connection.reader.take_rest()
 
     def close(self) -> None:

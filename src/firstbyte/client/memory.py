@@ -15,7 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 from firstbyte.client.hooks import Timings
@@ -152,6 +152,10 @@ class MemoryBody:
         if isinstance(self._pieces, AsyncIterator):
             return await anext(self._pieces, None)
         return await self._transport.blocking(next, self._pieces, None)
+
+    def take_over(self) -> NoReturn:
+        """See `BodySource.take_over`. Raises ClientError: nothing here can be taken over."""
+        raise ClientError("an app in memory has no connection to give to another protocol")
 
     def close(self) -> None:
         """See `BodySource.close`."""

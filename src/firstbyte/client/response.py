@@ -12,7 +12,7 @@ import msgspec
 
 from firstbyte.client.decoding import Decoder, make_decoder
 from firstbyte.client.hooks import Timings
-from firstbyte.client.network import run
+from firstbyte.client.network import Stream, run
 from firstbyte.client.request import ClientRequest
 from firstbyte.errors import ClientError, DecodingError, StatusError
 from firstbyte.http.cookies import parse_cookies
@@ -44,6 +44,10 @@ class BodySource(Protocol):
 
     async def read(self) -> bytes:
         """The next piece as it was sent; none at the end. Raises ClientError."""
+        ...
+
+    def take_over(self) -> tuple[Stream, bytes]:
+        """See `ClientResponse.take_over`."""
         ...
 
     def close(self) -> None:
@@ -134,6 +138,10 @@ class ClientResponse:
     def timings(self) -> Timings:
         """How long each phase took."""
         return self._source.timings
+
+    def take_over(self) -> tuple[Stream, bytes]:
+        """The connection behind a 101, and what has come of the other protocol already; `close` ends it."""
+        return self._source.take_over()
 
     def raise_for_status(self) -> ClientResponse:
         """This response. Raises StatusError for a status from 400 up."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +31,21 @@ from firstbyte.client.retries import RetryInput, to_retry
 from firstbyte.client.saving import ProgressInput, save
 from firstbyte.client.timeouts import Timeout
 from firstbyte.client.tls import Cert, Verify
+from firstbyte.client.websocket import (
+    SETTINGS,
+    AsyncWebSocket,
+    Channel,
+    Handshake,
+    WebSocket,
+    WebSocketSettings,
+    http_url,
+)
 from firstbyte.errors import ClientError, InvalidRequest
 from firstbyte.http.headers import Headers
 from firstbyte.http.url import URL, QueryInput
+from firstbyte.wire.websocket.deflate import Deflate
+from firstbyte.wire.websocket.frames import GOING_AWAY
+from firstbyte.wire.websocket.limits import MessageLimits
 
 ClientHeaders: TypeAlias = "Headers | Mapping[str, str | None] | Iterable[tuple[str, str | None]]"
 """Header fields; None in the place of a value leaves a default of the session out."""
@@ -70,6 +83,17 @@ class RequestOptions(CallOptions, total=False):
     data: Content | QueryInput | None
     content: Content | None
     files: FilesInput | None
+
+
+class WebSocketOptions(CallOptions, total=False):
+    """What a WebSocket takes by name; its own are explained at `firstbyte.client.websocket.WebSocketSettings`."""
+
+    subprotocols: Sequence[str]
+    deflate: Deflate | None
+    limits: MessageLimits
+    ping_interval: float | None
+    ping_timeout: float
+    close_timeout: float
 
 
 class BaseSession(Generic[R]):
@@ -177,6 +201,25 @@ class BaseSession(Generic[R]):
         """A response whose body is read as it comes: `with session.stream("GET", url) as response`, or `async with`."""
         return Streaming(self, method, url, options)
 
+    async def open_websocket(self, url: str | URL, options: WebSocketOptions) -> Channel:
+        """A WebSocket that has shaken hands, to be closed. Raises ClientError."""
+        own = {name: options.pop(name) for name in SETTINGS if name in options}  # type: ignore[misc]
+        settings = WebSocketSettings(**own)
+        if self._core.is_in_memory:
+            raise InvalidRequest("an app in memory has no connection for a WebSocket: run a Server for it")
+        request, call = self.prepare("GET", http_url(str(url)), cast("RequestOptions", options), True)
+        handshake = Handshake(settings)
+        response = await self._core.send(request, replace(call, upgrade=handshake))
+        try:
+            agreement = await handshake.check(response)
+            stream, rest = response.take_over()
+        except BaseException:
+            response.close()
+            raise
+        channel = Channel(self._network, stream, response, agreement, settings, call.timeout.write)
+        channel.begin(rest)
+        return channel
+
     def prepare(self, method: str, url: str | URL, options: RequestOptions, stream: bool) -> tuple[ClientRequest, Call]:
         """The request that these arguments mean, and what it may do. Raises InvalidRequest."""
         if self._pool.closed:
@@ -270,6 +313,21 @@ class Session(BaseSession[ClientResponse]):
         finally:
             run(events.aclose())
 
+    @contextmanager
+    def websocket(self, url: str | URL, **options: Unpack[WebSocketOptions]) -> Iterator[WebSocket]:
+        """A WebSocket, which is closed with the block: with 1001 if the block raises.
+
+        `url` may be ws or wss, or http or https, which mean the same here; the rest is as for any request. Raises
+        ClientError, WebSocketRefused with the answer where the server gives one of HTTP.
+        """
+        ws = WebSocket(run(self.open_websocket(url, options)))
+        try:
+            yield ws
+        except BaseException:
+            ws.close(GOING_AWAY)
+            raise
+        ws.close()
+
     def close(self) -> None:
         """Closes the connections that are idle; those in use when they are given back."""
         self._pool.close()
@@ -306,6 +364,17 @@ class AsyncSession(BaseSession[Awaitable[ClientResponse]]):
     def events(self, url: str | URL, **options: Unpack[RequestOptions]) -> AsyncGenerator[Event, None]:
         """Server-sent events from `url` as they come; see `Session.events`."""
         return _subscribe(self, url, options)
+
+    @asynccontextmanager
+    async def websocket(self, url: str | URL, **options: Unpack[WebSocketOptions]) -> AsyncIterator[AsyncWebSocket]:
+        """See `Session.websocket`."""
+        ws = AsyncWebSocket(await self.open_websocket(url, options))
+        try:
+            yield ws
+        except BaseException:
+            await ws.close(GOING_AWAY)
+            raise
+        await ws.close()
 
     async def aclose(self) -> None:
         """Closes the connections that are idle; those in use when they are given back."""

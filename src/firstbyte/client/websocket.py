@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import inf
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
@@ -52,6 +52,16 @@ class WebSocketSettings:
     ping_interval: float | None = 20.0
     ping_timeout: float = 20.0
     close_timeout: float = 5.0
+
+
+SETTINGS = tuple(each.name for each in fields(WebSocketSettings))
+_SCHEMES = {"ws": "http", "wss": "https", "ws+unix": "http+unix", "wss+unix": "https+unix"}
+
+
+def http_url(url: str) -> str:
+    """The URL of HTTP that the one of a WebSocket means."""
+    scheme, mark, rest = url.partition("://")
+    return f"{_SCHEMES.get(scheme.lower(), scheme)}{mark}{rest}" if mark else url
 
 
 class Handshake:
@@ -133,6 +143,7 @@ class Channel:
         self._queued = 0  # frames that were put there
         self._written = 0
         self._is_writing = False
+        self._is_ending = False
         self._is_ended = False  # the connection is closed
         self._close_by = inf
         self._reader: object = None
@@ -160,7 +171,7 @@ class Channel:
 
     async def receive(self, timeout: float | None = None) -> Message:
         """The next message. Raises WebSocketClosed behind the last, TimeoutError."""
-        message = await self._until(self._next, timeout)
+        message: Message | None = await self._until(self._next, timeout)
         if message is None:
             raise TimeoutError(f"no message came in {timeout} s")
         return message
@@ -206,8 +217,7 @@ class Channel:
                 if data:
                     alive.heard(monotonic())
                     await self._take(data)
-                    if await self._until(self._has_room) is None:
-                        return
+                    await self._until(self._has_room)
                     if alive.deadline < monotonic():  # nobody listened for a while: that is not the server's fault
                         alive.heard(monotonic())
                 try:
@@ -233,8 +243,9 @@ class Channel:
 
     async def _take(self, data: bytes) -> None:
         with self._lock:
+            is_wanted = not self._protocol.close_sent  # what comes behind our Close is nobody's
             for event in self._protocol.receive_data(data):
-                if isinstance(event, TextMessage | BinaryMessage) and not self._protocol.close_sent:
+                if is_wanted and isinstance(event, TextMessage | BinaryMessage):
                     self._queue.append(event.data)
             replies = self._protocol.take_replies()
             if replies:
@@ -315,6 +326,7 @@ class Channel:
                 return
             self._is_writing = True
         reason = "a send was given up halfway"
+        is_done = False
         try:
             while True:
                 with self._lock:
@@ -322,6 +334,7 @@ class Channel:
                     self._out.clear()
                     if not frames:
                         self._is_writing = False
+                        is_done = True
                         return
                 await self._stream.send(frames, self._write_timeout)
                 with self._lock:
@@ -332,22 +345,24 @@ class Channel:
         except OSError as error:
             reason = f"the connection broke: {error.strerror or error}"
         finally:
-            if self._is_writing:  # only part of a frame may be out: nothing can follow it
+            if not is_done:  # only part of a frame may be out: nothing can follow it
                 self._end(reason)
 
     def _end(self, reason: str) -> None:
         """Ends the connection, once."""
         with self._lock:
-            if self._is_ended:
+            if self._is_ending:
                 return
-            self._is_ended = True
+            self._is_ending = True
             if not self._protocol.is_over:
                 self._protocol.receive_eof()
                 if not self._protocol.close_sent:
                     self._protocol.close_code = ABNORMAL
                     self._protocol.close_reason = reason or "the connection was cut without a Close"
-            self._wake()
         self.response.close()
+        with self._lock:
+            self._is_ended = True
+            self._wake()
 
 
 class _Face:
