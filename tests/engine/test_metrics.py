@@ -137,6 +137,16 @@ def answered(counting: Metrics, name: str, method: str = "GET") -> None:
     counting.write_ended(None, entry)  # type: ignore[arg-type]
 
 
+def test_a_refusal_by_a_rule_of_the_app_is_counted_by_it() -> None:
+    counting = Metrics()
+    entry = Entry(Request.build("GET", "/"))
+    entry.endpoint = Endpoint(lambda request: Response(), name="refused: x", rule="requires X-Token")
+    entry.response = Response(status=401)
+    counting.write_ended(None, entry)  # type: ignore[arg-type]
+    assert counting._count.rejections == {"requires X-Token": 1}
+    assert counting._count.endpoints["refused: x"].requests == {"GET 401": 1}
+
+
 def test_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "MAX_NAMES", 3)
     counting = Metrics()

@@ -2,67 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Unpack, overload
 
-from firstbyte.app.compose import Built, Surroundings, build
-from firstbyte.app.failures import Failures
+from firstbyte.app.compose import Built, build, refused
 from firstbyte.app.foreign_wsgi import answer_wsgi
-from firstbyte.app.registration import Registrar, Route, RouteTable
+from firstbyte.app.lifespans import LifespanT, entered_in_order
+from firstbyte.app.registration import Group, GroupOptions, Parts, Route
 from firstbyte.app.routing import slash_toggled
+from firstbyte.app.signals import Signals
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Request
 
 
-class App(Registrar):
+class App(Group):
     """Routes requests to functions.
 
     `debug` shows tracebacks to the client. `trailing_slash` is what becomes of a path that only a slash at its end
-    keeps from a route: "redirect" (308) sends the client to the route, "ignore" answers there, "strict" is a 404.
-    Routes, middleware and error handlers can be added until the first request; it is a `Handler`, and a WSGI
-    application for other servers.
+    keeps from a route: "redirect" (308) sends the client to the route, "ignore" answers there, "strict" is a 404. The
+    other options are those of groups. Whatever it consists of can be added until the first request; it is a `Handler`,
+    and a WSGI or ASGI application for other servers.
     """
 
     def __init__(
-        self, *, debug: bool = False, trailing_slash: Literal["redirect", "ignore", "strict"] = "redirect"
+        self,
+        *,
+        debug: bool = False,
+        trailing_slash: Literal["redirect", "ignore", "strict"] = "redirect",
+        **options: Unpack[GroupOptions],
     ) -> None:
         if trailing_slash not in ("redirect", "ignore", "strict"):
             raise ConfigurationError(f"trailing_slash is redirect, ignore or strict, not {trailing_slash!r}")
-        super().__init__(RouteTable())
         self.debug = debug
         self.trailing_slash = trailing_slash
         self._built: Built | None = None
+        self._signals = Signals(self._changed)
+        self.request_started = self._signals.started
+        self.request_finished = self._signals.finished
+        self.request_failed = self._signals.failed
+        super().__init__(Parts(self._changed), None, "", None, options)
 
     @property
     def routes(self) -> list[Route]:
         """Every route, in the order of adding."""
-        return self._table.routes
+        return self.parts.routes
 
     def url_for(self, name: str, /, **values: Any) -> str:
-        """The path of the route of that name with these parameters. Raises LookupError."""
-        return self._table.named(name).pattern.url(values)
+        """The path of the route of that name with these parameters; of a route of a host, //host/path.
+
+        Raises LookupError.
+        """
+        route = self.parts.named(name)
+        host = route.group.host_pattern
+        if host is None:
+            return route.pattern.url(values)
+        rest = dict(values)
+        return f"//{host.url(rest)}{route.pattern.url(rest)}"
 
     # -- answering
 
     @property
     def is_async(self) -> bool:
-        """Whether a handler or a middleware is `async def`, here or in what is mounted (see `Handler`)."""
+        """Whether a handler, a middleware or a lifespan is `async def`, here or in what is mounted (see `Handler`)."""
         return (self._built or self._build()).is_async
 
-    @asynccontextmanager
-    async def lifespan(self) -> AsyncIterator[None]:
-        """Those of all that is mounted, the last one left first (see `Handler`)."""
-        async with AsyncExitStack() as stack:
-            for mount in self._mounts:
-                await stack.enter_async_context(mount.lifespan())
-            yield
+    @overload
+    def lifespan(self, function: LifespanT) -> LifespanT: ...
+
+    @overload
+    def lifespan(self) -> AbstractAsyncContextManager[None]: ...
+
+    def lifespan(self, function: Any = None) -> Any:
+        """See `Group.lifespan`; without a function it is that of a `Handler`, all of them as one context."""
+        if function is None:
+            return entered_in_order(self.parts.contexts)
+        return super().lifespan(function)
 
     def resolve(self, request: Request) -> Endpoint:
         """See `Handler.resolve`."""
         built = self._built or self._build()
+        request.app = self
         methods = built.static.get(request.raw_path)
         if methods is None:
             return self._resolve_path(built, request)
@@ -84,32 +105,36 @@ class App(Registrar):
     def _resolve_path(self, built: Built, request: Request) -> Endpoint:
         path = request.raw_path
         if path == "*":
-            return built.asterisk
+            return refused(built.asterisk_gate, request) or built.asterisk
+        in_host: dict[str, str] = {}
+        site = built.site
+        if built.hosts is not None:
+            site, in_host = built.hosts.find(request.host)
         try:
-            found = built.router.find(path)
+            found = site.router.find(path)
         except ValueError:
-            return built.bad_path
-        if found is not None:
-            methods, request.path_params = found
-            return methods[request.method]
-        mount = next((mount for mount in self._mounts if mount.matches(path)), None)
-        if self.trailing_slash != "strict" and path != "/" and not (mount and path == f"{mount.prefix}/"):
-            found = built.router.find(slash_toggled(path))
-            if found is not None:
-                if self.trailing_slash == "redirect":
-                    return built.redirect
-                methods, request.path_params = found
-                return methods[request.method]
-        if mount is not None:
-            if path == mount.prefix and self.trailing_slash == "redirect":
-                return built.redirect  # from there, relative links of what is mounted would lead beside it
-            return mount.resolve(request)
-        return built.not_found
+            return site.area(path).resolve("bad_path", request)
+        if found is None:
+            mounted = next((each for each in site.mounts if each.mount.matches(request)), None)
+            is_root = mounted is not None and path == f"{mounted.mount.prefix}/"
+            if self.trailing_slash != "strict" and path != "/" and not is_root:
+                found = site.router.find(slash_toggled(path))
+                if found is not None and self.trailing_slash == "redirect":
+                    return site.area(path).resolve("redirect", request)
+            if found is None and mounted is not None:
+                if path == mounted.mount.prefix and self.trailing_slash == "redirect":
+                    # From there, relative links of what is mounted would lead beside it.
+                    return site.area(path).resolve("redirect", request)
+                return mounted.resolve(request)
+        if found is None:
+            return site.area(path).resolve("not_found", request)
+        methods, values = found
+        request.path_params = {**in_host, **values} if in_host and methods.in_host else values
+        return methods.admit(request)
 
     def _build(self) -> Built:
         """Composes every endpoint; again after something was added."""
-        failures = Failures(self._error_handlers, lambda: self.debug)
-        self._built = build(self.routes, self._mounts, Surroundings(self._middleware, failures))
+        self._built = build(self.parts, self._signals, lambda: self.debug)
         return self._built
 
     def _changed(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from firstbyte.app.calls import is_coroutine
@@ -56,11 +56,20 @@ class ErrorHandlers:
 
 
 class Failures:
-    """Answers exceptions with these handlers; `debug` says whether clients are shown tracebacks."""
+    """Answers exceptions with the first of these sets of handlers that has one.
 
-    def __init__(self, handlers: ErrorHandlers, debug: Callable[[], bool]) -> None:
+    `debug` says whether clients are shown tracebacks; `failed` is told what nobody answers.
+    """
+
+    def __init__(
+        self,
+        handlers: Sequence[ErrorHandlers],
+        debug: Callable[[], bool],
+        failed: Callable[[Request, Exception], None] = lambda request, error: None,
+    ) -> None:
         self._handlers = handlers
         self._debug = debug
+        self._failed = failed
 
     def handled_or_raised(self, request: Request, error: Exception) -> Response:
         """The answer that the error has; raises it again if it has none."""
@@ -80,10 +89,11 @@ class Failures:
                 logger.info("%s %s: %s", request.method, request.target, error)
                 return error_response(request, 400, str(error))
             request.failure = error
+            self._failed(request, error)
             logger.error("500 id %s: %s %s failed", identifier, request.method, request.target, exc_info=error)
             if self._debug():
                 return debug_response(request, error, identifier)
-            handler = self._handlers.find_status(500)
+            handler = self._first(lambda each: each.find_status(500))
             if handler is not None:
                 response = to_response(handler(request, error), request)
                 response.status = 500 if response.status == 200 else response.status
@@ -94,7 +104,7 @@ class Failures:
 
     def _handled(self, request: Request, error: Exception) -> Response | None:
         """The answer of the error's own handler, or of HTTPError itself; None if it has none."""
-        handler = self._handlers.find(error)
+        handler = self._first(lambda each: each.find(error))
         response: Response | None = None
         if handler is not None:
             try:
@@ -120,6 +130,9 @@ class Failures:
                 else:
                     response.headers.setdefault(name, value)
         return response
+
+    def _first(self, find: Callable[[ErrorHandlers], ErrorHandler | None]) -> ErrorHandler | None:
+        return next(filter(None, map(find, self._handlers)), None)
 
 
 def _once(table: dict[Any, ErrorHandler], kind: Any, function: ErrorHandler) -> None:

@@ -168,7 +168,7 @@ def make_plan(
 
     Raises RouteError for a parameter that nothing provides or that could be two things.
     """
-    in_path = {} if pattern is None else {each.name: each.converter.name for each in pattern.parameters}
+    in_path = {} if pattern is None else pattern.converters
     sources: list[Source] = []
     takes_all = False
     for name, parameter in inspect.signature(function).parameters.items():

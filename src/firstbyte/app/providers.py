@@ -66,19 +66,30 @@ def provided_by(function: Callable[..., Any], hints: dict[str, Any]) -> Any:
     return kind
 
 
+def check_cycles(provider: Provider, above: tuple[Provider, ...] = ()) -> None:
+    """Raises ConfigurationError for a provider that asks, however indirectly, for what itself is asked for by."""
+    if provider in above:
+        circle = [*above[above.index(provider) :], provider]
+        names = " -> ".join(place(each.function) for each in circle)
+        raise ConfigurationError(f"providers ask for each other in a circle: {names}")
+    for source in provider.plan.sources:
+        if source.provider is not None:
+            check_cycles(source.provider, (*above, provider))
+
+
 class Scope:
     """What has been provided for one request, and what is to be ended after it."""
 
     __slots__ = ("_open", "values")
 
     def __init__(self) -> None:
-        self.values: dict[Any, Any] = {}  # by what is provided
+        self.values: dict[Provider, Any] = {}  # by who provides it
         self._open: list[Any] = []  # generators, in the order in which they were begun
 
     def provide(self, provider: Provider, request: Request) -> Any:
         """The value of a provider none of which awaits, made if this is the first to ask."""
-        if provider.kind in self.values:
-            return self.values[provider.kind]
+        if provider in self.values:
+            return self.values[provider]
         made = provider.function(**provider.plan.fill(request, self))
         if provider.yields:
             self._open.append(made)
@@ -86,13 +97,13 @@ class Scope:
                 made = next(made)
             except StopIteration:
                 raise _no_yield(provider) from None
-        self.values[provider.kind] = made
+        self.values[provider] = made
         return made
 
     async def aprovide(self, provider: Provider, request: Request) -> Any:
         """`provide` for coroutines."""
-        if provider.kind in self.values:
-            return self.values[provider.kind]
+        if provider in self.values:
+            return self.values[provider]
         if not provider.awaits:
             return self.provide(provider, request)
         made = provider.function(**await provider.plan.afill(request, self))
@@ -104,7 +115,7 @@ class Scope:
                 made = await anext(made) if hasattr(made, "__anext__") else next(made)
             except (StopIteration, StopAsyncIteration):
                 raise _no_yield(provider) from None
-        self.values[provider.kind] = made
+        self.values[provider] = made
         return made
 
     def end(self, error: BaseException | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -96,15 +96,17 @@ class Pattern:
     """A route's path: literal segments and parameters, as in "/tasks/{id:int}/files/{rest:path}".
 
     A parameter without a converter takes that of its annotation in `annotations`, else str: one segment, not empty.
-    `path` takes the rest, slashes too, and may be empty; it must come last. Raises RouteError.
+    `path` takes the rest, slashes too, and may be empty; it must come last. `given` are the names of parameters that
+    come from elsewhere, such as the host. Raises RouteError.
     """
 
-    def __init__(self, text: str, annotations: dict[str, Any] | None = None) -> None:
+    def __init__(self, text: str, annotations: dict[str, Any] | None = None, given: Sequence[str] = ()) -> None:
         if not text.startswith("/"):
             raise RouteError(f"the path {text!r} must begin with /")
         self.text = text
+        self.given = tuple(given)
         self.segments: list[str | Parameter] = []
-        names: set[str] = set()
+        names: set[str] = set(given)
         segments = text[1:].split("/")
         for index, segment in enumerate(segments):
             parameter = self._segment(segment, annotations or {})
@@ -120,6 +122,12 @@ class Pattern:
     def parameters(self) -> list[Parameter]:
         """Its parameters, in order."""
         return [segment for segment in self.segments if isinstance(segment, Parameter)]
+
+    @property
+    def converters(self) -> dict[str, str]:
+        """The name of the converter of each parameter, by its name; of what is `given`, str."""
+        in_path = {parameter.name: parameter.converter.name for parameter in self.parameters}
+        return {**dict.fromkeys(self.given, "str"), **in_path}
 
     @property
     def is_static(self) -> bool:
@@ -149,6 +157,26 @@ class Pattern:
             encoded = encode_path(text) if converter.name == "path" else encode_path(text).replace("/", "%2F")
             parts.append(encode_path(segment.prefix) + encoded + encode_path(segment.suffix))
         return "/" + "/".join(parts)
+
+    def covers(self, raw_path: str) -> bool:
+        """Whether a path is the pattern's, or below it: "/api/x" is below "/api", everything below "/"."""
+        segments = [] if self.text == "/" else self.segments
+        parts = raw_path[1:].split("/")
+        if len(parts) < len(segments):
+            return False
+        for segment, part in zip(segments, parts, strict=False):
+            try:
+                text = decode_path(part)
+                if isinstance(segment, str):
+                    if text != segment:
+                        return False
+                else:
+                    if not (text.startswith(segment.prefix) and text.endswith(segment.suffix)):
+                        return False
+                    segment.converter.read(text[len(segment.prefix) : len(text) - len(segment.suffix)])
+            except ValueError:
+                return False
+        return True
 
     def _segment(self, segment: str, annotations: dict[str, Any]) -> str | Parameter:
         match = _PARAMETER.fullmatch(segment)
@@ -226,6 +254,19 @@ class Router(Generic[T]):
             self.static[encode_path(pattern.text)] = node.value
         value: T = node.value
         return value
+
+    def holds(self, pattern: Pattern) -> bool:
+        """Whether a value was added for what `pattern` matches, by whatever names of parameters."""
+        node: _Node | None = self._root
+        for segment in pattern.segments:
+            assert node is not None
+            if isinstance(segment, str):
+                node = node.literal.get(segment)
+            else:
+                node = next((edge.node for edge in node.edges if edge.parameter.edge == segment.edge), None)
+            if node is None:
+                return False
+        return node is not None and node.value is not None
 
     def find(self, raw_path: str) -> tuple[T, dict[str, Any]] | None:
         """The value for a percent-encoded path and the parameters read from it, or None.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from firstbyte.engine.stepping import failed_start
 from firstbyte.errors import StartupError
 
 logger = logging.getLogger("firstbyte.engine")
@@ -36,11 +36,10 @@ class Lifespan:
         if self._task.cancelled():
             return False
         error = self._task.exception()
+        assert error is not None
         if isinstance(error, StartupError):
             raise error
-        raise StartupError(
-            f"the startup failed: {type(error).__name__}: {error}", "".join(traceback.format_exception(error))
-        ) from error
+        raise failed_start(error) from error
 
     async def stop(self, timeout: float) -> None:
         """Leaves the context, within so many seconds. What goes wrong then is logged: all answers have been given."""

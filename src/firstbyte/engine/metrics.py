@@ -152,6 +152,8 @@ class Metrics(Observer):
             figures = self._count.endpoints.get(endpoint.name) or self._new(endpoint.name)
             figures.duration.observe(seconds)
             figures.requests[key] = figures.requests.get(key, 0) + 1
+            if endpoint.rule:
+                self._count_rejection(endpoint.rule)
             self._count_sizes(entry)
 
     def cut(self, connection: Connection, entry: Entry) -> None:
@@ -161,11 +163,9 @@ class Metrics(Observer):
             self._count_sizes(entry)
 
     def rejected(self, connection: Connection | Arrival, error: ProtocolError) -> None:
-        """Counts a refused request by the rule that it broke."""
-        counts = self._count.rejections
+        """Counts a refused request by the rule of HTTP that it broke; those of the app are counted with its answers."""
         with self._lock:
-            name = error.rule if error.rule in counts or len(counts) < MAX_NAMES else OTHER
-            counts[name] = counts.get(name, 0) + 1
+            self._count_rejection(error.rule)
 
     def accept_failed(self, error: OSError) -> None:
         """Counts it."""
@@ -193,6 +193,11 @@ class Metrics(Observer):
         if len(self._count.endpoints) >= MAX_NAMES:
             name = OTHER
         return self._count.endpoints.setdefault(name, EndpointFigures())
+
+    def _count_rejection(self, rule: str) -> None:
+        counts = self._count.rejections
+        name = rule if rule in counts or len(counts) < MAX_NAMES else OTHER
+        counts[name] = counts.get(name, 0) + 1
 
     def _count_sizes(self, entry: Entry) -> None:
         self._count.bytes_in += entry.received

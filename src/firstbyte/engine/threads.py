@@ -21,7 +21,8 @@ from firstbyte.engine.pool import Pool, Worker
 from firstbyte.engine.reactor import Reactor
 from firstbyte.engine.sending import SocketSender
 from firstbyte.engine.states import CLOSED
-from firstbyte.http.handler import PROVEN, SLOW, Endpoint
+from firstbyte.engine.stepping import stepped
+from firstbyte.http.handler import PROVEN, SLOW, Endpoint, lifespan_of
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
@@ -183,13 +184,17 @@ class ThreadDriver(Pool):
     # -- the monitor: the thread that called `run`
 
     def run(self, until: Callable[[], bool], ready: Callable[[], None]) -> None:
-        """Runs the reactor, and watches its leader, until `until` says so; it is asked each time the monitor wakes."""
-        first = self._follower()
-        if first is None:
-            raise RuntimeError("the operating system gives the server no thread")
-        ready()
-        self._give_wheel(first)
-        self._watch(until)
+        """Runs the reactor, and watches its leader, until `until` says so; it is asked each time the monitor wakes.
+
+        `ready` is called when the handler's lifespan has begun. Raises StartupError if it does not.
+        """
+        with stepped(lifespan_of(self._reactor.handler)):
+            first = self._follower()
+            if first is None:
+                raise RuntimeError("the operating system gives the server no thread")
+            ready()
+            self._give_wheel(first)
+            self._watch(until)
 
     def _watch(self, until: Callable[[], bool]) -> None:
         seen = -1

@@ -13,3 +13,4 @@ cdef class Endpoint:
     cdef public bint cancel_on_disconnect
     cdef public object max_body
     cdef public Pace pace
+    cdef public str rule

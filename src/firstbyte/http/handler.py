@@ -49,10 +49,13 @@ class Endpoint:
     With `sends`, a plain function may send its answer while it runs (`Request.sender`).
     With `is_async` the call is a coroutine function and is run in the server's loop. `cancel_on_disconnect` (default:
     as `is_async`) cancels the coroutine when the client leaves; a function that has not begun by then is not called,
-    one that runs goes on, since a thread cannot be cancelled.
+    one that runs goes on, since a thread cannot be cancelled. `rule` is the short stable name of the rule by which the
+    call refuses requests, for metrics, else "".
     """
 
-    __slots__ = ("call", "cancel_on_disconnect", "is_async", "max_body", "name", "pace", "sends", "streams_body")
+    __slots__ = (
+        "call", "cancel_on_disconnect", "is_async", "max_body", "name", "pace", "rule", "sends", "streams_body",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Endpoint:
         max_body: int | None = None,
         pace: Pace | None = None,
         cancel_on_disconnect: bool | None = None,
+        rule: str = "",
     ) -> None:
         self.call = call
         self.name = name or getattr(call, "__qualname__", type(call).__name__)
@@ -74,6 +78,7 @@ class Endpoint:
         self.sends = sends
         self.max_body = max_body
         self.pace = pace or Pace()
+        self.rule = rule
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.name}>"

@@ -35,3 +35,5 @@ cdef class Request:
     cdef public object sender
     cdef public object _form
     cdef public object failure
+    cdef public object app
+    cdef public object refusal

@@ -113,6 +113,14 @@ class Sender(Protocol):
         ...
 
 
+class URLs(Protocol):
+    """Knows the paths of routes by their names, as an app does."""
+
+    def url_for(self, name: str, /, **values: Any) -> str:
+        """The path of the route of that name, or //host/path. Raises LookupError."""
+        ...
+
+
 _NOWHERE = Ends()
 
 
@@ -126,8 +134,9 @@ class Request:
     trusted proxy says the client asked for, or None (`TrustedProxies` sets it, and `client` and `scheme`),
     `path_params` what the router read from the path, `state` a place for middleware to leave things, `trailers` the
     fields behind a chunked body, `sender` what an endpoint that `sends` sends its answer with, else None, `peer` the
-    other end for a coroutine that streams its body, else None, `failure` what the handler raised where the answer is a
-    500 for it. The wire floor makes it; `Request.build` makes one from parts, for tests and other hosts.
+    other end for a coroutine that streams its body, else None, `app` the app that answers, if one does, `refusal` what
+    a rule of it has against the request, else None, `failure` what the handler raised where the answer is a 500 for it.
+    The wire floor makes it; `Request.build` makes one from parts, for tests and other hosts.
     """
 
     __slots__ = (
@@ -140,6 +149,7 @@ class Request:
         "_query",
         "_state",
         "_stream",
+        "app",
         "client",
         "failure",
         "forwarded_host",
@@ -150,6 +160,7 @@ class Request:
         "peer",
         "raw_path",
         "raw_query",
+        "refusal",
         "root_path",
         "scheme",
         "sender",
@@ -193,6 +204,8 @@ class Request:
         self.sender: Sender | None = None
         self._form: FormData | None = None
         self.failure: Exception | None = None
+        self.app: URLs | None = None
+        self.refusal: Exception | None = None
 
     @classmethod
     def build(
@@ -379,6 +392,21 @@ class Request:
         from firstbyte.http.forms import stream_parts
 
         return stream_parts(self, limits or FormLimits())
+
+    def url_for(self, name: str, /, **values: Any) -> str:
+        """The path of the app's route of that name with these parameters, as this client must ask for it.
+
+        It has the prefix below which the app is mounted, or served behind a proxy. Of a route of a host it is the whole
+        URL. Raises LookupError for no such route or parameter, and where no app answers.
+        """
+        if self.app is None:
+            raise LookupError(f"no app answers this request: it cannot know the route {name!r}")
+        path = self.app.url_for(name, **values)
+        if path.startswith("//"):
+            port = self.url.port
+            host, slash, rest = path[2:].partition("/")
+            return f"{self.scheme}://{host}{'' if port is None else f':{port}'}{slash}{self.root_path}{rest}"
+        return self.root_path + path
 
     def move_to_mount(self, prefix: str) -> None:
         """Takes `prefix` off the path, for a handler that is mounted there; `target` and `url` stay whole."""
