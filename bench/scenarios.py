@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-Interface = Literal["firstbyte", "fixed", "wsgi", "asgi", "rsgi", "flask"]
+Interface = Literal["firstbyte", "fixed", "wsgi", "asgi", "rsgi", "flask", "fastapi"]
 """What a server calls. `fixed`: nothing, it sends bytes known beforehand (nginx's `return`, the C loop)."""
 
 ANY: frozenset[Interface] = frozenset({"firstbyte", "fixed", "wsgi", "asgi", "rsgi"})
@@ -17,6 +17,7 @@ BLOCKING: frozenset[Interface] = frozenset({"firstbyte", "wsgi", "asgi"})
 OURS: frozenset[Interface] = frozenset({"firstbyte"})
 WSGI: frozenset[Interface] = frozenset({"wsgi"})
 FLASK: frozenset[Interface] = frozenset({"flask"})
+FASTAPI: frozenset[Interface] = frozenset({"fastapi"})
 AWAITING: frozenset[Interface] = frozenset({"firstbyte", "asgi"})
 
 
@@ -168,6 +169,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         media_type="text/plain",
         body=HELLO,
         interfaces=FLASK,
+    ),
+    Scenario(
+        name="fastapi",
+        about="A coroutine of FastAPI that returns a dict; the framework's own work is most of it.",
+        path="/",
+        media_type="application/json",
+        body=json.dumps({"message": "Hello, World!"}).encode(),
+        interfaces=FASTAPI,
     ),
     Scenario(
         name="upload1m",

@@ -60,8 +60,8 @@ def firstbyte(launch: Launch) -> list[str]:
     return [program, "run", app, *options]
 
 
-def firstbyte_wsgi(app: str) -> Callable[[Launch], list[str]]:
-    """The application of the WSGI servers, in apps/, hosted."""
+def firstbyte_hosting(app: str) -> Callable[[Launch], list[str]]:
+    """The application of the WSGI or ASGI servers, in apps/, hosted."""
 
     def command(launch: Launch) -> list[str]:
         program, run, _, *options = firstbyte(launch)
@@ -103,9 +103,13 @@ def granian(interface: Interface, app: str = "") -> Callable[[Launch], list[str]
     return command
 
 
-def uvicorn(launch: Launch) -> list[str]:
-    options = ["--host", HOST, "--port", str(launch.port), "--loop", "uvloop", "--http", "httptools"]
-    return [launch.programs["uvicorn"], *options, "--no-access-log", "--log-level", "warning", "bench.apps.asgi:app"]
+def uvicorn(app: str) -> Callable[[Launch], list[str]]:
+    def command(launch: Launch) -> list[str]:
+        options = ["--host", HOST, "--port", str(launch.port), "--loop", "uvloop", "--http", "httptools"]
+        options += ["--no-access-log", "--log-level", "warning"]
+        return [launch.programs["uvicorn"], *options, f"bench.apps.{app}:app"]
+
+    return command
 
 
 def gunicorn(app: str) -> Callable[[Launch], list[str]]:
@@ -127,8 +131,12 @@ def waitress(launch: Launch) -> list[str]:
 
 SERVERS: tuple[Server, ...] = (
     Server("firstbyte", "firstbyte", "firstbyte", firstbyte),
-    Server("firstbyte-wsgi", "wsgi", "firstbyte", firstbyte_wsgi("wsgi")),
-    Server("flask-firstbyte", "flask", "firstbyte", firstbyte_wsgi("flask_app")),
+    Server("firstbyte-wsgi", "wsgi", "firstbyte", firstbyte_hosting("wsgi")),
+    Server("firstbyte-asgi", "asgi", "firstbyte", firstbyte_hosting("asgi")),
+    Server("fastapi-firstbyte", "fastapi", "firstbyte", firstbyte_hosting("fastapi_app")),
+    Server("fastapi-uvicorn", "fastapi", "pip", uvicorn("fastapi_app"), ("fastapi", "uvicorn", "uvloop", "httptools")),
+    Server("fastapi-granian", "fastapi", "pip", granian("asgi", "fastapi_app"), ("fastapi", "granian")),
+    Server("flask-firstbyte", "flask", "firstbyte", firstbyte_hosting("flask_app")),
     Server("flask-granian", "flask", "pip", granian("wsgi", "flask_app"), ("flask", "granian")),
     Server("flask-gunicorn", "flask", "pip", gunicorn("flask_app"), ("flask", "gunicorn")),
     Server("c-epoll", "fixed", "gcc", epoll_loop),
@@ -137,7 +145,7 @@ SERVERS: tuple[Server, ...] = (
     Server("granian-rsgi", "rsgi", "pip", granian("rsgi"), ("granian",)),
     Server("granian-asgi", "asgi", "pip", granian("asgi"), ("granian",)),
     Server("granian-wsgi", "wsgi", "pip", granian("wsgi"), ("granian",)),
-    Server("uvicorn", "asgi", "pip", uvicorn, ("uvicorn", "uvloop", "httptools")),
+    Server("uvicorn", "asgi", "pip", uvicorn("asgi"), ("uvicorn", "uvloop", "httptools")),
     Server("falcon-bjoern", "wsgi", "pip", bjoern("falcon_app"), ("falcon", "bjoern"), omits=frozenset({"date"})),
     Server("gunicorn-gthread", "wsgi", "pip", gunicorn("wsgi"), ("gunicorn",)),
     Server("waitress", "wsgi", "pip", waitress, ("waitress",)),

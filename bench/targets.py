@@ -57,6 +57,9 @@ TARGETS: tuple[Target, ...] = (
     Target("hello", "cpu_us", "gunicorn-gthread", "<=", 0.10, of="firstbyte-wsgi"),
     Target("flask", "cpu_us", "flask-gunicorn", "<=", 0.35, of="flask-firstbyte"),
     Target("flask", "cpu_us", "flask-granian", "<=", 0.60, of="flask-firstbyte"),
+    Target("hello", "cpu_us", "uvicorn", "<=", 0.65, of="firstbyte-asgi"),
+    Target("hello", "cpu_us", "granian-asgi", "<=", 0.65, of="firstbyte-asgi"),
+    Target("fastapi", "cpu_us", "fastapi-uvicorn", "<=", 0.85, of="fastapi-firstbyte"),
     *(
         Target(scenario, "per_second", peer, ">=", 1.00, of="firstbyte-wsgi")
         for scenario in ("upload1m", "file10m")
