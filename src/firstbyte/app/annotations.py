@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -71,6 +72,13 @@ def without_none(kind: Any) -> Any:
         return kind
     kept = tuple(each for each in alternatives(kind) if each is not type(None))
     return Union[kept] if kept else kind  # noqa: UP007 - the types are known when it runs
+
+
+def uses_pydantic(kind: Any) -> bool:
+    """Whether a type is, or consists of, models of pydantic."""
+    if "pydantic" not in sys.modules:
+        return False
+    return hasattr(kind, "__pydantic_validator__") or any(uses_pydantic(each) for each in get_args(kind))
 
 
 def named(kind: Any) -> str:

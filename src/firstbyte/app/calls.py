@@ -6,10 +6,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
+from firstbyte.app.answers import Answering, answering
 from firstbyte.app.middleware import Failed, called, in_loop
 from firstbyte.app.params import Plan
 from firstbyte.app.providers import Scope
-from firstbyte.app.results import to_response
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
@@ -27,29 +27,32 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
         return dict(getattr(function, "__annotations__", {}))
 
 
-def bind(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
+def bind(function: Callable[..., Any], plan: Plan, failed: Failed, *, check: bool = False) -> Any:
     """A function of a request that calls the handler as its plan says and makes a response of its answer.
 
     It is a coroutine function if the handler is `async def`, or something provided for it is. An exception of the
-    handler is given to `failed`, which answers it or raises it again.
+    handler is given to `failed`, which answers it or raises it again. With `check` an answer that is not what the
+    handler's annotation says is a TypeError.
     """
+    answer = answering(function, annotations_of(function).get("return", Any), check)
     if plan.provided:
-        return (_acall_in_scope if plan.awaits or is_coroutine(function) else _call_in_scope)(function, plan, failed)
+        bound = _acall_in_scope if plan.awaits or is_coroutine(function) else _call_in_scope
+        return bound(function, plan, answer, failed)
     requests = [source.parameter for source in plan.sources if source.kind == "request"]
     if not plan.is_simple or len(requests) > 1:
-        return _call_with(function, plan, failed)
+        return _call_with(function, plan, answer, failed)
     from_path = any(source.kind == "path" for source in plan.sources) or plan.takes_all
-    return _call(function, requests[0] if requests else None, from_path, failed)
+    return _call(function, requests[0] if requests else None, from_path, answer, failed)
 
 
-def _call_in_scope(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
+def _call_in_scope(function: Callable[..., Any], plan: Plan, answer: Answering, failed: Failed) -> Any:
     """Calls `function` with what is provided for it, and ends that after it."""
 
     def call(request: Request) -> Response:
         scope = Scope()
         try:
             try:
-                response = to_response(function(**plan.fill(request, scope)), request)
+                response = answer(function(**plan.fill(request, scope)), request)
             except BaseException as error:
                 scope.end(error)
                 raise
@@ -62,7 +65,7 @@ def _call_in_scope(function: Callable[..., Any], plan: Plan, failed: Failed) -> 
     return call
 
 
-def _acall_in_scope(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
+def _acall_in_scope(function: Callable[..., Any], plan: Plan, answer: Answering, failed: Failed) -> Any:
     """`_call_in_scope` where something awaits: the handler, or what is provided for it."""
     awaits = inspect.iscoroutinefunction(called(function))
     plain = None if is_coroutine(function) else in_loop(lambda arguments: function(**arguments))
@@ -73,7 +76,7 @@ def _acall_in_scope(function: Callable[..., Any], plan: Plan, failed: Failed) ->
             try:
                 arguments = await plan.afill(request, scope)
                 value = function(**arguments) if plain is None else await plain(arguments)
-                response = to_response(await value if awaits else value, request)
+                response = answer(await value if awaits else value, request)
             except BaseException as error:
                 await scope.aend(error)
                 raise
@@ -86,7 +89,7 @@ def _acall_in_scope(function: Callable[..., Any], plan: Plan, failed: Failed) ->
     return call
 
 
-def _call_with(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
+def _call_with(function: Callable[..., Any], plan: Plan, answer: Answering, failed: Failed) -> Any:
     """Calls `function` with all that its plan says."""
     values = plan.values
     if is_coroutine(function):
@@ -97,7 +100,7 @@ def _call_with(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
                 value = function(**values(request))
                 if awaits:
                     value = await value
-                return value if type(value) is Response else to_response(value, request)
+                return answer(value, request)
             except Exception as error:
                 return failed(request, error)
 
@@ -106,14 +109,16 @@ def _call_with(function: Callable[..., Any], plan: Plan, failed: Failed) -> Any:
     def call(request: Request) -> Response:
         try:
             value = function(**values(request))
-            return value if type(value) is Response else to_response(value, request)
+            return answer(value, request)
         except Exception as error:
             return failed(request, error)
 
     return call
 
 
-def _call(function: Callable[..., Any], request_name: str | None, has_parameters: bool, failed: Failed) -> Any:
+def _call(
+    function: Callable[..., Any], request_name: str | None, has_parameters: bool, answer: Answering, failed: Failed
+) -> Any:
     """The cheapest function that calls `function` with the request, the path parameters, both or neither."""
     if is_coroutine(function):
         awaits = inspect.iscoroutinefunction(called(function))
@@ -126,7 +131,7 @@ def _call(function: Callable[..., Any], request_name: str | None, has_parameters
                     value = function(**request.path_params, **{request_name: request})
                 if awaits:
                     value = await value
-                return value if type(value) is Response else to_response(value, request)
+                return answer(value, request)
             except Exception as error:
                 return failed(request, error)
 
@@ -139,7 +144,7 @@ def _call(function: Callable[..., Any], request_name: str | None, has_parameters
                     value = function(**request.path_params)
                 else:
                     value = function(**request.path_params, **{request_name: request})
-                return value if type(value) is Response else to_response(value, request)
+                return answer(value, request)
             except Exception as error:
                 return failed(request, error)
 
@@ -148,7 +153,7 @@ def _call(function: Callable[..., Any], request_name: str | None, has_parameters
         def call(request: Request) -> Response:
             try:
                 value = function()
-                return value if type(value) is Response else to_response(value, request)
+                return answer(value, request)
             except Exception as error:
                 return failed(request, error)
 

@@ -158,7 +158,7 @@ class Surroundings(NamedTuple):
 
     def endpoint(self, route: Route) -> Endpoint:
         """The endpoint of a route."""
-        inner: Callable[[Failed], Any] = partial(bind, route.function, route.plan)
+        inner: Callable[[Failed], Any] = partial(bind, route.function, route.plan, check=self.failures.debug())
         is_async = is_coroutine(route.function) or route.plan.awaits
         if is_async and route.time_limit is not None:
             inner = partial(_limited, inner, route.time_limit)

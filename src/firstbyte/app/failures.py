@@ -68,7 +68,7 @@ class Failures:
         failed: Callable[[Request, Exception], None] = lambda request, error: None,
     ) -> None:
         self._handlers = handlers
-        self._debug = debug
+        self.debug = debug
         self._failed = failed
 
     def handled_or_raised(self, request: Request, error: Exception) -> Response:
@@ -91,7 +91,7 @@ class Failures:
             request.failure = error
             self._failed(request, error)
             logger.error("500 id %s: %s %s failed", identifier, request.method, request.target, exc_info=error)
-            if self._debug():
+            if self.debug():
                 return debug_response(request, error, identifier)
             handler = self._first(lambda each: each.find_status(500))
             if handler is not None:
@@ -118,7 +118,7 @@ class Failures:
             if not isinstance(error, HTTPError):
                 return None
             problems = error.problems if isinstance(error, ValidationError) else ()
-            if problems and self._debug():
+            if problems and self.debug():
                 told = ", ".join(f"{each.where}: {each.message} ({each.came})" for each in problems)
                 logger.warning("%s %s refused with %d: %s", request.method, request.target, error.status, told)
             response = error_response(request, error.status, error.detail, problems)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-from firstbyte.app.annotations import without_none
+from firstbyte.app.annotations import uses_pydantic, without_none
+from firstbyte.app.answers import answers
 from firstbyte.app.calls import annotations_of
 from firstbyte.app.pages import PROBLEM, ProblemDetails
 from firstbyte.app.params import Plan, Source
-from firstbyte.app.results import answers
 from firstbyte.app.routing import Parameter, Pattern
-from firstbyte.app.schemas import FILE, Schema, Schemas, Wanted, uses_pydantic
+from firstbyte.app.schemas import FILE, Schema, Schemas, Wanted
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.response import JSON
 from firstbyte.http.status import phrase

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from firstbyte.app.annotations import uses_pydantic
 from firstbyte.http.uploads import UploadedFile
 
 Schema = dict[str, Any]
@@ -79,13 +79,6 @@ class Schemas:
             defined = {f"pydantic.{name}": schema for name, schema in _["$defs"].items()}
         self.components.update(defined)
         return [made[number, each.mode] for number, each in enumerate(wanted)]
-
-
-def uses_pydantic(kind: Any) -> bool:
-    """Whether a type is, or consists of, models of pydantic."""
-    if "pydantic" not in sys.modules:
-        return False
-    return hasattr(kind, "__pydantic_validator__") or any(uses_pydantic(each) for each in get_args(kind))
 
 
 def _other(kind: Any) -> Schema:
