@@ -51,7 +51,7 @@ def _response(file: BinaryIO, path: str | Path, request: Request, media_type: st
     if not stat.S_ISREG(facts.st_mode):
         raise HTTPError(404)
     size = facts.st_size
-    etag = f'"{facts.st_mtime_ns:x}-{size:x}"'
+    etag = etag_of(facts)
     changed = min(facts.st_mtime, time())  # RFC 9110 section 8.8.2.1: never later than the answer itself
     headers = {"ETag": etag, "Last-Modified": format_date(changed), "Accept-Ranges": "bytes"}
     if status == 200:
@@ -81,6 +81,11 @@ def _response(file: BinaryIO, path: str | Path, request: Request, media_type: st
         file.seek(start)
         return Response(file.read(stop - start), status, headers, kind)
     return Response(FileBody(file, start, stop - start), status, headers, kind)
+
+
+def etag_of(facts: os.stat_result) -> str:
+    """The entity tag of a file as it is now."""
+    return f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"'
 
 
 def _open(path: str, flags: int) -> int:

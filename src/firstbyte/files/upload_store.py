@@ -1,0 +1,426 @@
+"""Where uploads are kept: partial files that nobody is served, until the last byte is there; then a name of their own.
+
+Every folder is reached by descriptors, each opened within the one above it and without following links. So no name, and
+no link that appears meanwhile, leads out of the root.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from posixpath import splitext
+from time import time
+from typing import NamedTuple, TypeAlias
+
+from firstbyte.errors import ConfigurationError, HTTPError
+from firstbyte.http.filenames import names_from, safe_name
+
+PARTIALS = ".firstbyte-uploads"
+"""The folder in the root that holds what is not complete; a name with a dot in front is neither served nor uploaded."""
+DEPTH = 32  # folders above a file that is uploaded with its folders
+_TRIES = 50  # numbers that are tried behind a name before one is drawn
+_LOOK = 16 << 20  # bytes written between two looks at the room that is left
+_SWEEP = 600.0  # seconds between two looks for partial files that nobody goes on with
+_ORPHAN = 60.0  # seconds after which a partial file that cannot be resumed, and nobody writes, is thrown away
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """What uploads may take. Raises ValueError for a value below zero."""
+
+    file_bytes: int | None = None
+    """Bytes of one file; beyond them 413. None: as many as there is room for."""
+    free_bytes: int = 256 << 20
+    """Bytes of the file system that uploads leave free; where they would not, 507."""
+    at_once: int = 32
+    """Uploads that are received at one time, of the server's 64 threads; further ones get a 503 and try again."""
+    keep: float = 86_400.0
+    """Seconds that a broken upload can be resumed after its last byte; then it is thrown away."""
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ValueError(f"the upload limit {name} is {value}: it cannot be below 0")
+
+
+class Saved(NamedTuple):
+    """Where a file has come to be: the folders below the root, its name there, and whether it took another's place."""
+
+    folders: tuple[str, ...]
+    name: str
+    replaced: bool
+
+
+Condition: TypeAlias = Callable[["os.stat_result | None"], None]
+"""Is told what has a name now, if anything has, and raises HTTPError 412 if that is not what the client expects."""
+
+
+class Partial:
+    """A file that is being received, locked against all others that would write it; `size` bytes of it are there."""
+
+    def __init__(self, store: Store, identifier: str, fd: int) -> None:
+        self.identifier = identifier
+        self.fd = fd
+        self.size = os.fstat(fd).st_size
+        self._store = store
+        self._look_at = self.size  # the size from which the room is looked at again
+
+    def write(self, piece: bytes) -> None:
+        """Adds a piece. Raises HTTPError 413 for more than a file may have, 507 if there is no room for it."""
+        limit = self._store.limits.file_bytes
+        if limit is not None and self.size + len(piece) > limit:
+            raise too_large(limit)
+        if self.size >= self._look_at:
+            self._store.check_room(len(piece))
+            self._look_at = self.size + _LOOK
+        view = memoryview(piece)
+        with _room():
+            while view:
+                written = os.write(self.fd, view)
+                self.size += written
+                view = view[written:]
+
+    def cut(self, size: int) -> None:
+        """Throws away what stands behind `size` bytes."""
+        os.ftruncate(self.fd, size)
+        os.lseek(self.fd, size, os.SEEK_SET)
+        self.size = self._look_at = size
+
+    def close(self) -> None:
+        """Unlocks it."""
+        os.close(self.fd)
+
+    def discard(self) -> None:
+        """Throws it away, and what is kept about it."""
+        self._store.forget(self.identifier)
+
+
+class Store:
+    """The folder `root` as uploads see it. With `overwrite` a file may take the place of another of its name.
+
+    Raises ConfigurationError if there is no such folder.
+    """
+
+    def __init__(self, root: str | Path, limits: UploadLimits | None = None, *, overwrite: bool = False) -> None:
+        self.root = Path(root).resolve()
+        if not self.root.is_dir():
+            raise ConfigurationError(f"there is no folder {root} to upload to")
+        self.limits = limits or UploadLimits()
+        self.overwrite = overwrite
+        self._naming = threading.Lock()  # from the look at the names of a folder until one of them is taken
+        self._swept = float("-inf")
+
+    # -- what is checked before a byte is read
+
+    def check_size(self, length: int | None) -> None:
+        """Raises HTTPError for what cannot be taken: 413 for `length` bytes that are too many, 507 without room."""
+        limit = self.limits.file_bytes
+        if limit is not None and length is not None and length > limit:
+            raise too_large(limit)
+        self.check_room(length or 0)
+
+    def check_room(self, length: int) -> None:
+        """Raises HTTPError 507 if `length` bytes more would leave less free than must be."""
+        facts = os.statvfs(self.root)
+        free = facts.f_bavail * facts.f_frsize - self.limits.free_bytes
+        if length > free:
+            raise HTTPError(507, f"there is no room for it: {max(0, free)} bytes are free for uploads")
+
+    def check_place(self, folders: Sequence[str], name: str | None = None, condition: Condition | None = None) -> None:
+        """Raises HTTPError if a file could not come there: 400 for a bad name, 403 for a hidden one, 409 for one taken.
+
+        `condition` is asked first.
+        """
+        with self._folder(folders) as folder:
+            if name is not None:
+                _check_new(name)
+                if condition is not None:
+                    condition(None if folder.fd is None else _facts(folder.fd, name))
+                taken = None if folder.fd is None else _as_written(folder.fd, name)
+                if taken is not None and not self.overwrite:
+                    raise _is_there(taken)
+
+    # -- partial files
+
+    def begin(self, identifier: str | None = None) -> Partial:
+        """A new partial file."""
+        self.sweep()
+        identifier = identifier or os.urandom(16).hex()
+        with self.partials() as folder, _room():
+            fd = os.open(identifier, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return Partial(self, identifier, fd)
+
+    def go_on(self, identifier: str) -> Partial:
+        """The partial file of that name. Raises FileNotFoundError, and HTTPError 423 while another has it."""
+        with self.partials() as folder:
+            fd = os.open(identifier, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        if not _lock(fd):
+            os.close(fd)
+            raise HTTPError(423, "this upload is being received over another connection", {"Retry-After": "1"})
+        os.lseek(fd, 0, os.SEEK_END)
+        return Partial(self, identifier, fd)
+
+    @contextmanager
+    def partials(self) -> Iterator[int]:
+        """A descriptor of the folder of partial files."""
+        root = os.open(self.root, _FOLDER & ~os.O_NOFOLLOW)
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(PARTIALS, 0o700, dir_fd=root)
+            folder = os.open(PARTIALS, _FOLDER, dir_fd=root)
+        finally:
+            os.close(root)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+
+    def forget(self, identifier: str) -> None:
+        """Throws away a partial file and what is kept about it; nothing happens if there is none."""
+        with self.partials() as folder:
+            for name in (identifier, f"{identifier}.json"):
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=folder)
+
+    def sweep(self) -> None:
+        """Throws away, every ten minutes, what was begun and nobody goes on with (`UploadLimits.keep`)."""
+        now = time()
+        if now - self._swept < _SWEEP:
+            return
+        self._swept = now
+        with self.partials() as folder:
+            names = set(_names(folder))
+            for name in names:
+                identifier = name.removesuffix(".json")
+                with suppress(FileNotFoundError):
+                    facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                    keep = self.limits.keep if f"{identifier}.json" in names else _ORPHAN
+                    if now - facts.st_mtime > keep and not (identifier in names and self._is_busy(folder, identifier)):
+                        os.unlink(name, dir_fd=folder)
+
+    # -- names
+
+    def commit(
+        self,
+        partial: Partial,
+        folders: Sequence[str],
+        name: str,
+        *,
+        exact: bool = False,
+        condition: Condition | None = None,
+    ) -> Saved:
+        """Gives a complete file its name, in folders that are made if need be: at once, and when it is on the disk.
+
+        The name is that one, or with `overwrite` replaces what has it; if it is taken, it is one like it, unless it is
+        to be that `exact` one: then HTTPError 409. Names are made safe, and told apart without regard to case and
+        composition, since other systems do not have both. `condition` is asked just before. Raises HTTPError also for
+        folders that cannot be.
+        """
+        with _room():
+            os.fsync(partial.fd)
+        if not exact:
+            name = safe_name(unicodedata.normalize("NFC", name)) or "upload"
+        with self._folder(folders, make=True) as place, self.partials() as source, self._naming:
+            folder = place.fd
+            assert folder is not None
+            if condition is not None:
+                condition(_facts(folder, name))
+            if self.overwrite:
+                replaced = _facts(folder, name) is not None
+                self._publish(source, partial, folder, name, replace=True)
+                return Saved(place.names, name, replaced)
+            for free in _free_names(name):
+                if (taken := _as_written(folder, free)) is None:
+                    with suppress(FileExistsError):
+                        self._publish(source, partial, folder, free, replace=False)
+                        return Saved(place.names, free, False)
+                    taken = free
+                if exact:
+                    raise _is_there(taken)
+        raise HTTPError(409, f"{name!r} is taken, and so is every other name that was tried")
+
+    def _publish(self, source: int, partial: Partial, folder: int, name: str, *, replace: bool) -> None:
+        """Makes the partial file the one of that name, in one step. Raises FileExistsError if it is not to replace."""
+        there = partial.identifier
+        try:
+            _rename(source, there, folder, name, replace=replace)
+        except IsADirectoryError:
+            raise _is_there(name) from None
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # The folder is on another file system, where it gets a partial file of its own.
+            near = f".{there}.part"
+            fd = os.open(near, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
+            try:
+                with os.fdopen(fd, "wb") as copy, os.fdopen(os.dup(partial.fd), "rb") as original, _room():
+                    original.seek(0)
+                    shutil.copyfileobj(original, copy)
+                    copy.flush()
+                    os.fsync(fd)
+                _rename(folder, near, folder, name, replace=replace)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(near, dir_fd=folder)
+        with suppress(FileNotFoundError):
+            os.unlink(there, dir_fd=source)
+
+    @contextmanager
+    def _folder(self, folders: Sequence[str], *, make: bool = False) -> Iterator[_Folder]:
+        """A folder below the root, which is not there yet if it is not to be made."""
+        if len(folders) > DEPTH:
+            raise HTTPError(400, f"there are more than {DEPTH} folders above the file")
+        names: list[str] = []
+        fd: int | None = os.open(self.root, _FOLDER & ~os.O_NOFOLLOW)
+        try:
+            for name in folders:
+                above = fd
+                fd, actual = self._enter(above, name, make)
+                names.append(actual)
+                if above is not None:
+                    os.close(above)
+            yield _Folder(fd, tuple(names))
+        finally:
+            if fd is not None:
+                os.close(fd)
+
+    def _enter(self, above: int | None, name: str, make: bool) -> tuple[int | None, str]:
+        """A folder within another, and its name: in other letters than were asked for, if it is there in those."""
+        if name.startswith(".") or not name or "/" in name or "\0" in name:
+            raise HTTPError(403, f"{name!r} is hidden, or no name: nothing is uploaded to there")
+        if above is None:
+            _check_new(name)
+            return None, name
+        try:
+            if _facts(above, name) is None:
+                taken = _as_written(above, name)
+                if taken is None:
+                    _check_new(name)
+                    if not make:
+                        return None, name
+                    with _room(), suppress(FileExistsError):
+                        os.mkdir(name, dir_fd=above)
+                name = taken or name
+            return os.open(name, _FOLDER, dir_fd=above), name
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                raise HTTPError(409, f"{name!r} is no folder, or a link, which uploads do not follow") from None
+            if error.errno == errno.ENAMETOOLONG:
+                raise HTTPError(400, "the name of a folder is too long") from None
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise HTTPError(403, f"the server may not write to {name!r}") from None
+            raise
+
+    def _is_busy(self, folder: int, identifier: str) -> bool:
+        fd = os.open(identifier, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            return not _lock(fd)
+        finally:
+            os.close(fd)
+
+
+class _Folder(NamedTuple):
+    fd: int | None  # None if it is not there yet
+    names: tuple[str, ...]  # from the root to it, as they are written there
+
+
+def too_large(limit: int) -> HTTPError:
+    """The answer to a file that is longer than one may be."""
+    return HTTPError(413, f"a file may have {limit} bytes")
+
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LINKS = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK))
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Turns the errors of a full or closed file system into the answer to whoever wants to write."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise HTTPError(507, f"there is no room for it: {error.strerror}") from None
+        if error.errno in (errno.EACCES, errno.EROFS):
+            raise HTTPError(403, f"the server may not write there: {error.strerror}") from None
+        raise
+
+
+def _lock(fd: int) -> bool:
+    """Locks a file until it is closed; False if somebody else has."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _rename(source: int, old: str, target: int, new: str, *, replace: bool) -> None:
+    """Renames from folder to folder. Raises FileExistsError if the name is taken and not to be replaced."""
+    if replace:
+        os.replace(old, new, src_dir_fd=source, dst_dir_fd=target)
+        return
+    try:
+        os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # A file system without hard links: an empty file has the name until this one takes its place.
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=target))
+        os.replace(old, new, src_dir_fd=source, dst_dir_fd=target)
+
+
+def _facts(folder: int, name: str) -> os.stat_result | None:
+    """What has that very name in a folder, if anything has."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _as_written(folder: int, name: str) -> str | None:
+    """What has this name in a folder, in whatever case and composition; None if it is free."""
+    if _facts(folder, name) is not None:
+        return name
+    wanted = _folded(name)
+    return next((each for each in _names(folder) if _folded(each) == wanted), None)
+
+
+def _names(folder: int) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry.name
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _free_names(name: str) -> Iterator[str]:
+    stem, ending = splitext(name)
+    yield from islice(names_from(name), _TRIES)
+    yield f"{stem}-{os.urandom(8).hex()}{ending}"
+
+
+def _check_new(name: str) -> None:
+    """Raises HTTPError 400 for a name that is not safe to give."""
+    safe = safe_name(name)
+    if safe != name:
+        instead = f": {safe!r} would be" if safe else ""
+        raise HTTPError(400, f"{name[:100]!r} is not a name that is safe on every system{instead}")
+
+
+def _is_there(name: str) -> HTTPError:
+    return HTTPError(409, f"{name!r} is there already, and nothing is overwritten here")
