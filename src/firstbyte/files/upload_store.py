@@ -136,19 +136,23 @@ class Store:
         if length > free:
             raise HTTPError(507, f"there is no room for it: {max(0, free)} bytes are free for uploads")
 
-    def check_place(self, folders: Sequence[str], name: str | None = None, condition: Condition | None = None) -> None:
-        """Raises HTTPError if a file could not come there: 400 for a bad name, 403 for a hidden one, 409 for one taken.
-
-        `condition` is asked first.
-        """
+    def check_folder(self, folders: Sequence[str], *, exists: bool = False) -> None:
+        """Raises HTTPError for a folder that cannot be uploaded to: 400 for a bad name, 403 for a hidden one, 409 for a
+        link or a file; and, where it is to be one that `exists`, 404."""
         with self._folder(folders) as folder:
-            if name is not None:
-                _check_new(name)
-                if condition is not None:
-                    condition(None if folder.fd is None else _facts(folder.fd, name))
-                taken = None if folder.fd is None else _as_written(folder.fd, name)
-                if taken is not None and not self.overwrite:
-                    raise _is_there(taken)
+            if exists and folder.fd is None:
+                raise HTTPError(404, "there is no such folder")
+
+    def check_name(self, folders: Sequence[str], name: str, condition: Condition | None = None) -> None:
+        """Raises HTTPError as `check_folder` does, and if that very name cannot be given: 400 for a bad one, 409 for
+        one that is taken. `condition` is asked before that."""
+        with self._folder(folders) as folder:
+            _check_new(name)
+            if condition is not None:
+                condition(None if folder.fd is None else _facts(folder.fd, name))
+            taken = None if folder.fd is None else _as_written(folder.fd, name)
+            if taken is not None and not self.overwrite:
+                raise _is_there(taken)
 
     # -- partial files
 
@@ -189,7 +193,7 @@ class Store:
     def forget(self, identifier: str) -> None:
         """Throws away a partial file and what is kept about it; nothing happens if there is none."""
         with self.partials() as folder:
-            for name in (identifier, f"{identifier}.json"):
+            for name in (identifier, f"{identifier}.json", f"{identifier}.new"):
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=folder)
 
@@ -200,14 +204,41 @@ class Store:
             return
         self._swept = now
         with self.partials() as folder:
+            touched: dict[str, float] = {}  # identifier -> when something of it was last written
             names = set(_names(folder))
             for name in names:
-                identifier = name.removesuffix(".json")
-                with suppress(FileNotFoundError):
-                    facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                    keep = self.limits.keep if f"{identifier}.json" in names else _ORPHAN
-                    if now - facts.st_mtime > keep and not (identifier in names and self._is_busy(folder, identifier)):
-                        os.unlink(name, dir_fd=folder)
+                if (facts := _facts(folder, name)) is not None:
+                    identifier = name.partition(".")[0]
+                    touched[identifier] = max(facts.st_mtime, touched.get(identifier, 0.0))
+            for identifier, last in touched.items():
+                age = self.limits.keep if f"{identifier}.json" in names else _ORPHAN
+                if now - last > age and not self._is_busy(folder, identifier):
+                    self.forget(identifier)
+
+    # -- what is kept about a partial file that can be resumed
+
+    def note(self, identifier: str, facts: bytes) -> None:
+        """Keeps facts about a partial file, in place of those before."""
+        with self.partials() as folder, _room():
+            new = f"{identifier}.new"
+            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=folder)
+            with os.fdopen(fd, "wb") as file:
+                file.write(facts)
+            os.replace(new, f"{identifier}.json", src_dir_fd=folder, dst_dir_fd=folder)
+
+    def noted(self, identifier: str) -> tuple[bytes, int | None, float]:
+        """The facts, the size of the partial file (None if it is gone) and when it was last written.
+
+        Raises FileNotFoundError.
+        """
+        with self.partials() as folder:
+            fd = os.open(f"{identifier}.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            with os.fdopen(fd, "rb") as file:
+                facts, written = file.read(), os.fstat(fd).st_mtime
+            partial = _facts(folder, identifier)
+        if partial is None:
+            return facts, None, written
+        return facts, partial.st_size, max(written, partial.st_mtime)
 
     # -- names
 
@@ -323,7 +354,10 @@ class Store:
             raise
 
     def _is_busy(self, folder: int, identifier: str) -> bool:
-        fd = os.open(identifier, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            fd = os.open(identifier, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        except FileNotFoundError:
+            return False
         try:
             return not _lock(fd)
         finally:

@@ -1,0 +1,39 @@
+"""The page to upload with: a fragment for a folder's listing, and a page of its own."""
+
+from __future__ import annotations
+
+import html
+from functools import cache
+from pathlib import Path
+
+from firstbyte.http.request import Request
+from firstbyte.http.response import Response
+
+_ASSETS = Path(__file__).with_name("assets")
+
+
+@cache
+def upload_fragment() -> str:
+    """What is put into the page of a folder; without scripts it is a form."""
+    page, style, script = ((_ASSETS / f"upload.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
+    return f"<style>{style}</style>{page}<script>{script}</script>"
+
+
+def upload_page(request: Request) -> Response:
+    """The page of its own, for folders whose index.html hides the listing."""
+    return Response.html(_PAGE.format(path=html.escape(request.path), fragment=upload_fragment()))
+
+
+def with_upload(response: Response) -> Response:
+    """A listing with the fragment in it."""
+    assert isinstance(response.body, bytes)
+    response.body = response.body.replace(b"</h1>", b"</h1>" + upload_fragment().encode(), 1)
+    return response
+
+
+_PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    "<title>Upload to {path}</title><style>:root{{color-scheme:light dark}}body{{font:1rem/1.7 system-ui,sans-serif;"
+    "max-width:50rem;margin:3rem auto;padding:0 1rem}}</style>"
+    '<h1>Upload to <a href="./">{path}</a></h1>{fragment}</html>\n'
+)
