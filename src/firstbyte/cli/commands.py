@@ -17,6 +17,7 @@ from firstbyte.cli.http_commands import http_commands
 from firstbyte.cli.load import load_app
 from firstbyte.cli.options import server_options
 from firstbyte.cli.serving import serve
+from firstbyte.cli.uploading import Uploading, upload_options
 from firstbyte.cli.workers import reload, status
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.request import Address
@@ -94,8 +95,9 @@ def demo(client: bool, url: str | None, database: str | None, **options: Any) ->
 )
 @click.option("-d", "--directory", default=".", show_default=True, metavar="DIRECTORY", help="Folder to serve.")
 @click.option("--cgi", is_flag=True, help="Run the programs in its folders cgi-bin and htbin.")
+@upload_options
 @server_options(address=False)
-def folder(port: int, bind: str, directory: str, cgi: bool, **options: Any) -> int:
+def folder(port: int, bind: str, directory: str, cgi: bool, uploading: Uploading, **options: Any) -> int:
     """Serve a folder on PORT; this is what `python -m firstbyte PORT` runs."""
     from firstbyte.app.application import App
     from firstbyte.files.static import StaticFiles
@@ -111,7 +113,7 @@ def folder(port: int, bind: str, directory: str, cgi: bool, **options: Any) -> i
         from firstbyte.hosts.cgi import CGI
 
         app.mount(f"/{each.name}", CGI(each))
-    app.mount("/", StaticFiles(path, listing=True, without=programs))
+    app.mount("/", uploading.around(path, StaticFiles(path, listing=True, without=programs)))
     return serve(lambda: app, f"the folder {path.resolve()}", host=bind, port=port, unix=None, **options)
 
 
