@@ -33,7 +33,8 @@ def with_upload(response: Response) -> Response:
 
 _PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    "<title>Upload to {path}</title><style>:root{{color-scheme:light dark}}body{{font:1rem/1.7 system-ui,sans-serif;"
+    '<link rel="icon" href="data:,"><title>Upload to {path}</title>'
+    "<style>:root{{color-scheme:light dark}}body{{font:1rem/1.7 system-ui,sans-serif;"
     "max-width:50rem;margin:3rem auto;padding:0 1rem}}</style>"
     '<h1>Upload to <a href="./">{path}</a></h1>{fragment}</html>\n'
 )

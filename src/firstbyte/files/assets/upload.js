@@ -30,9 +30,11 @@
         try {
           detail = JSON.parse(request.responseText).detail || detail;
         } catch {}
-        // What another try may answer otherwise is no refusal.
-        const passing = [409, 423, 429, 460, 500, 502, 503, 504].includes(request.status) && upload.url;
-        const error = new (passing || request.status == 503 ? Error : Refused)(detail);
+        // What another try may answer otherwise is no refusal; neither is another offset than was thought.
+        const passing = [423, 429, 460, 500, 502, 503, 504].includes(request.status);
+        const moved = request.status == 409 && request.getResponseHeader("Upload-Offset");
+        const gone = request.status == 404 && upload.url;
+        const error = new (passing || moved || gone ? Error : Refused)(detail);
         error.status = request.status;
         reject(error);
       };
@@ -95,13 +97,15 @@
           return this.set("done");
         } catch (error) {
           if (error.name == "AbortError") return this.set("cancelled");
-          if (error.status == 404 && this.url) this.forget(); // the server has given it up: from the start
-          else if (error instanceof Refused) return this.set("failed", error.message);
+          if (error.status == 404 && this.url) {
+            this.forget(); // the server has given it up: from the start
+            this.offset = 0;
+          } else if (error instanceof Refused) return this.set("failed", error.message);
           if (this.offset > before) tries = 0;
           if (tries == WAITS.length) return this.set("failed", error.message);
           this.text = `${error.message}; trying again`;
           this.show(this.offset);
-          await new Promise((wake) => (this.wake = setTimeout(wake, WAITS[tries++])) && (this.woken = wake));
+          await new Promise((wake) => setTimeout((this.wake = wake), WAITS[tries++]));
           if (this.state != "running") return this.set("cancelled");
           this.text = "";
         }
@@ -156,21 +160,24 @@
       if (this.state == "waiting") return this.set("cancelled");
       this.state = "cancelled";
       this.request?.abort();
-      clearTimeout(this.wake);
-      this.woken?.();
+      this.wake?.();
     }
 
-    discard() {
-      if (this.url) ask(this, "DELETE", this.url).catch(() => {}); // else the server does it, in a day
+    async discard() {
+      const { url } = this;
       this.forget();
       this.row.remove();
       uploads.splice(uploads.indexOf(this), 1);
       next();
+      for (const wait of url ? WAITS : []) {
+        const error = await ask(this, "DELETE", url).catch((error) => error);
+        if (error.status != 423) return; // else the server has not seen yet that it was cancelled
+        await new Promise((wake) => setTimeout(wake, wait));
+      }
     }
 
     forget() {
       this.url = null;
-      this.offset = this.state == "done" ? this.offset : 0;
       localStorage.removeItem(this.key);
     }
   }
