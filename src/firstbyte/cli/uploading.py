@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from firstbyte.cli.options import Size
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.handler import Handler
 
+FREE = 256 << 20  # bytes
+
 
 @dataclass(frozen=True)
 class Uploading:
@@ -21,21 +23,20 @@ class Uploading:
 
     upload: bool = False
     overwrite: bool = False
-    upload_limit: int | None = None
-    upload_free: int | None = None
+    upload_limit: int = 0  # none
+    upload_free: int = FREE
 
     def around(self, folder: Path, files: Handler) -> Handler:
         """`files`, which serves the folder, with uploads to it if they are wanted. Raises ConfigurationError."""
         if not self.upload:
-            for name in ("overwrite", "upload_limit", "upload_free"):
-                if getattr(self, name) not in (None, False):
-                    raise ConfigurationError(f"--{name.replace('_', '-')} goes with --upload")
+            for each in fields(self):
+                if getattr(self, each.name) != each.default:
+                    raise ConfigurationError(f"--{each.name.replace('_', '-')} goes with --upload")
             return files
         from firstbyte.files.upload_store import UploadLimits  # here, since few want them
         from firstbyte.files.uploads import Uploads
 
-        given = {"file_bytes": self.upload_limit, "free_bytes": self.upload_free}
-        limits = UploadLimits(**{name: value for name, value in given.items() if value is not None})
+        limits = UploadLimits(file_bytes=self.upload_limit or None, free_bytes=self.upload_free)
         return Uploads(folder, files=files, limits=limits, overwrite=self.overwrite)
 
 
@@ -44,7 +45,7 @@ def upload_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def run(**options: Any) -> Any:
-        chosen = {name: options.pop(name) for name in Uploading.__dataclass_fields__}
+        chosen = {each.name: options.pop(each.name) for each in fields(Uploading)}
         return command(uploading=Uploading(**chosen), **options)
 
     for each in reversed(_OPTIONS):
@@ -56,9 +57,14 @@ _OPTIONS = (
     click.option("--upload", is_flag=True, help="Take uploads: by the listing's page, with curl -T or -F, or tus."),
     click.option("--overwrite", is_flag=True, help="Let an upload take the place of a file of its name."),
     click.option(
-        "--upload-limit", type=Size(), metavar="SIZE", show_default="none", help="The longest file that is taken."
+        "--upload-limit", type=Size(), default=0, metavar="SIZE", help="The longest file that is taken; 0 for any."
     ),
     click.option(
-        "--upload-free", type=Size(), metavar="SIZE", show_default="256M", help="What uploads leave free on the disk."
+        "--upload-free",
+        type=Size(),
+        default=FREE,
+        metavar="SIZE",
+        show_default="256M",
+        help="What uploads leave free on the disk.",
     ),
 )
