@@ -20,6 +20,7 @@ from app.support import ask, get
 from firstbyte import App, Request, Response, UploadedFile
 from firstbyte.app.openapi import OpenAPI, describe
 from firstbyte.app.params import Body, Cookie, File, Form, Header, Query
+from firstbyte.app.rules import rate_limit, requires
 from firstbyte.errors import ConfigurationError, RouteError
 from firstbyte.http.uploads import FormData
 from firstbyte.websocket import WebSocket
@@ -323,6 +324,30 @@ def test_texts_tags_and_errors() -> None:
     assert found["tags"] == ["tasks"]
     assert found["responses"]["409"]["description"] == "Taken."
     assert "deprecated" not in found
+
+
+def test_groups_rules_and_hosts() -> None:
+    app = App()
+    api = app.group("/api/{version}", name="api", rules=[requires(header="X-Token"), rate_limit(5)])
+    plain = app.group("/plain")
+    tenants = app.host("{tenant}.example.org", name="tenants", rules=[requires(header="Authorization", status=403)])
+    api.get("/tasks")(lambda version: "")
+    api.get("/other")(describe(tags=["others"], errors={429: "Slowly."})(lambda version: ""))
+    plain.get("/")(lambda: "")
+    tenants.get("/home")(lambda tenant: "")
+    document = described(app)
+    tasks, other, simple, home = (each["get"] for each in document["paths"].values())
+    assert [each["tags"] for each in (tasks, other, simple, home)] == [["api"], ["others"], ["/plain"], ["tenants"]]
+    assert tasks["security"] == [{"X-Token": []}]
+    assert tasks["responses"]["401"]["description"] == "Refused by the rule requires X-Token."
+    assert other["responses"]["429"]["description"] == "Slowly."
+    assert home["servers"] == [{"url": "//{tenant}.example.org", "variables": {"tenant": {"default": "tenant"}}}]
+    assert home["responses"].keys() == {"403", "default"}
+    assert "parameters" not in home
+    assert document["components"]["securitySchemes"] == {
+        "X-Token": {"type": "apiKey", "in": "header", "name": "X-Token"},
+        "Authorization": {"type": "http", "scheme": "bearer"},
+    }
 
 
 def test_deprecated_and_hidden() -> None:

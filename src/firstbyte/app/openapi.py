@@ -96,6 +96,9 @@ class OpenAPI:
             info["description"] = self.description
         refusals = {str(status): problem_response(text, schemas) for status, text in REFUSALS.items()}
         components = {"schemas": schemas.used_in([paths, refusals]), "responses": refusals}
+        schemes = {name: scheme for operation in operations for name, scheme in operation.schemes.items()}
+        if schemes:
+            components["securitySchemes"] = schemes
         return {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
 
     def _answer_document(self, request: Request) -> Response:

@@ -15,6 +15,7 @@ from firstbyte.app.calls import annotations_of
 from firstbyte.app.pages import PROBLEM, ProblemDetails
 from firstbyte.app.params import Plan, Source
 from firstbyte.app.routing import Parameter, Pattern
+from firstbyte.app.rules import name_of, requires
 from firstbyte.app.schemas import FILE, Schema, Schemas, Wanted
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.response import JSON
@@ -22,6 +23,7 @@ from firstbyte.http.status import phrase
 from firstbyte.http.uploads import FormData
 
 if TYPE_CHECKING:
+    from firstbyte.app.host_routing import HostPattern
     from firstbyte.app.registration import Route
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -118,12 +120,15 @@ class _Input(NamedTuple):
 
 
 class Operation:
-    """One method of one route. `wanted` are the types whose schemas it needs."""
+    """One method of one route. `wanted` are the types whose schemas it needs, `schemes` its security schemes by name."""
 
     def __init__(self, route: Route, method: str) -> None:
         self.route = route
         self.method = method
         self._inputs = list(_inputs(route.plan, {each.name: each.converter.name for each in route.pattern.parameters}))
+        self._rules = [rule for group in route.group.chain for rule in group.rules] + list(route.rules)
+        headers: list[str] = [rule.header for rule in self._rules if isinstance(rule, requires)]
+        self.schemes = {name: _security_scheme(name) for name in headers}
         self._answers = answers(annotations_of(route.function).get("return", Any))
         self.wanted = [Wanted(each.kind, "validation") for each in self._inputs if each.where != "file"]
         self.wanted += [Wanted(each.kind, "serialization") for each in self._answers if each.media == JSON]
@@ -133,8 +138,12 @@ class Operation:
         function = self.route.function
         said = description_of(function)
         operation: dict[str, Any] = {"operationId": name}
-        if said.tags:
-            operation["tags"] = list(said.tags)
+        group = self.route.group
+        tags = said.tags or ((group.name or group.prefix,) if group.name or group.prefix else ())
+        if tags:
+            operation["tags"] = list(tags)
+        if group.host_pattern is not None:
+            operation["servers"] = [_server(group.host_pattern)]
         operation |= _texts(function)
         if said.deprecated or hasattr(inspect.unwrap(function), "__deprecated__"):  # warnings.deprecated (PEP 702)
             operation["deprecated"] = True
@@ -144,6 +153,8 @@ class Operation:
         body = self._body(schemas)
         if body is not None:
             operation["requestBody"] = body
+        if self.schemes:
+            operation["security"] = [{name: [] for name in self.schemes}]
         operation["responses"] = self._responses(schemas, said)
         return operation
 
@@ -172,9 +183,13 @@ class Operation:
                 content[media] = {"schema": _either(content[media]["schema"], schema) if media in content else schema}
         if not responses:
             responses["default"] = {"description": "What it answers is not said."}
-        for status in sorted({*self._refusals(), *said.errors}):
-            if status in said.errors:
-                responses.setdefault(str(status), problem_response(said.errors[status], schemas))
+        by_rule = {
+            rule.status: f"Refused by the rule {name_of(rule)}." for rule in self._rules if hasattr(rule, "status")
+        }
+        errors = {**by_rule, **said.errors}
+        for status in sorted({*self._refusals(), *errors}):
+            if status in errors:
+                responses.setdefault(str(status), problem_response(errors[status], schemas))
             else:
                 responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
         return responses
@@ -213,6 +228,8 @@ def _input(source: Source, in_path: dict[str, str]) -> _Input | None:
     if source.kind == "request" or source.kind == "provider":
         return None
     if source.kind == "path":
+        if source.name not in in_path:
+            return None  # it is in the host
         converter = in_path[source.name]
         read_here = converter == "str" and source.type not in (None, Any, str)
         return _Input("path", source.name, source.type, True, None, "" if read_here else converter)
@@ -262,6 +279,20 @@ def _form_body(parts: Sequence[_Input], schemas: Schemas) -> dict[str, Any]:
     has_files = any(_is_file(each) for each in properties.values())
     media_types = [_MULTIPART] if has_files else [_URLENCODED, _MULTIPART]
     return {"content": {each: {"schema": schema} for each in media_types}, "required": bool(required)}
+
+
+def _security_scheme(header: str) -> dict[str, str]:
+    if header.lower() == "authorization":
+        return {"type": "http", "scheme": "bearer"}
+    return {"type": "apiKey", "in": "header", "name": header}
+
+
+def _server(host: HostPattern) -> dict[str, Any]:
+    """The server of a route that has a host of its own."""
+    server: dict[str, Any] = {"url": f"//{host.text}"}
+    if host.parameters:
+        server["variables"] = {name: {"default": name} for name in host.parameters}
+    return server
 
 
 def _media_types(kind: Any, schemas: Schemas) -> list[str]:

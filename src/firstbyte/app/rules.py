@@ -1,7 +1,8 @@
 """Rules before the view: who is let through, decided by the head of a request, before its body is read.
 
 A rule is a function of the request that returns None, or the HTTPError that refuses it. It must not wait. Those here
-have a `name`, by which refusals are counted; of another function it is its own.
+have a `name`, by which refusals are counted (of another function it is its own), and the `status` of their refusals, by
+which they are described.
 """
 
 from __future__ import annotations
@@ -68,18 +69,18 @@ class requires:  # noqa: N801 - it reads as what it says: rules=[requires(header
             raise ConfigurationError(f"requires(header={header!r}) has no value, or an empty one: is a variable unset?")
         HTTPError(status)  # raises ValueError for one that is no refusal
         self.name = f"requires {header}"
-        self._header = header
+        self.header = header
         self._values = None if values is None else [each.encode() for each in values]
         self._check = check
-        self._status = status
+        self.status = status
         default = "Bearer" if header.lower() == "authorization" else f'ApiKey header="{header}"'
         self._headers = {"WWW-Authenticate": challenge or default} if status == 401 else {}
 
     def __call__(self, request: Request) -> HTTPError | None:
         """See `Rule`."""
-        given = request.headers.get(self._header)
+        given = request.headers.get(self.header)
         if not given:
-            return HTTPError(self._status, f"the request must have {self._header}", self._headers)
+            return HTTPError(self.status, f"the request must have {self.header}", self._headers)
         if self._values is not None:
             # latin-1 gives back the bytes that came; every value is compared, so that time tells nothing of which fits.
             came = given.encode("latin-1", "replace")
@@ -91,7 +92,7 @@ class requires:  # noqa: N801 - it reads as what it says: rules=[requires(header
         return None
 
     def _wrong(self) -> HTTPError:
-        return HTTPError(self._status, f"{self._header} is not one that is accepted here", self._headers)
+        return HTTPError(self.status, f"{self.header} is not one that is accepted here", self._headers)
 
 
 class allow_networks:  # noqa: N801
@@ -99,6 +100,8 @@ class allow_networks:  # noqa: N801
 
     The client is `request.client`: whoever trusted proxies say, else the peer. Raises ConfigurationError.
     """
+
+    status = 403
 
     def __init__(self, networks: str) -> None:
         self._networks = Networks.parse(networks)
@@ -108,11 +111,13 @@ class allow_networks:  # noqa: N801
         """See `Rule`."""
         if request.client is not None and request.client.host in self._networks:
             return None
-        return HTTPError(403, "this is not open to your network")
+        return HTTPError(self.status, "this is not open to your network")
 
 
 class deny_networks:  # noqa: N801
     """Refuses clients of these networks with a 403; see `allow_networks`."""
+
+    status = 403
 
     def __init__(self, networks: str) -> None:
         self._networks = Networks.parse(networks)
@@ -122,7 +127,7 @@ class deny_networks:  # noqa: N801
         """See `Rule`."""
         if request.client is not None and request.client.host not in self._networks:
             return None
-        return HTTPError(403, "this is not open to your network")
+        return HTTPError(self.status, "this is not open to your network")
 
 
 class allow_hosts:  # noqa: N801
@@ -131,13 +136,17 @@ class allow_hosts:  # noqa: N801
     Raises ConfigurationError.
     """
 
+    status = 421
+
     def __init__(self, hosts: str) -> None:
         self._hosts = Hosts.parse(hosts)
         self.name = f"allow-hosts {hosts}"
 
     def __call__(self, request: Request) -> HTTPError | None:
         """See `Rule`."""
-        return None if self._hosts.allows(request.host) else HTTPError(421, "this is not answered for that host")
+        return (
+            None if self._hosts.allows(request.host) else HTTPError(self.status, "this is not answered for that host")
+        )
 
 
 # -- how often
@@ -225,6 +234,8 @@ class rate_limit:  # noqa: N801
     uncounted. Routes count together that have the very same rule. Raises ConfigurationError.
     """
 
+    status = 429
+
     def __init__(
         self,
         limit: int,
@@ -250,4 +261,4 @@ class rate_limit:  # noqa: N801
         if wait <= 0:
             return None
         text = f"at most {self._limit} requests in {self._seconds:g} s are answered: wait a little"
-        return HTTPError(429, text, {"Retry-After": str(max(1, ceil(wait)))})
+        return HTTPError(self.status, text, {"Retry-After": str(max(1, ceil(wait)))})
