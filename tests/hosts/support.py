@@ -1,9 +1,13 @@
-"""WSGI applications as a server calls them, without one."""
+"""WSGI applications as a server calls them, without one; what ASGI applications of the tests have in common."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
+from engine.support import WAIT
+from firstbyte.hosts.asgi import ASGI
 from firstbyte.hosts.wsgi import WSGI
 from firstbyte.http.request import Address, Ends, Request
 from firstbyte.http.response import FileBody, Response
@@ -40,3 +44,37 @@ def body_of(response: Response) -> bytes:
         body.close()
         return data
     return b"".join(body)  # type: ignore[arg-type]
+
+
+Scope = dict[str, Any]
+Receive = Callable[[], Any]
+Send = Callable[[dict[str, Any]], Any]
+
+
+def host(app: Any) -> ASGI:
+    """The application without a lifespan."""
+
+    def call(scope: Scope, receive: Receive, send: Send) -> Any:
+        if scope["type"] == "lifespan":
+            raise NotImplementedError
+        return app(scope, receive, send)
+
+    return ASGI(call)
+
+
+class Told:
+    """What an application has written down, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.things: list[Any] = []
+        self._changed = threading.Condition()
+
+    def say(self, thing: Any) -> None:
+        with self._changed:
+            self.things.append(thing)
+            self._changed.notify_all()
+
+    def wait(self, count: int = 1) -> list[Any]:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.things) >= count, WAIT), self.things
+            return self.things

@@ -13,14 +13,12 @@ from typing import Any
 
 import pytest
 
-from engine.support import WAIT, Client, Serve
+from engine.support import Client, Serve
 from firstbyte import App, Request, Response, Server, Timeouts
 from firstbyte.errors import StartupError
 from firstbyte.hosts.asgi import ASGI
+from hosts.support import Receive, Scope, Send, Told, host
 
-Scope = dict[str, Any]
-Receive = Callable[[], Any]
-Send = Callable[[dict[str, Any]], Any]
 PLAIN = [(b"content-type", b"text/plain")]
 
 
@@ -32,38 +30,9 @@ def body(piece: bytes = b"", more_body: bool = False) -> dict[str, Any]:
     return {"type": "http.response.body", "body": piece, "more_body": more_body}
 
 
-def host(app: Any) -> ASGI:
-    """The application without a lifespan."""
-
-    def call(scope: Scope, receive: Receive, send: Send) -> Any:
-        if scope["type"] == "lifespan":
-            raise NotImplementedError
-        return app(scope, receive, send)
-
-    return ASGI(call)
-
-
 @pytest.fixture(params=["asyncio", "uvloop"])
 def driver(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-class Told:
-    """What an application has written down, and a way to wait for it."""
-
-    def __init__(self) -> None:
-        self.things: list[Any] = []
-        self._changed = threading.Condition()
-
-    def say(self, thing: Any) -> None:
-        with self._changed:
-            self.things.append(thing)
-            self._changed.notify_all()
-
-    def wait(self, count: int = 1) -> list[Any]:
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.things) >= count, WAIT), self.things
-            return self.things
 
 
 @pytest.fixture

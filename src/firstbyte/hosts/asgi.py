@@ -1,4 +1,4 @@
-"""ASGI applications as handlers (ASGI 3.0, the HTTP and lifespan protocols)."""
+"""ASGI applications as handlers (ASGI 3.0, the HTTP, WebSocket and lifespan protocols)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
-from firstbyte.hosts.asgi_http import Conversation
+from firstbyte.errors import HTTPError
+from firstbyte.hosts.asgi_http import Conversation, refused
 from firstbyte.hosts.asgi_lifespan import ASGILifespan
+from firstbyte.hosts.asgi_websocket import WebSocketConversation, websocket_scope
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 from firstbyte.http.url import decode_path
+from firstbyte.wire.websocket.handshake import is_handshake
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -56,8 +59,15 @@ class ASGI:
         return ASGILifespan(self.app, {"type": "lifespan", "asgi": _versions(), "state": self.state})
 
     async def _call(self, request: Request) -> Response:
-        conversation = Conversation(request)
         scope = scope_of(request, self.state)
+        if is_handshake(request):
+            try:
+                conversation: Conversation = WebSocketConversation(request)
+            except HTTPError as error:
+                return refused(error)
+            scope = websocket_scope(request, scope)
+        else:
+            conversation = Conversation(request)
         conversation.begin(self.app(scope, conversation.receive, conversation.send))
         return await conversation
 

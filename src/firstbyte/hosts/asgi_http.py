@@ -184,7 +184,7 @@ class Conversation(LiveBody):
             piece = b""  # the head can go
         self._queue.append(piece)
         if asyncio.current_task() is self._task:
-            await _to_steps()
+            await to_steps()
         else:  # a task of the application's own
             taken = asyncio.get_running_loop().create_future()
             if self._senders is None:
@@ -230,7 +230,7 @@ class Conversation(LiveBody):
         """The response as far as it is known; raises RuntimeError for an application that has ended without one."""
         response = self._response
         if self._refusal is not None:
-            return _refused(self._refusal)
+            return refused(self._refusal)
         if self._gone and not self._complete:
             raise ClientDisconnected("the client has left")
         if response is None or (self._ended and not self._complete):
@@ -372,7 +372,8 @@ class _Wait(asyncio.Future[None]):
 
 
 @types.coroutine
-def _to_steps() -> Generator[object, None, None]:
+def to_steps() -> Generator[object, None, None]:
+    """Waited for by the application itself: has whoever steps it look at what there is to send."""
     yield _PIECE
 
 
@@ -388,7 +389,8 @@ def _pieces(file: FileBody) -> list[bytes]:
         file.close()
 
 
-def _refused(error: HTTPError) -> Response:
+def refused(error: HTTPError) -> Response:
+    """The answer to what the application has not to answer for."""
     response = Response(f"{error.status} {phrase(error.status)}\n{error.detail}\n", error.status)
     response.headers.update(error.headers)
     return response

@@ -32,6 +32,20 @@ class Agreement(NamedTuple):
 # -- the server's end
 
 
+def is_handshake(request: Request) -> bool:
+    """Whether a request asks for a WebSocket, rightly or wrongly: one that does not is one of HTTP as any other."""
+    head = request.head
+    if head and b"websocket" not in head.lower():  # cheaper than to look for fields, which few have
+        return False
+    headers = request.headers
+    return (
+        request.method == "GET"
+        and request.minor > 0
+        and _has_token(headers.get_joined("upgrade"), "websocket")
+        and _has_token(headers.get_joined("connection"), "upgrade")
+    )
+
+
 def accept(
     request: Request,
     subprotocols: Sequence[str] = (),
@@ -63,7 +77,8 @@ def accept(
     if len(keys) != 1 or not _is_key(keys[0]):
         raise HTTPError(400, "Sec-WebSocket-Key must be given once, and be 16 bytes in base64")
     _check_origin(request, origins)
-    subprotocol = _choose(headers.get_joined("sec-websocket-protocol"), subprotocols)
+    offered = offered_subprotocols(request)
+    subprotocol = next((each for each in subprotocols if each in offered), None)
     fields = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_value(keys[0]))]
     if subprotocol is not None:
         fields.append(("Sec-WebSocket-Protocol", subprotocol))
@@ -77,6 +92,14 @@ def accept(
             agreed, value = answer
             fields.append(("Sec-WebSocket-Extensions", value))
     return Agreement(subprotocol, agreed, tuple(fields))
+
+
+def offered_subprotocols(request: Request) -> list[str]:
+    """What a client offers, in its order. Raises HTTPError 400 for what is no list of different tokens."""
+    offered = _tokens(request.headers.get_joined("sec-websocket-protocol"))
+    if any(TOKEN.fullmatch(each) is None for each in offered) or len(set(offered)) < len(offered):
+        raise HTTPError(400, "Sec-WebSocket-Protocol must be a list of different tokens")
+    return offered
 
 
 def accept_value(key: str) -> str:
@@ -102,13 +125,6 @@ def _check_origin(request: Request, origins: Collection[str] | None) -> None:
         allowed = False
     if not allowed:
         raise HTTPError(403, "pages of this origin may not connect")
-
-
-def _choose(value: str | None, ours: Sequence[str]) -> str | None:
-    offered = _tokens(value)
-    if any(TOKEN.fullmatch(each) is None for each in offered) or len(set(offered)) < len(offered):
-        raise HTTPError(400, "Sec-WebSocket-Protocol must be a list of different tokens")
-    return next((each for each in ours if each in offered), None)
 
 
 def _is_key(value: str) -> bool:
