@@ -114,6 +114,9 @@ class Reactor(Hub):
             self._resume_listeners(now)
         self._next_sweep = now + self._tick if self._connections or self._any_paused else inf
 
+    def _resume_now(self) -> None:
+        self._resume_listeners(inf)  # there is room, or a descriptor
+
     def _resume_listeners(self, now: float) -> None:
         for listener in self._listeners:
             listener.resume(now)
@@ -191,7 +194,7 @@ class Reactor(Hub):
             if not connection.lost:
                 self._poller.unregister(connection.fd)
         if self._any_paused:
-            self.submit(lambda: self._resume_listeners(inf))  # there is room, or a descriptor
+            self.submit(self._resume_now)
         if self.draining and not self._connections:
             self.drained()
 
