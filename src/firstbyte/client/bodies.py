@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, TypeAlias, cast
 import msgspec
 
 from firstbyte.errors import InvalidRequest
-from firstbyte.http.headers import check_field
+from firstbyte.http.headers import Headers, check_field
 from firstbyte.http.media import guess_type
 from firstbyte.http.multidict import MultiDict
 from firstbyte.http.ranges import new_boundary
@@ -51,10 +51,11 @@ class Body:
     `content_type` is the Content-Type that says what it is, or None if nothing is known of it. `length` is its bytes,
     for Content-Length, or None where only its end will tell: it is then sent in chunks. `replayable` says whether it
     can be sent again, after a redirect or on another connection. `data` is the whole of it where it is held in memory,
-    else None. `is_async` says that only `apieces` can give it.
+    else None. `is_async` says that only `apieces` can give it. `trailers` are the fields behind a chunked one, to
+    be set before its last piece is given.
     """
 
-    __slots__ = ("_source", "content_type", "data", "is_async", "length", "replayable")
+    __slots__ = ("_source", "content_type", "data", "is_async", "length", "replayable", "trailers")
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class Body:
         self.length = len(source) if isinstance(source, bytes) else length
         self.replayable = replayable
         self.is_async = is_async
+        self.trailers: Headers | None = None
 
     def pieces(self) -> Generator[bytes]:
         """The bytes from the first on, in pieces that are never empty: an empty chunk would end a chunked body.

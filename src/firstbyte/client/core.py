@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from time import monotonic
-from typing import Protocol, cast
+from typing import Protocol
 
 from firstbyte.client.auth import Auth, NetrcAuth
-from firstbyte.client.connect import Connector, Route
+from firstbyte.client.connect import Connector
 from firstbyte.client.cookies import CookieJar
-from firstbyte.client.exchange import Connection, Exchange
+from firstbyte.client.exchange import Exchange
 from firstbyte.client.hooks import Hooks
 from firstbyte.client.memory import MemoryTransport
 from firstbyte.client.network import Network
@@ -23,11 +22,11 @@ from firstbyte.client.redirects import next_request, same_origin
 from firstbyte.client.request import ClientRequest
 from firstbyte.client.response import BodySource, ClientResponse
 from firstbyte.client.retries import Retry
+from firstbyte.client.sending import Message, Sender
 from firstbyte.client.timeouts import Budget, Timeout
-from firstbyte.errors import ClientError, DecodingError, PoolTimeout, ServerClosed, TooManyRedirects
+from firstbyte.errors import ClientError, DecodingError, TooManyRedirects
 from firstbyte.wire.response import ResponseHead
 
-TRUSTED_IDLE = 1.0  # seconds for which an idle connection is taken to be alive, where a mistake is mended by repeating
 _LEFT = 64 * 1024  # bytes of the body of a redirect or a refusal that are read to keep its connection
 
 
@@ -70,8 +69,8 @@ class Core:
         self, network: Network, pool: Pool, connector: Connector, settings: Settings, app: MemoryTransport | None
     ) -> None:
         self._network = network
-        self._pool = pool
         self._connector = connector
+        self._sender = Sender(network, pool, connector)
         self._settings = settings
         self._app = app
 
@@ -187,49 +186,15 @@ class Core:
     async def _over_the_wire(
         self, request: ClientRequest, cookie: str | None, budget: Budget, upgrade: Upgrade | None
     ) -> tuple[ResponseHead, Exchange]:
-        """Once, and once more over a new connection if a kept one proves to be dead where that does no harm."""
         route = self._connector.route(request.url, upgrade is not None)
         fields = route.fields if cookie is None else (*route.fields, ("Cookie", cookie))
         if upgrade is not None:
             fields += upgrade.fields()
         head = request.encode_head(route.forwarding, fields)
-        fresh = False
-        while True:
-            connection = await self._acquire(request, route, budget, fresh)
-            exchange = Exchange(connection, self._pool, budget, self._network.is_async, upgrade is not None)
-            try:
-                return await exchange.send(request.method, head, request.body, request.expects_continue), exchange
-            except ServerClosed:
-                if fresh or connection.used == 1 or not exchange.unanswered or not request.can_be_repeated:
-                    raise
-                fresh = True
-
-    async def _acquire(self, request: ClientRequest, route: Route, budget: Budget, fresh: bool) -> Connection:
-        """A connection for the request, kept or new, whose slot is the caller's. Raises ClientError."""
-        pool, origin = self._pool, route.key
-        while True:
-            try:
-                kept = await pool.acquire(origin, budget.left(budget.timeout.pool), fresh)
-            except TimeoutError:
-                late = budget.over(PoolTimeout, f"all {pool.open_connections} connections are in use")
-                late.locate(request.url.authority, budget.seconds, "pool")
-                raise late from None
-            if kept is None:
-                break
-            connection = cast("Connection", kept)
-            # To ask the kernel costs a system call, and the answer can be outdated by the time the request is sent.
-            trusted = not self._network.is_async and request.can_be_repeated
-            if trusted and monotonic() - connection.idle_since < TRUSTED_IDLE:
-                return connection
-            if connection.stream.recv_now() is None:
-                return connection
-            connection.close()
-            pool.discard(origin)
-        try:
-            return await self._connector.connect(request.url, route, budget)
-        except BaseException:
-            pool.discard(origin)
-            raise
+        message = Message(
+            request.method, head, request.body, request.can_be_repeated, request.expects_continue, upgrade is not None
+        )
+        return await self._sender.send(message, request.url, route, budget)
 
     async def _leave(self, response: ClientResponse) -> None:
         """Ends with a response that is not the last: a short body is read, so that its connection can be kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from time import monotonic
 from typing import NoReturn, cast
 
@@ -13,6 +13,7 @@ from firstbyte.client.pool import Pool
 from firstbyte.client.timeouts import Budget
 from firstbyte.errors import (
     BadResponse,
+    ClientDisconnected,
     ClientError,
     ClientTimeout,
     IncompleteBody,
@@ -23,7 +24,7 @@ from firstbyte.errors import (
 )
 from firstbyte.http.headers import Headers
 from firstbyte.wire.response import ResponseHead, ResponseReader
-from firstbyte.wire.writer import LAST_CHUNK, encode_chunk
+from firstbyte.wire.writer import encode_chunk, encode_last_chunk
 
 MAX_INTERIM = 20  # interim responses (1xx) before a final one; what they are good for is told by one or two
 EXPECT_WAIT = 1.0  # seconds for a 100 Continue, after which the body is sent without one, as curl does
@@ -59,8 +60,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_began", "_budget", "_connection", "_done", "_first", "_method", "_over", "_pool", "_received", "_sent",
-        "_sent_whole", "_size", "_taken", "_upgrades", "is_async", "unanswered",
+        "_began", "_budget", "_connection", "_done", "_first", "_interim", "_method", "_over", "_pool", "_received",
+        "_sent", "_sent_whole", "_size", "_taken", "_upgrades", "is_async", "on_interim", "unanswered",
     )  # fmt: skip
 
     def __init__(
@@ -73,11 +74,13 @@ class Exchange:
         self._budget = budget
         self.is_async = is_async
         self.unanswered = True  # whether not one byte of the response has come
+        self.on_interim: Callable[[ResponseHead], object] | None = None  # is told of each interim response (1xx)
         self._over = False
         self._sent_whole = True
         self._received = 0
         self._size = CHUNK  # bytes of the body to ask for next
         self._method = ""
+        self._interim = 0  # responses of 1xx so far
         self._began = monotonic()
         self._sent = self._first = self._done = 0.0
         connection.used += 1
@@ -97,7 +100,7 @@ class Exchange:
                     early = await self._send_long(head, body, expects)
                     if early is not None:
                         return early
-            except ClientTimeout:
+            except (ClientTimeout, ClientDisconnected):
                 raise
             except OSError as error:
                 # The server may have answered before it stopped to listen: what it said is worth more than that.
@@ -136,7 +139,7 @@ class Exchange:
         finally:
             await pieces.aclose()
         if chunked:
-            await self._send(LAST_CHUNK)
+            await self._send(encode_last_chunk(body.trailers))
         self._sent_whole = True
         return None
 
@@ -148,6 +151,9 @@ class Exchange:
             while True:
                 head = reader.read_head()
                 if head is not None:
+                    if head.status not in (100, 101) and head.status < 200:
+                        self._pass_interim(head)
+                        continue
                     self._sent_whole = head.status < 200
                     return None if head.status < 200 else self._begin(head)
                 data = await self._connection.stream.recv(self._budget.left(EXPECT_WAIT, until))
@@ -169,13 +175,21 @@ class Exchange:
             while (head := self._connection.reader.read_head()) is not None:
                 if head.status >= 200:
                     return self._begin(head)
+                self._pass_interim(head)
         except ProtocolError as error:
             self._refuse(error, "head")
         return None
 
+    def _pass_interim(self, head: ResponseHead) -> None:
+        self._interim += 1
+        if self._interim > MAX_INTERIM:
+            message = f"the server sent more than {MAX_INTERIM} interim responses ({head.status})"
+            raise self._located(BadResponse(message, rule="too-many-interim"), "head")
+        if self.on_interim is not None:
+            self.on_interim(head)
+
     async def _read_head(self, cut: OSError | None = None) -> ResponseHead:
         reader = self._connection.reader
-        interim = 0
         try:
             while True:
                 head = reader.read_head()
@@ -194,10 +208,7 @@ class Exchange:
                     message = "the server changes the protocol, which it was not asked for"
                     raise self._located(BadResponse(message, rule="unasked-upgrade"), "head")
                 else:
-                    interim += 1
-                    if interim > MAX_INTERIM:
-                        message = f"the server sent more than {MAX_INTERIM} interim responses ({head.status})"
-                        raise self._located(BadResponse(message, rule="too-many-interim"), "head")
+                    self._pass_interim(head)
         except ProtocolError as error:
             self._refuse(error, "head")
 
@@ -205,6 +216,21 @@ class Exchange:
         if not self._connection.reader.in_body:
             self._finish()
         return head
+
+    def take(self) -> bytes:
+        """What of the body has come with what was read before it; for the rest there is `read`. Raises BadResponse."""
+        reader = self._connection.reader
+        if self._over or not reader.pending:
+            return b""
+        try:
+            piece = reader.read_body()
+        except ProtocolError as error:
+            self.close()
+            self._refuse(error, "body")
+        self._received += len(piece)
+        if not reader.in_body:
+            self._finish()
+        return piece
 
     async def read(self) -> bytes:
         """The next piece of the body as it was sent; none at its end. Raises ClientError."""
@@ -254,6 +280,11 @@ class Exchange:
             self._done = monotonic()
             self._connection.close()
             self._pool.discard(self._connection.origin)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the response is read to its end, or was left."""
+        return self._over
 
     @property
     def trailers(self) -> Headers | None:

@@ -13,8 +13,9 @@ from firstbyte.engine._sys import ERROR, HANGUP, READ, WRITE
 from firstbyte.engine.incoming import has_left
 from firstbyte.errors import ClientDisconnected, HTTPError
 from firstbyte.http.handler import Endpoint
+from firstbyte.http.headers import Headers
 from firstbyte.http.request import Request
-from firstbyte.wire.writer import encode_early_hints
+from firstbyte.wire.writer import encode_interim
 
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
@@ -113,7 +114,11 @@ class Exchange:
 
     def send_early_hints(self, links: Iterable[str]) -> None:
         """See `Peer.send_early_hints`."""
-        data = encode_early_hints(links)
+        self.send_interim(103, Headers([("Link", link) for link in links]))
+
+    def send_interim(self, status: int, fields: Headers) -> None:
+        """See `Peer.send_interim`."""
+        data = encode_interim(status, fields)
         if self.request.minor and not self._gone and self.connection.owner is self:
             self.connection.send_now(data)
 

@@ -74,8 +74,8 @@ class IncomingBody:
                 piece = reader.read_body()
                 if piece:
                     return piece
-                if not reader.pending:
-                    return None
+                if reader.in_body:
+                    return None  # what is pending is the beginning of a line between chunks
             self._request.trailers = reader.trailers
         except ProtocolError as error:
             reader.keep_alive = False

@@ -28,7 +28,7 @@ from firstbyte.engine.reactor import Reactor
 from firstbyte.engine.sending import SocketSender
 from firstbyte.engine.states import CLOSED
 from firstbyte.engine.watchdog import Watchdog
-from firstbyte.errors import ClientDisconnected, ConfigurationError
+from firstbyte.errors import ClientDisconnected, ClientError, ConfigurationError
 from firstbyte.http.handler import SLOW, Endpoint, lifespan_of
 from firstbyte.http.request import Request
 from firstbyte.http.response import LiveBody, Response
@@ -205,6 +205,9 @@ class LoopDriver(Pool):
                 self._loop.call_soon(self._guarded, connection, self._release, exchange)
         except ClientDisconnected:
             exchange.close("client left")
+        except ClientError as error:  # of whom the pieces are had from, who has told of it
+            logger.info("the answer to %s %s is broken off: %s", request.method, request.target, error)
+            exchange.close("response broken off")
         except Exception:
             logger.exception("the answer to %s %s is broken off", request.method, request.target)
             exchange.close("response broken off")

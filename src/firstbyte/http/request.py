@@ -83,6 +83,10 @@ class Peer(Protocol):
         """Sends 103 with these values of Link (RFC 8297), before the answer; nothing to a client of HTTP/1.0."""
         ...
 
+    def send_interim(self, status: int, fields: Headers) -> None:
+        """Sends an interim response before the answer; nothing to a client of HTTP/1.0. Raises ValueError for 101."""
+        ...
+
 
 class Sender(Protocol):
     """Sends an answer while its handler still runs; the engine gives one to endpoints that ask for it (`sends`)."""
@@ -285,6 +289,11 @@ class Request:
         if self._headers is None:
             self._headers = Headers.from_block(self.head[self._fields_at :])
         return self._headers
+
+    @property
+    def field_block(self) -> bytes | None:
+        """The header fields as the lines that came, each with its CRLF; None where `headers` may say otherwise."""
+        return self.head[self._fields_at : -2] if self.head and self._headers is None else None
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:

@@ -108,6 +108,15 @@ class Response:
         if headers is not None:
             self.headers.update(headers)
 
+    @classmethod
+    def passed_on(cls, body: Body, status: int, headers: Headers) -> Response:
+        """A response with these very header fields: those of another server's, found valid when they came."""
+        self = cls(b"", status)
+        self.body = body
+        self.content_type = headers.get("content-type")
+        self._headers = headers
+        return self
+
     @property
     def headers(self) -> Headers:
         """The header fields, Content-Type among them; change them in place."""

@@ -6,7 +6,7 @@ rendered once a second. All others go the long way through `encode_head`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 
 from firstbyte.errors import ResponseError
@@ -141,10 +141,11 @@ def encode_head(response: Response, method: str, minor: int, keep_alive: bool, t
     return Head(data, ending, length or 0, keep_alive)
 
 
-def encode_early_hints(links: Iterable[str]) -> bytes:
-    """A 103 response (RFC 8297) with a Link field for each of these values. Raises ValueError for what is no value."""
-    fields = Headers([("Link", link) for link in links])
-    return b"HTTP/1.1 103 Early Hints\r\n%b\r\n" % _lines(fields)
+def encode_interim(status: int, fields: Headers) -> bytes:
+    """An interim response (RFC 9110 section 15.2). Raises ValueError for a status that is none, or that is 101."""
+    if not 100 <= status <= 199 or status == 101:
+        raise ValueError(f"{status} is no status of an interim response: that is 100, or one from 102 to 199")
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, phrase(status).encode(), _lines(fields))
 
 
 def _switching(response: Upgrade, tails: Tails) -> Head:
@@ -160,6 +161,11 @@ def _switching(response: Upgrade, tails: Tails) -> Head:
 def encode_chunk(piece: bytes) -> bytes:
     """One chunk; `piece` is not empty, since an empty chunk ends the body (RFC 9112 section 7.1)."""
     return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def encode_last_chunk(trailers: Headers | None) -> bytes:
+    """The end of a chunked body. Raises ResponseError for a field that cannot be a trailer."""
+    return LAST_CHUNK if not trailers else b"0\r\n%b\r\n" % _trailer_lines(trailers)
 
 
 class BodyWriter:
@@ -188,9 +194,7 @@ class BodyWriter:
         """What follows the last piece, `trailers` among it where the framing has room for them."""
         if self._ending == LENGTH and self._left:
             raise ResponseError(f"the body ended {self._left} bytes before its Content-Length")
-        if self._ending != CHUNKED:
-            return b""
-        return LAST_CHUNK if not trailers else b"0\r\n%b\r\n" % _trailer_lines(trailers)
+        return encode_last_chunk(trailers) if self._ending == CHUNKED else b""
 
 
 _DIGITS = [b"%d" % number for number in range(1024)]
