@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Coroutine
 
 from firstbyte.errors import HTTPError
@@ -21,7 +22,10 @@ def error_response(status: int, detail: str = "") -> Response:
 
 
 def failed_response(request: Request, endpoint: Endpoint) -> Response:
-    """The answer for an endpoint that raised; the exception that is being handled is logged."""
+    """The answer for an endpoint that raised: HTTPError is one; what else is being handled is logged."""
+    error = sys.exception()
+    if isinstance(error, HTTPError):
+        return _answer_of(error)
     logger.exception("%s failed on %s %s", endpoint.name, request.method, request.target)
     return error_response(500)
 
@@ -54,9 +58,14 @@ def close_quietly(response: Response) -> None:
 def failed_endpoint(request: Request, error: Exception) -> Endpoint:
     """What answers a request whose handler could not say what does: HTTPError is an answer, all else a fault."""
     if isinstance(error, HTTPError):
-        response = error_response(error.status, error.detail)
-        response.headers.update(error.headers)
+        response = _answer_of(error)
     else:
         logger.error("resolving %s %s failed", request.method, request.target, exc_info=error)
         response = error_response(500)
     return Endpoint(lambda request: response, name=str(response.status), streams_body=True)
+
+
+def _answer_of(error: HTTPError) -> Response:
+    response = error_response(error.status, error.detail)
+    response.headers.update(error.headers)
+    return response

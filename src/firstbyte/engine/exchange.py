@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -111,10 +111,6 @@ class Exchange:
             self._callbacks = [callback]
         else:
             self._callbacks.append(callback)
-
-    def send_early_hints(self, links: Iterable[str]) -> None:
-        """See `Peer.send_early_hints`."""
-        self.send_interim(103, Headers([("Link", link) for link in links]))
 
     def send_interim(self, status: int, fields: Headers) -> None:
         """See `Peer.send_interim`."""

@@ -113,7 +113,8 @@ class Conversation(LiveBody):
             if self._response is not None:
                 raise RuntimeError("http.response.early_hint comes after http.response.start")
             if self._request.peer is not None:
-                self._request.peer.send_early_hints([_text(link, "a link") for link in message.get("links", ())])
+                links = [("Link", _text(link, "a link")) for link in message.get("links", ())]
+                self._request.peer.send_interim(103, Headers(links))
             return
         if kind not in _ANSWERING:
             raise ValueError(f"{kind!r} is no message that an application sends for a request")

@@ -43,10 +43,11 @@ class Pace:
 class Endpoint:
     """Where a request ends up.
 
-    `call` answers it; it raises nothing but what is a fault of the program. With `streams_body` it is called as soon as
-    the head is there and reads the body itself (`Request.stream`) or leaves it; otherwise it is called with the body
-    complete. `max_body` is the longest body in bytes, None for the server's limit. `name` is for people: logs, tables.
-    With `sends`, a plain function may send its answer while it runs (`Request.sender`).
+    `call` answers it; an HTTPError that it raises is an answer, too, and anything else a fault of the program. With
+    `streams_body` it is called as soon as the head is there and reads the body itself (`Request.stream`) or leaves it;
+    otherwise it is called with the body complete. `max_body` is the longest body in bytes, None for the server's limit.
+    `name` is for people: logs, tables. With `sends`, a plain function may send its answer while it runs
+    (`Request.sender`).
     With `is_async` the call is a coroutine function and is run in the server's loop. `cancel_on_disconnect` (default:
     as `is_async`) cancels the coroutine when the client leaves; a function that has not begun by then is not called,
     one that runs goes on, since a thread cannot be cancelled. `rule` is the short stable name of the rule by which the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
@@ -79,12 +79,11 @@ class Peer(Protocol):
         """Returns when the client has taken what was sent. Raises ClientDisconnected if it does not in time."""
         ...
 
-    def send_early_hints(self, links: Iterable[str]) -> None:
-        """Sends 103 with these values of Link (RFC 8297), before the answer; nothing to a client of HTTP/1.0."""
-        ...
-
     def send_interim(self, status: int, fields: Headers) -> None:
-        """Sends an interim response before the answer; nothing to a client of HTTP/1.0. Raises ValueError for 101."""
+        """Sends a response of 1xx before the answer (RFC 8297: 103 and Link); nothing to a client of HTTP/1.0.
+
+        Raises ValueError for 101 and a status that is none of these.
+        """
         ...
 
 

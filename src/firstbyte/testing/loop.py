@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -73,9 +73,9 @@ class Context:
 class Peer:
     """The client as an endpoint sees it; see `http.request.Peer`. It takes whatever it is sent, at once."""
 
-    def __init__(self, hints: Callable[[Iterable[str]], None]) -> None:
+    def __init__(self, interim: Callable[[int, Headers], None]) -> None:
         self.gone = False
-        self._hints = hints
+        self._interim = interim
         self._callbacks: list[Callable[[], object]] = []
 
     def when_gone(self, callback: Callable[[], object]) -> None:
@@ -90,9 +90,9 @@ class Peer:
         if self.gone:
             raise ClientDisconnected("the client has left")
 
-    def send_early_hints(self, links: Iterable[str]) -> None:
+    def send_interim(self, status: int, fields: Headers) -> None:
         """See `http.request.Peer`."""
-        self._hints(links)
+        self._interim(status, fields)
 
     def leave(self) -> None:
         """The client leaves."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from firstbyte.client.memory import Answer, AppInput, MemoryTransport, answer_of, build_request
@@ -78,8 +78,8 @@ class HandlerTransport(MemoryTransport):
                 raise not_an_answer(response)
             if call is None:
                 check_body(request, response)
-        except Exception:
-            if self._raises:
+        except Exception as error:
+            if self._raises and not isinstance(error, HTTPError):
                 raise
             return failed_response(request, endpoint)
         if not isinstance(response.body, bytes | FileBody) and response.status != 101:
@@ -89,7 +89,7 @@ class HandlerTransport(MemoryTransport):
         return response
 
     def _begin(self, endpoint: Endpoint, request: Request) -> AsyncCall:
-        request.peer = peer = Peer(self._note_hints)
+        request.peer = peer = Peer(self._note_interim)
         return AsyncCall(endpoint, request, peer)
 
     @property
@@ -98,8 +98,9 @@ class HandlerTransport(MemoryTransport):
             raise ConfigurationError("the app has coroutines: use the client in a with block, which gives them a loop")
         return self._loop
 
-    def _note_hints(self, links: Iterable[str]) -> None:
-        self.early_hints += links
+    def _note_interim(self, status: int, fields: Headers) -> None:
+        if status == 103:
+            self.early_hints += fields.get_all("link")
 
 
 class Pieces(Iterator[bytes]):
