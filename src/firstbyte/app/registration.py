@@ -15,6 +15,7 @@ from firstbyte.app.lifespans import Lifespan, LifespanT, Opens, check_lifespan, 
 from firstbyte.app.middleware import Middleware, check_middleware, place
 from firstbyte.app.mounts import Mount
 from firstbyte.app.params import Plan, make_plan
+from firstbyte.app.plugins import installer
 from firstbyte.app.providers import Provider, check_cycles, provided_by
 from firstbyte.app.routing import Pattern, Router
 from firstbyte.app.rules import Rule, check_rule
@@ -243,7 +244,8 @@ class Group:
                 f"{' and '.join(plan.reads_body)} from it as well"
             )
         given: dict[str, Any] = {"max_body": self.max_body, "time_limit": self.time_limit, **options}
-        name = given.get("name") or str(getattr(function, "__name__", ""))
+        own_name = str(getattr(function, "__name__", ""))
+        name = given.get("name") or (own_name if own_name.isidentifier() else "")
         given["name"] = f"{self.name}.{name}" if self.name and name else name
         given["middleware"] = tuple(given.get("middleware", ()))
         given["rules"] = tuple(given.get("rules", ()))
@@ -368,6 +370,14 @@ class Group:
         self.parts.contexts.append(partial(entered, function, self.chain[0]))
         self.parts.changed()
         return function
+
+    def install(self, plugin: Any, **options: Any) -> Any:
+        """Has a plugin add what it adds: a function, called with this and the options; an object with
+        `install(app, **options)`; or the name of one that an installed package offers. Returns what it returns.
+
+        Raises ConfigurationError for what is no plugin.
+        """
+        return installer(plugin)(self, **options)
 
 
 def _check_methods(function: Callable[..., Any], methods: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from firstbyte import __version__, compiled
 from firstbyte.cli.config import ConfigGroup
 from firstbyte.cli.http_commands import http_commands
+from firstbyte.cli.listings import plugins, routes
 from firstbyte.cli.load import load_app
 from firstbyte.cli.options import server_options
 from firstbyte.cli.serving import serve
@@ -119,6 +120,8 @@ def folder(port: int, bind: str, directory: str, cgi: bool, uploading: Uploading
 
 cli.add_command(status)
 cli.add_command(reload)
+cli.add_command(routes)
+cli.add_command(plugins)
 
 
 @cli.group(cls=ConfigGroup)
