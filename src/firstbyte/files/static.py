@@ -1,34 +1,79 @@
-"""A folder as a site."""
+"""A folder as a site.
+
+The way of a request: its path becomes names (`paths`), the names a file, the file one of its representations
+(`representations`), and that an answer by the request's conditions and ranges (`http.representation`). What came of a
+whole head is remembered, and holds as long as the file's stat says that nothing has changed.
+"""
 
 from __future__ import annotations
 
-import html
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import quote
+from time import monotonic
 
-from firstbyte.errors import ConfigurationError, HTTPError
+from firstbyte.app.pages import wants_html
+from firstbyte.errors import HTTPError
+from firstbyte.files.listing import answer_listing
+from firstbyte.files.paths import Root
+from firstbyte.files.policy import CacheRule, Policy
+from firstbyte.files.representations import Changed, Found, Representations
 from firstbyte.http.handler import Endpoint, Handler
+from firstbyte.http.media import parse_quality_list
+from firstbyte.http.representation import respond
 from firstbyte.http.request import Request
-from firstbyte.http.response import Response
+from firstbyte.http.response import Prepared, Response
 from firstbyte.http.send_file import send_file
+
+MEMORY = 32 * 1024 * 1024  # bytes of small files and compressed texts in memory
+OPEN_FILES = 64  # large files held open
+LOOK_AGAIN = 1.0  # seconds after which a path is looked up anew: its file's change is seen at once, a better one then
+
+_KNOWN = 1024  # heads whose answer is remembered, of so many bytes at most
+_KNOWN_SIZE = 1024
+_ATTEMPTS = 5  # to see a file in one state
+
+_Key = tuple[str, str, bytes]
 
 
 class StaticFiles:
     """Serves the files below `folder`: index.html for a folder, a listing where there is none if `listing` says so.
 
-    Hidden files, links that lead out of the folder and every trick to get there are 404, as is what does not exist.
-    Nothing of the folders `without` is served or listed either, however a path or a link comes by it.
-    Raises ConfigurationError if there is no such folder.
+    Hidden files, links that lead out of the folder and every trick to get there are 404, as is what does not exist;
+    where the folder has a 404.html, people get that. Nothing of the folders `without` is served or listed either.
+    `hidden` and `follow_links` open what they say. `clean_urls`: /about is about.html, and /about.html redirects there.
+    `spa`: a navigation that leads to no file gets the folder's index.html. `cache` are rules as "*.js=1y,immutable", of
+    which the first that matches holds; `headers` are sent with every file; `types` are media types by ending, `charset`
+    is that of text. `compress` compresses text for clients that like it, and sends the siblings .br, .zst and .gz of a
+    file to those that can read them. `memory` bytes of small files are kept, and `open_files` large ones held open.
+    Raises ConfigurationError if there is no such folder, and for a rule, a header or a type that is none.
     """
 
-    def __init__(self, folder: str | Path, *, listing: bool = False, without: Iterable[str | Path] = ()) -> None:
-        self._root = Path(folder).resolve()
-        if not self._root.is_dir():
-            raise ConfigurationError(f"there is no folder {folder} to serve")
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        listing: bool = False,
+        without: Iterable[str | Path] = (),
+        hidden: bool = False,
+        follow_links: bool = False,
+        clean_urls: bool = False,
+        spa: bool = False,
+        cache: Iterable[str | CacheRule] = (),
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        types: Mapping[str, str] | None = None,
+        charset: str = "utf-8",
+        compress: bool = True,
+        memory: int = MEMORY,
+        open_files: int = OPEN_FILES,
+    ) -> None:
+        self.root = Root(folder, without=without, hidden=hidden, follow_links=follow_links)
         self._listing = listing
-        self._without = [_folded(Path(each).resolve()) for each in without]
+        self._clean_urls = clean_urls
+        self._spa = spa
+        self._policy = Policy(cache, headers, types, charset)
+        self._representations = Representations(self.root, self._policy, compress, memory, open_files)
+        self._known: dict[_Key, _Known] = {}
         self._endpoint = Endpoint(self.answer, name=f"files of {folder}", streams_body=True)
         self._other_method = Endpoint(self._answer_method, name="files' methods", streams_body=True)
 
@@ -38,54 +83,89 @@ class StaticFiles:
 
     def answer(self, request: Request) -> Response:
         """The file or folder at the request's path. Raises HTTPError."""
-        path = self._locate(request.path)
-        if not path.is_dir():
-            if request.path.endswith("/"):
-                raise HTTPError(404, f"nothing is at {request.path}")
-            return send_file(path, request)
-        if not request.path.endswith("/"):
-            # Relative, so that it holds wherever this is mounted or proxied; by the name that was asked for, since a
-            # link has another than its folder; and without a colon, which would make what stands before it a scheme.
-            target = request.raw_path.rpartition("/")[2].replace(":", "%3A") + "/"
-            return Response.redirect(f"{target}?{request.raw_query}" if request.raw_query else target, 308)
-        # Path.is_file raises where the folder cannot be searched.
-        if os.path.isfile(path / "index.html"):  # noqa: PTH113
-            return send_file(self._locate(request.path + "index.html"), request)
+        head = request.head
+        # Once somebody has looked at the fields, they may not be those of the head any more.
+        if request._headers is not None or not 0 < len(head) <= _KNOWN_SIZE:
+            return self._answer(request, None)
+        key = (request.method, request.raw_path, head)
+        known = self._known.get(key)
+        if known is not None:
+            response = known.response()
+            if response is not None:
+                return response
+            self._known.pop(key, None)
+        return self._answer(request, key)
+
+    # -- what is at a path
+
+    def _answer(self, request: Request, key: _Key | None) -> Response:
+        parts = self.root.parts(request.raw_path, request.path)
+        path = self.root.locate(parts)
+        asks_folder = not parts or request.path.endswith("/")
+        if self._clean_urls and (page := self._clean(request, parts, path, asks_folder)) is not None:
+            if isinstance(page, Response):
+                return page
+            parts, path = page, self.root.locate(page)
+        if path is None:
+            return self._missing(request)
+        if not _is_folder(path):
+            return self._missing(request) if asks_folder else self._file(request, parts, path, key)
+        if not asks_folder:
+            return _redirect(request, _last_name(request) + "/")
+        index = self.root.locate([*parts, "index.html"])
+        if index is not None and os.path.isfile(index):
+            return self._file(request, [*parts, "index.html"], index, key)
         if not self._listing:
-            raise HTTPError(404, f"nothing is at {request.path}")
-        return Response.html(_page(request.path, self._entries(path, request.path)))
+            return self._missing(request)
+        return answer_listing(request, self.root, parts, path, self._policy)
 
-    def _locate(self, url_path: str) -> Path:
-        """The existing file or folder that a decoded path names. Raises HTTPError 404."""
-        parts = url_path.strip("/").split("/")
-        # An empty part would be a second address for the same file.
-        if "\\" in url_path or "//" in url_path or any(part.startswith(".") for part in parts):
-            raise HTTPError(404, f"nothing is at {url_path}")
-        try:
-            path = self._root.joinpath(*parts).resolve(strict=True)
-        except (OSError, ValueError, RuntimeError):  # missing, a name too long, a loop of links
-            raise HTTPError(404, f"nothing is at {url_path}") from None
-        if not path.is_relative_to(self._root) or any(_folded(path).is_relative_to(each) for each in self._without):
-            raise HTTPError(404, f"nothing is at {url_path}")
-        return path
+    def _clean(
+        self, request: Request, parts: list[str], path: str | None, asks_folder: bool
+    ) -> list[str] | Response | None:
+        """The page that a path without .html stands for, or a redirect from a path with it."""
+        if asks_folder:
+            return None
+        name = _last_name(request)
+        if name.endswith(".html") and path is not None:
+            return _redirect(request, "./" if name == "index.html" else "./" + name.removesuffix(".html"))
+        if path is not None and (not _is_folder(path) or self.root.locate([*parts, "index.html"]) is not None):
+            return None
+        page = [*parts[:-1], f"{parts[-1]}.html"]
+        return page if self.root.locate(page) is not None else None
 
-    def _entries(self, folder: Path, url_path: str) -> list[tuple[bool, str]]:
-        """What can be asked for in a folder: whether it is a folder too, and its name; folders first."""
-        found = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    try:
-                        entry.name.encode()  # what is no UTF-8 has no address here
-                        if entry.is_symlink() or self._without:
-                            self._locate(url_path + entry.name)  # nor has what leads out, or nowhere
-                        if not entry.name.startswith("."):
-                            found.append((entry.is_dir(), entry.name))
-                    except (UnicodeError, HTTPError):
-                        continue
-        except PermissionError:
-            raise HTTPError(403, "the server may not read this folder") from None
-        return sorted(found, key=lambda entry: (not entry[0], entry[1].lower()))
+    def _missing(self, request: Request) -> Response:
+        """The application for one of its own paths, else the site's page for what is not there, else HTTPError 404."""
+        if self._spa and _is_navigation(request):
+            path = self.root.locate(["index.html"])
+            if path is not None:
+                response = self._file(request, ["index.html"], path, None)
+                response.headers.vary_on("Accept")
+                return response
+        path = self.root.locate(["404.html"])
+        if path is not None and wants_html(request):
+            return send_file(path, request, media_type=self._policy.media_type(path), status=404)
+        raise HTTPError(404, f"nothing is at {request.path}")
+
+    def _file(self, request: Request, parts: list[str], path: str, key: _Key | None) -> Response:
+        for _ in range(_ATTEMPTS):
+            try:
+                found = self._representations.find(request, parts, path)
+                what = self._representations.representation(found)
+                response = respond(request, what)
+            except Changed:
+                continue
+            if key is not None and key[0] == "GET" and found.served.modified <= what.changed:
+                self._remember(key, found, response)
+            return response
+        raise HTTPError(503, "the file changes all the time", {"Retry-After": "1"})
+
+    def _remember(self, key: _Key, found: Found, response: Response) -> None:
+        """Has the next request with this head answered alike, if it is a 304 or a body in memory."""
+        whole = response.status == 200 and found.body is not None
+        if whole or response.status == 304:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[key] = _Known(found, Prepared(response.status, response.headers), whole)
 
     def _answer_method(self, request: Request) -> Response:
         allow = {"Allow": "GET, HEAD, OPTIONS"}
@@ -94,24 +174,55 @@ class StaticFiles:
         raise HTTPError(405, f"{request.method} is not allowed here: GET and HEAD are", allow)
 
 
-def _folded(path: Path) -> Path:
-    """A path to compare by: some file systems find a name in any case."""
-    return Path(str(path).casefold())
+class _Known:
+    """What came of a head: it does again until its files change, its body leaves the memory, or a second is over."""
+
+    __slots__ = ("_prepared", "_served", "_until", "_whole", "_witnesses")
+
+    def __init__(self, found: Found, prepared: Prepared, whole: bool) -> None:
+        self._served = found.served
+        self._witnesses = found.witnesses
+        self._prepared = prepared
+        self._whole = whole
+        self._until = monotonic() + LOOK_AGAIN
+
+    def response(self) -> Response | None:
+        """The answer, or None if it does not hold any more."""
+        body = self._served.body if self._whole else b""
+        if body is None or monotonic() > self._until:
+            return None
+        for path, signature in self._witnesses:
+            try:
+                facts = os.stat(path)
+            except OSError:
+                return None
+            if (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino) != signature:
+                return None
+        self._served.used = True
+        return self._prepared.response(body)
 
 
-def _page(url_path: str, entries: list[tuple[bool, str]]) -> str:
-    """A plain page that links to what is in a folder."""
-    rows = ["<li><a href='../'>../</a>"] if url_path != "/" else []
-    for is_folder, name in entries:
-        shown = name + "/" if is_folder else name
-        rows.append(f'<li><a href="./{quote(shown)}">{html.escape(shown)}</a>')
-    title = html.escape(url_path)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{title}</title><style>:root{{color-scheme:light dark}}body{{font:1rem/1.7 system-ui,sans-serif;"
-        f"max-width:50rem;margin:3rem auto;padding:0 1rem}}ul{{list-style:none;padding:0}}</style>"
-        f"<h1>{title}</h1><ul>{''.join(rows)}</ul></html>\n"
-    )
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)
+
+
+def _last_name(request: Request) -> str:
+    return request.raw_path.rpartition("/")[2]
+
+
+def _redirect(request: Request, target: str) -> Response:
+    """To a path beside the one that was asked for: relative, so that it holds wherever this is mounted or proxied, and
+    by the name that was asked for, since a link has another than its folder."""
+    target = target.replace(":", "%3A")  # a colon would make what stands before it a scheme
+    return Response.redirect(f"{target}?{request.raw_query}" if request.raw_query else target, 308)
+
+
+def _is_navigation(request: Request) -> bool:
+    """Whether a person goes there, as opposed to a page that loads a part of itself."""
+    if request.headers.get("sec-fetch-mode", "navigate") != "navigate":
+        return False
+    accepted = parse_quality_list(request.headers.get_joined("accept") or "")
+    return any(value == "text/html" and weight for value, weight in accepted)
 
 
 _: type[Handler] = StaticFiles

@@ -1,9 +1,22 @@
 from firstbyte.http.headers cimport Headers
 
 
+cdef class Prepared
+
+
 cdef class Response:
     cdef object __weakref__
     cdef public Headers _headers
+    cdef public Prepared _prepared
     cdef public object body
     cdef public object content_type
     cdef public object status
+
+
+cdef class Prepared:
+    cdef public object status
+    cdef public Headers headers
+    cdef public object content_type
+    cdef public bytes encoded
+
+    cpdef Response response(self, bytes body)

@@ -80,7 +80,7 @@ class Response:
     a header that is no header.
     """
 
-    __slots__ = ("_headers", "body", "content_type", "status")
+    __slots__ = ("_headers", "_prepared", "body", "content_type", "status")
 
     def __init__(
         self,
@@ -105,6 +105,7 @@ class Response:
             raise ValueError(f"a response's status is from 200 to 599, not {status}")
         self.status = status
         self._headers: Headers | None = None
+        self._prepared: Prepared | None = None  # its fields, as long as nobody has asked for them
         if headers is not None:
             self.headers.update(headers)
 
@@ -121,6 +122,9 @@ class Response:
     def headers(self) -> Headers:
         """The header fields, Content-Type among them; change them in place."""
         if self._headers is None:
+            if self._prepared is not None:
+                self._headers = Headers(self._prepared.headers)
+                return self._headers
             self._headers = Headers()
             if self.content_type is not None:
                 self._headers.add("Content-Type", self.content_type)
@@ -202,6 +206,31 @@ class Response:
     def __repr__(self) -> str:
         kind = f"{len(self.body)} bytes" if isinstance(self.body, bytes) else type(self.body).__name__
         return f"<Response {self.status} {self.content_type or 'no type'}, {kind}>"
+
+
+class Prepared:
+    """Status and header fields that many responses share. `headers` must not be changed; each response has a copy.
+
+    `encoded` is what the wire floor has made of them, for the next response.
+    """
+
+    __slots__ = ("content_type", "encoded", "headers", "status")
+
+    def __init__(self, status: int, headers: Headers) -> None:
+        self.status = status
+        self.headers = Headers(headers)
+        self.content_type = headers.get("content-type")
+        self.encoded: bytes | None = None
+
+    def response(self, body: bytes) -> Response:
+        """A response with these, and a body."""
+        made = Response.__new__(Response)
+        made.body = body
+        made.status = self.status
+        made.content_type = self.content_type
+        made._headers = None
+        made._prepared = self
+        return made
 
 
 _content_types: dict[str, str] = {}  # media type as given -> Content-Type, for the few types that one program uses

@@ -1,6 +1,6 @@
 import cython
 
-from firstbyte.http.response cimport Response
+from firstbyte.http.response cimport Prepared, Response
 
 
 cdef class Tails:
@@ -20,5 +20,5 @@ cdef class BodyWriter:
     cpdef bytes end(self, object trailers=*)
 
 
-@cython.locals(key=tuple, prefix=bytes, size=Py_ssize_t)
+@cython.locals(key=tuple, prefix=bytes, size=Py_ssize_t, prepared=Prepared)
 cpdef bytes encode_plain(Response response, bytes body, bytes tail)

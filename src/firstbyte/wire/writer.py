@@ -1,7 +1,7 @@
 """Responses to bytes: the head, and the framing that tells the peer where the body ends (RFC 9112 section 6.3).
 
 A plain response (bytes, no header but Content-Type) is a prefix rendered once per status and type, a length and a tail
-rendered once a second. All others go the long way through `encode_head`.
+rendered once a second; one that is prepared has its own prefix. All others go the long way through `encode_head`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from firstbyte.errors import ResponseError
 from firstbyte.http.headers import Headers, check_field
-from firstbyte.http.response import FileBody, Response
+from firstbyte.http.response import FileBody, Prepared, Response
 from firstbyte.http.status import has_body, phrase
 from firstbyte.http.upgrade import Upgrade
 
@@ -55,7 +55,23 @@ class Tails:
 
 
 def encode_plain(response: Response, body: bytes, tail: bytes) -> bytes | None:
-    """Head and body of a response whose only header is its Content-Type; None for a status that has no body."""
+    """Head and body of a response that is prepared, or whose only header is its Content-Type.
+
+    None for one that must go the long way: a status that has no body, a header that is the server's to write.
+    """
+    prepared = response._prepared
+    if prepared is not None and prepared.status == response.status and prepared.content_type == response.content_type:
+        prefix = prepared.encoded
+        if prefix is None:
+            prefix = prepared.encoded = _prepared_prefix(prepared)
+        if not prefix:
+            return None
+        if prepared.status == 304:
+            return None if body else prefix + tail
+        size = len(body)
+        return prefix + (_DIGITS[size] if size < 1024 else b"%d" % size) + tail + body
+    if prepared is not None:
+        return None
     key = (response.status, response.content_type)
     prefix = _prefixes.get(key)
     if prefix is None:
@@ -216,6 +232,18 @@ def _prefix(status: int, content_type: str | None) -> bytes | None:
     return prefix
 
 
+def _prepared_prefix(prepared: Prepared) -> bytes:
+    """The head of a response that is prepared, up to where its length or its tail goes; empty if it has a header that
+    the long way looks at."""
+    status = prepared.status
+    if not _is_final(status) or (status != 304 and (not has_body(status) or status == 205)):
+        return b""
+    if not _LOOKED_AT.isdisjoint(prepared.headers):
+        return b""
+    head = f"HTTP/1.1 {status} {phrase(status)}\r\nServer: {SERVER}\r\n".encode("latin-1") + _lines(prepared.headers)
+    return head.removesuffix(b"\r\n") if status == 304 else head + b"Content-Length: "
+
+
 def _is_final(status: object) -> bool:
     return isinstance(status, int) and 200 <= status <= 599
 
@@ -242,4 +270,5 @@ def _trailer_lines(trailers: Headers) -> bytes:
 
 
 _SERVERS_OWN = frozenset(("transfer-encoding", "keep-alive", "upgrade", "te", "proxy-connection"))
+_LOOKED_AT = _SERVERS_OWN | {"connection", "content-length", "date", "server"}
 _NO_TRAILERS = _SERVERS_OWN | {"connection", "content-length", "content-encoding", "content-type", "host", "trailer"}
