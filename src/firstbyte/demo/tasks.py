@@ -67,7 +67,7 @@ def create_app(database: str | Path, *, debug: bool = False) -> App:
             return Response((SITE / "404.html").read_bytes(), 404, media_type=HTML)
         return error_response(request, error.status, error.detail)
 
-    app.mount("/", StaticFiles(SITE))
+    app.mount("/", StaticFiles(SITE, not_found=None))  # `failed` answers, which knows the API from the site
     return app
 
 

@@ -40,7 +40,7 @@ class StaticFiles:
     """Serves the files below `folder`: index.html for a folder, a listing where there is none if `listing` says so.
 
     Hidden files, links that lead out of the folder and every trick to get there are 404, as is what does not exist;
-    where the folder has a 404.html, people get that. Nothing of the folders `without` is served or listed either.
+    where the folder has a file `not_found`, people get that. Nothing of the folders `without` is served or listed either.
     `hidden` and `follow_links` open what they say. `clean_urls`: /about is about.html, and /about.html redirects there.
     `spa`: a navigation that leads to no file gets the folder's index.html. `cache` are rules as "*.js=1y,immutable", of
     which the first that matches holds; `headers` are sent with every file; `types` are media types by ending, `charset`
@@ -59,6 +59,7 @@ class StaticFiles:
         follow_links: bool = False,
         clean_urls: bool = False,
         spa: bool = False,
+        not_found: str | None = "404.html",
         cache: Iterable[str | CacheRule] = (),
         headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         types: Mapping[str, str] | None = None,
@@ -71,6 +72,7 @@ class StaticFiles:
         self._listing = listing
         self._clean_urls = clean_urls
         self._spa = spa
+        self._not_found = not_found
         self._policy = Policy(cache, headers, types, charset)
         self._representations = Representations(self.root, self._policy, compress, memory, open_files)
         self._known: dict[_Key, _Known] = {}
@@ -141,8 +143,8 @@ class StaticFiles:
                 response = self._file(request, ["index.html"], path, None)
                 response.headers.vary_on("Accept")
                 return response
-        path = self.root.locate(["404.html"])
-        if path is not None and wants_html(request):
+        path = self.root.locate([self._not_found]) if self._not_found and wants_html(request) else None
+        if path is not None:
             return send_file(path, request, media_type=self._policy.media_type(path), status=404)
         raise HTTPError(404, f"nothing is at {request.path}")
 
