@@ -178,3 +178,42 @@ def test_it_can_be_called_twice_as_asgi_2_had_it() -> None:
 
     asyncio.run(app(http())(receive, send))
     assert sent[1]["body"] == b"x"
+
+
+@pytest.mark.parametrize("extensions", [{"http.response.early_hint": {}}, None])
+def test_early_hints_where_the_server_can(extensions: Any) -> None:
+    app = App()
+
+    @app.get("/")
+    async def home(request: Request) -> str:
+        request.early_hints(["</a.css>; rel=preload"])
+        await asyncio.sleep(0)
+        return "page"
+
+    first, *_ = call(app, http(extensions=extensions), [{"type": "http.request"}])
+    hint = {"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload"]}
+    assert (first == hint) is (extensions is not None)
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_what_runs_behind_the_answer(leaves: bool, caplog: pytest.LogCaptureFixture) -> None:
+    app = App()
+    sent: list[str] = []
+
+    async def ajob() -> None:
+        await asyncio.sleep(0)
+        sent.append("ajob")
+
+    @app.get("/")
+    async def home(request: Request) -> str:
+        request.after(sent.append, "job")
+        request.after(ajob)
+        request.after(lambda: 1 / 0)
+        if leaves:
+            await asyncio.Event().wait()
+        return "page"
+
+    messages = call(app, http(), [{"type": "http.request"}], leaves)
+    assert len(messages) == (0 if leaves else 2)
+    assert sent == ["job", "ajob"]
+    assert "failed behind its answer" in caplog.text

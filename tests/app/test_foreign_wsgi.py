@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from wsgiref.validate import validator
 import pytest
 
 from firstbyte import App, HTTPError, Limits, Request, Response
-from firstbyte.app import foreign_wsgi
+from firstbyte.app import behind, foreign_wsgi
 from firstbyte.errors import ClientDisconnected, ResponseError
 from firstbyte.http.request import Address
 
@@ -224,3 +225,41 @@ def test_the_validator_finds_nothing() -> None:
 def test_other_calls_are_refused() -> None:
     with pytest.raises(TypeError, match="2 arguments"):
         App()(1, 2, 3, 4)
+
+
+def test_what_runs_behind_the_answer_does_not_hold_the_server() -> None:
+    app = App()
+    go_on, ran = threading.Event(), threading.Semaphore(0)
+
+    def job() -> None:
+        assert go_on.wait(20)
+        ran.release()
+
+    async def ajob() -> None:
+        job()
+
+    def fails() -> None:
+        ran.release()
+        raise ValueError("mine")
+
+    @app.get("/")
+    def home(request: Request) -> str:
+        for each in (job, ajob, fails):
+            request.after(each)
+        return "page"
+
+    assert call(app)[2] == b"page"
+    go_on.set()
+    for _ in range(3):
+        assert ran.acquire(timeout=20)
+
+
+def test_too_much_behind_answers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behind, "UNFINISHED", 0)
+    app = App()
+
+    @app.get("/")
+    def home(request: Request) -> None:
+        request.after(print)
+
+    assert call(app)[0] == "503 Service Unavailable"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any, BinaryIO
 
+from firstbyte.app.behind import ForeignServices
 from firstbyte.app.foreign_wsgi import BODY, BODY_MEMORY, PIECE, fields_of
 from firstbyte.app.pages import error_response
 from firstbyte.errors import ClientDisconnected, HTTPError
@@ -37,6 +39,8 @@ async def answer_asgi(handler: Handler, scope: Scope, receive: Receive, send: Se
     if scope["type"] != "http":
         raise NotImplementedError(f"an App answers http, not {scope['type']}")
     request = request_of(scope)
+    hints = _Hints(scope, send)
+    request._services = services = ForeignServices(hints)
     body: _Incoming | None = None
     try:
         try:
@@ -54,12 +58,15 @@ async def answer_asgi(handler: Handler, scope: Scope, receive: Receive, send: Se
                 response = await _call(endpoint, request)
             except HTTPError as error:
                 response = _page(request, error)
+            request.answered = True
+            await hints.wait()
             await _send(response, request, send)
     except ClientDisconnected:
         if body is None or not body.is_cut:
             raise
     finally:
         request.close_body()
+        await services.run()
 
 
 def request_of(scope: Scope) -> Request:
@@ -183,6 +190,29 @@ async def _cancelled_with_client(endpoint: Endpoint, receive: Receive) -> AsyncI
         task.uncancel()
     finally:
         watcher.cancel()
+
+
+class _Hints:
+    """Sends early hints, from the loop or from a thread, before the answer."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._can = "http.response.early_hint" in (scope.get("extensions") or {})
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._sending: list[Future[None]] = []
+
+    def __call__(self, links: list[str]) -> None:
+        if self._can:
+            given = [link.encode("latin-1") for link in links]
+            self._sending.append(asyncio.run_coroutine_threadsafe(self._give(given), self._loop))
+
+    async def wait(self) -> None:
+        """Returns when they are sent."""
+        for sending in self._sending:
+            await asyncio.wrap_future(sending)
+
+    async def _give(self, links: list[bytes]) -> None:
+        await self._send({"type": "http.response.early_hint", "links": links})
 
 
 async def _send(response: Response, request: Request, send: Send) -> None:

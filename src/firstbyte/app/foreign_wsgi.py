@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
+from firstbyte.app.behind import ForeignServices
 from firstbyte.app.pages import error_response
 from firstbyte.errors import ClientDisconnected, HTTPError, ResponseError
 from firstbyte.http.handler import Endpoint, Handler
@@ -38,6 +39,7 @@ def answer_wsgi(handler: Handler, environ: Environ, start_response: Callable[...
         start_response("400 Bad Request", [("Content-Type", TEXT)])
         return [f"{error}\n".encode()]
     runner: asyncio.Runner | None = None
+    request._services = ForeignServices()
     try:
         endpoint = handler.resolve(request)
         _receive(environ, request, endpoint)
@@ -216,6 +218,8 @@ def _finish(request: Request, runner: asyncio.Runner | None) -> None:
     request.close_body()
     if runner is not None:
         runner.close()
+    assert isinstance(request._services, ForeignServices)
+    request._services.start()
 
 
 def fields_of(response: Response) -> tuple[list[tuple[str, str]], int | None]:

@@ -26,9 +26,10 @@ from firstbyte.http.handler import Handler
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Address, Request
 from firstbyte.http.response import FileBody, Response
+from firstbyte.http.services import Job
 from firstbyte.wire.head import CHUNKED
 from firstbyte.wire.response import UNTIL_CLOSE, ResponseHead, ResponseReader
-from firstbyte.wire.writer import Tails, encode_head
+from firstbyte.wire.writer import Tails, encode_head, encode_interim
 
 T = TypeVar("T")
 Pieces: TypeAlias = "Iterator[bytes] | AsyncIterator[bytes]"
@@ -90,6 +91,7 @@ class MemoryTransport:
                 taken = [piece async for piece in cast("AsyncIterator[bytes]", pieces)]
             finally:
                 close()
+            await asyncio.gather(*_behind)  # what runs behind the answer has this loop alone
             return data, iter(taken), _nothing
 
         return asyncio.run(whole())
@@ -214,7 +216,7 @@ def _nothing() -> None:
 def build_request(asked: AppInput) -> Request:
     """The request as a handler has it."""
     request = asked.request
-    return Request.build(
+    built = Request.build(
         request.method,
         request.url.target,
         asked.headers,
@@ -223,6 +225,42 @@ def build_request(asked: AppInput) -> Request:
         server=Address(request.url.host, request.url.port or 0),
         scheme=request.url.scheme,
     )
+    built._services = MemoryServices()
+    return built
+
+
+class MemoryServices:
+    """What a request may ask for; see `http.services.Services`."""
+
+    def __init__(self) -> None:
+        self.early_hints: list[str] = []
+        self.jobs: list[Job] = []
+
+    def send_interim(self, status: int, fields: Headers) -> None:
+        """See `Services`. The links of a 103 are kept."""
+        encode_interim(status, fields)  # which raises for what cannot be sent
+        if status == 103:
+            self.early_hints += fields.get_all("link")
+
+    def after(self, job: Job) -> None:
+        """See `Services`."""
+        self.jobs.append(job)
+
+    def start(self) -> None:
+        """The answer is complete: runs the jobs, coroutines as tasks where there is a loop. Raises what they raise."""
+        jobs, self.jobs = self.jobs, []
+        for job in jobs:
+            if not job.is_async:
+                job.context.run(job.call)
+            elif asyncio._get_running_loop() is None:
+                asyncio.run(job.call())
+            else:
+                task = asyncio.create_task(job.call(), context=job.context)
+                _behind.add(task)
+                task.add_done_callback(_behind.discard)
+
+
+_behind: set[asyncio.Task[Any]] = set()  # the tasks of such jobs: a reference keeps them alive
 
 
 def _ask_handler(app: Handler, asked: AppInput) -> Answer:
@@ -252,6 +290,8 @@ def answer_of(response: Response, request: Request) -> Answer:
         if isinstance(body, FileBody | Iterator):
             response.close()
         request.close_body()
+        if isinstance(request._services, MemoryServices):
+            request._services.start()
 
     if isinstance(body, bytes):
         return head.data, iter((body,)), close

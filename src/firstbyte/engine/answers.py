@@ -6,11 +6,13 @@ import logging
 import sys
 from collections.abc import Coroutine
 
-from firstbyte.errors import HTTPError
+from firstbyte.errors import HTTPError, ResponseError
 from firstbyte.http.handler import Endpoint
+from firstbyte.http.headers import Headers
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 from firstbyte.http.status import phrase
+from firstbyte.wire.writer import Head, Tails, encode_head
 
 logger = logging.getLogger("firstbyte.engine")
 
@@ -45,6 +47,30 @@ def check_body(request: Request, response: Response) -> None:
     begun = request.sender is not None and request.sender.begun
     if hasattr(response.body, "__anext__") and not begun:
         raise TypeError("an asynchronous body needs a coroutine: make the handler async def")
+
+
+def sendable(request: Request, response: Response, keep_alive: bool, tails: Tails) -> tuple[Response, Head]:
+    """The response and its head; a 500 in the place of one that cannot be sent, which is logged."""
+    try:
+        return response, encode_head(response, request.method, request.minor, keep_alive, tails)
+    except ResponseError as error:
+        logger.error("the answer to %s %s cannot be sent: %s", request.method, request.target, error)
+        close_quietly(response)
+        response = error_response(500)
+        return response, encode_head(response, request.method, request.minor, keep_alive, tails)
+
+
+def trailers_of(request: Request, response: Response) -> Headers | None:
+    """The fields that a response has behind its body, where the client takes them. Raises ResponseError."""
+    if response.trailers is None:
+        return None
+    wanted = (request.headers.get_joined("te") or "").lower().split(",")
+    if not any(each.partition(";")[0].strip(" \t") == "trailers" for each in wanted):
+        return None
+    try:
+        return Headers(response.trailers())
+    except (TypeError, ValueError) as error:
+        raise ResponseError(f"the trailers cannot be sent: {error}") from None
 
 
 def close_quietly(response: Response) -> None:

@@ -33,6 +33,7 @@ cdef class Connection:
     cdef public object sock
     cdef public object owner
     cdef public object ends
+    cdef public object services
     cdef public RequestReader reader
     cdef public int fd
     cdef public int interest

@@ -15,14 +15,15 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from firstbyte.engine._sys import READ, RECV, WRITE, receive
-from firstbyte.engine.answers import close_quietly, error_response, failed_endpoint
+from firstbyte.engine.answers import close_quietly, error_response, failed_endpoint, sendable, trailers_of
+from firstbyte.engine.background import ConnectionServices
 from firstbyte.engine.collector import Collector
 from firstbyte.engine.hub import Hub
 from firstbyte.engine.incoming import AwaitedBody, IncomingBody, has_left
 from firstbyte.engine.output import BATCH, JOIN, Output
 from firstbyte.engine.states import BODY, CLOSED, DISCARD, HEAD, LINGER, STATES, WRITING
 from firstbyte.engine.upgrade import start
-from firstbyte.errors import ProtocolError, ResponseError
+from firstbyte.errors import ProtocolError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Address, Ends, Request
@@ -46,7 +47,7 @@ class Connection:
         "_answered", "_body_writer", "_collector", "_encrypted", "_endpoint", "_fresh", "_head", "_hooks",
         "_keep_alive", "_linger", "_out", "_output", "_reactor", "_request", "_response", "_size", "_stream",
         "_written",
-        "busy", "deadline", "ends", "entry", "fd", "interest", "lost", "owner", "reader", "sock", "state",
+        "busy", "deadline", "ends", "entry", "fd", "interest", "lost", "owner", "reader", "services", "sock", "state",
     )  # fmt: skip
 
     def __init__(self, reactor: Hub, sock: socket.socket, ends: Ends) -> None:
@@ -55,6 +56,7 @@ class Connection:
         self.sock = sock
         self.fd = sock.fileno()
         self.ends = ends
+        self.services = ends.services = ConnectionServices(reactor.background, self)
         self._encrypted = ends.scheme == "https"
         self.reader = RequestReader(reactor.scanner, ends)
         self.state = HEAD
@@ -296,7 +298,7 @@ class Connection:
         reactor = self._reactor
         if self._hooks.write_started is not None:
             self._hooks.write_started(self, request, response)
-        self._fresh = self._answered = True
+        self._fresh = self._answered = request.answered = True
         reader = self.reader
         keep_alive = reader.keep_alive and not reactor.draining
         if reader.in_body:
@@ -313,14 +315,8 @@ class Connection:
                 self._size = len(data)
                 self._keep_alive = keep_alive
                 return self._responded(request, response)
-        try:
-            head = encode_head(response, request.method, request.minor, keep_alive, tails)
-        except ResponseError as error:
-            logger.error("the answer to %s %s cannot be sent: %s", request.method, request.target, error)
-            close_quietly(response)
-            response = error_response(500)
-            body = response.body
-            head = encode_head(response, request.method, request.minor, keep_alive, tails)
+        response, head = sendable(request, response, keep_alive, tails)
+        body = response.body
         self._keep_alive = head.keep_alive
         self._linger = self._linger or response.status == 101
         self._out.append(head.data)
@@ -399,7 +395,7 @@ class Connection:
         """Ends a generated answer, as `_responded` does. Raises ResponseError if it is shorter than promised."""
         request, response, framing = self._request, self._response, self._body_writer
         assert request is not None and response is not None and framing is not None
-        if ending := framing.end(trailers):
+        if ending := framing.end(trailers or trailers_of(request, response)):
             self._out.append(ending)
             self._size += len(ending)
         self._stream = self._request = self._response = self._body_writer = None
@@ -445,6 +441,8 @@ class Connection:
             written, self._written, self.entry = self._written, [], None
             for entry in written:
                 self._hooks.write_ended(self, entry)  # type: ignore[misc]  # it has a listener
+        if self.services.jobs:
+            self.services.start_jobs()
         if not self._keep_alive:
             self._end()
             return False
@@ -508,7 +506,10 @@ class Connection:
     def send_now(self, data: bytes) -> None:
         """Sends a few bytes behind what waits to be sent, from within the handler."""
         self._out.append(data)
-        self.flush()
+        try:
+            self._output.flush()
+        except OSError:
+            pass  # the answer will find that out
 
     # -- endings
 
@@ -536,6 +537,7 @@ class Connection:
             self.owner.on_close()
         self._reactor.forget(self)
         self.sock.close()
+        self.services.end()
         if self._hooks.cut is not None:
             self._hooks.cut(self, self._written, self._response, self._size, self._head, self._output.left)
         self._out.clear()

@@ -13,9 +13,7 @@ from firstbyte.engine._sys import ERROR, HANGUP, READ, WRITE
 from firstbyte.engine.incoming import has_left
 from firstbyte.errors import ClientDisconnected, HTTPError
 from firstbyte.http.handler import Endpoint
-from firstbyte.http.headers import Headers
 from firstbyte.http.request import Request
-from firstbyte.wire.writer import encode_interim
 
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
@@ -111,12 +109,6 @@ class Exchange:
             self._callbacks = [callback]
         else:
             self._callbacks.append(callback)
-
-    def send_interim(self, status: int, fields: Headers) -> None:
-        """See `Peer.send_interim`."""
-        data = encode_interim(status, fields)
-        if self.request.minor and not self._gone and self.connection.owner is self:
-            self.connection.send_now(data)
 
     # -- what happens to the connection meanwhile
 

@@ -14,6 +14,7 @@ cdef class Driver:
 cdef class Hub:
     cdef object __weakref__
     cdef public object handler
+    cdef public object background
     cdef public object limits
     cdef public object timeouts
     cdef public HeadScanner scanner

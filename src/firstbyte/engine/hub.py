@@ -17,6 +17,7 @@ from firstbyte.wire.limits import Limits
 from firstbyte.wire.writer import Tails
 
 if TYPE_CHECKING:
+    from firstbyte.engine.background import Background
     from firstbyte.engine.connection import Connection
 
 
@@ -64,7 +65,8 @@ class Hub:
     """
 
     __slots__ = (
-        "_tails_until", "draining", "driver", "handler", "hooks", "limits", "now", "scanner", "tails", "timeouts",
+        "_tails_until", "background", "draining", "driver", "handler", "hooks", "limits", "now", "scanner", "tails",
+        "timeouts",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +82,7 @@ class Hub:
         self.timeouts = timeouts
         self.scanner = HeadScanner(limits)
         self.hooks = Hooks(observers, failed)
+        self.background: Background  # set by the reactor
         self.driver: Driver  # set by the driver that runs the reactor
         self.draining = False
         self.now = monotonic()

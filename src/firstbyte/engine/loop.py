@@ -291,6 +291,7 @@ class LoopDriver(Pool):
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         loop = self._loop
+        self._reactor.background.use(loop)
         self._over = loop.create_future()
         lifespan = Lifespan(lifespan_of(self._reactor.handler))
         self._ask()

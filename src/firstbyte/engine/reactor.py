@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from firstbyte.engine._sys import ERROR, HANGUP, READ, Waker, poller
+from firstbyte.engine.background import Background
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.hub import Hub
 from firstbyte.engine.listener import Listener
@@ -55,6 +56,7 @@ class Reactor(Hub):
         observers: Iterable[Observer] = (),
     ) -> None:
         super().__init__(handler, limits, timeouts, observers, logger.exception)
+        self.background = Background()
         self.ready: list[tuple[int, int]] = []  # descriptors and events that nobody has dealt with yet
         self.drained: Callable[[], None] = lambda: None  # called in any thread when the last connection is closed
         self._any_paused = False

@@ -179,7 +179,8 @@ class Server:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-            self.reactor.close(all_ended=driver.stop())
+            ended = driver.stop()
+            self.reactor.close(all_ended=self.reactor.background.end() and ended)
             self._remove()
 
     def stop(self, timeout: float | None = None) -> None:
@@ -232,6 +233,7 @@ class Server:
             return False
         driver, reactor = self._driver, self.reactor
         is_idle = reactor.draining and not reactor.open and (driver is None or not driver.unfinished)
+        is_idle = is_idle and not reactor.background.unfinished
         return is_idle or monotonic() >= self._stop_by
 
     def _begin_drain(self) -> None:

@@ -112,9 +112,7 @@ class Conversation(LiveBody):
         if kind == "http.response.early_hint":
             if self._response is not None:
                 raise RuntimeError("http.response.early_hint comes after http.response.start")
-            if self._request.peer is not None:
-                links = [("Link", _text(link, "a link")) for link in message.get("links", ())]
-                self._request.peer.send_interim(103, Headers(links))
+            self._request.early_hints([_text(link, "a link") for link in message.get("links", ())])
             return
         if kind not in _ANSWERING:
             raise ValueError(f"{kind!r} is no message that an application sends for a request")

@@ -6,6 +6,7 @@ cdef class Ends:
     cdef public object server
     cdef public str scheme
     cdef public object tls
+    cdef public object services
 
 
 cdef class Request:
@@ -37,3 +38,5 @@ cdef class Request:
     cdef public object failure
     cdef public object app
     cdef public object refusal
+    cdef public object _services
+    cdef public bint answered

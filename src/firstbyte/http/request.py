@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
@@ -15,6 +15,7 @@ from firstbyte.http.headers import Headers, HeadersInput, raw_fields
 from firstbyte.http.limits import FormLimits
 from firstbyte.http.media import MediaType, media_type_of, text_of
 from firstbyte.http.multidict import MultiDict
+from firstbyte.http.services import Job, Services
 from firstbyte.http.url import URL, decode_path, parse_query
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Address(NamedTuple):
 class Ends:
     """The two ends of a connection, its scheme and, where it is encrypted, what is known of that (`engine.tls`)."""
 
-    __slots__ = ("client", "scheme", "server", "tls")
+    __slots__ = ("client", "scheme", "server", "services", "tls")
 
     def __init__(
         self, client: Address | None = None, server: Address | None = None, scheme: str = "http", tls: Any = None
@@ -49,6 +50,7 @@ class Ends:
         self.server = server
         self.scheme = scheme
         self.tls = tls
+        self.services: Services | None = None  # of the connection, for its requests
 
 
 class BodyStream(Protocol):
@@ -77,13 +79,6 @@ class Peer(Protocol):
 
     async def drain(self) -> None:
         """Returns when the client has taken what was sent. Raises ClientDisconnected if it does not in time."""
-        ...
-
-    def send_interim(self, status: int, fields: Headers) -> None:
-        """Sends a response of 1xx before the answer (RFC 8297: 103 and Link); nothing to a client of HTTP/1.0.
-
-        Raises ValueError for 101 and a status that is none of these.
-        """
         ...
 
 
@@ -138,8 +133,9 @@ class Request:
     `path_params` what the router read from the path, `state` a place for middleware to leave things, `trailers` the
     fields behind a chunked body, `sender` what an endpoint that `sends` sends its answer with, else None, `peer` the
     other end for a coroutine that streams its body, else None, `app` the app that answers, if one does, `refusal` what
-    a rule of it has against the request, else None, `failure` what the handler raised where the answer is a 500 for it.
-    The wire floor makes it; `Request.build` makes one from parts, for tests and other hosts.
+    a rule of it has against the request, else None, `failure` what the handler raised where the answer is a 500 for it,
+    `answered` whether the answer has begun to be sent. The wire floor makes it; `Request.build` makes one from parts,
+    for tests and other hosts.
     """
 
     __slots__ = (
@@ -150,8 +146,10 @@ class Request:
         "_headers",
         "_path",
         "_query",
+        "_services",
         "_state",
         "_stream",
+        "answered",
         "app",
         "client",
         "failure",
@@ -193,6 +191,8 @@ class Request:
         self.server = ends.server
         self.scheme = ends.scheme
         self.tls = ends.tls
+        self._services = ends.services
+        self.answered = False
         self.forwarded_host: str | None = None
         self.path_params: Mapping[str, Any] = _NO_PARAMS
         self.trailers: Headers | None = None
@@ -415,6 +415,34 @@ class Request:
             host, slash, rest = path[2:].partition("/")
             return f"{self.scheme}://{host}{'' if port is None else f':{port}'}{slash}{self.root_path}{rest}"
         return self.root_path + path
+
+    # -- beside the answer
+
+    def early_hints(self, links: Iterable[str]) -> None:
+        """Sends 103 (Early Hints, RFC 8297) with these values of Link, so that the client can fetch what it will need.
+
+        `links` are like `</app.css>; rel=preload; as=style`. Nothing is sent to a client of HTTP/1.0, by a server that
+        cannot, or when the answer has begun. Raises ValueError for what is no value of a header.
+        """
+        self.send_interim(103, Headers([("Link", link) for link in links]))
+
+    def send_interim(self, status: int, fields: Headers) -> None:
+        """Sends a response of 1xx with these fields before the answer (RFC 9110 section 15.2); see `early_hints`.
+
+        Raises ValueError for 101 and a status that is none of these.
+        """
+        if self._services is not None and self.minor and not self.answered:
+            self._services.send_interim(status, fields)
+
+    def after(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+        """Has `function` called when the answer is sent, whatever it is; in a thread, a coroutine in the server's loop.
+
+        The connection does not wait for it, and a server that stops does, as for an answer. What it raises is logged.
+        Raises HTTPError 503 while too many have not ended, and RuntimeError for a request that no server has received.
+        """
+        if self._services is None:
+            raise RuntimeError("no server has received this request: nothing can run behind its answer")
+        self._services.after(Job(function, args, kwargs))
 
     def move_to_mount(self, prefix: str) -> None:
         """Takes `prefix` off the path, for a handler that is mounted there; `target` and `url` stay whole."""

@@ -11,6 +11,7 @@ cdef class Response:
     cdef public object body
     cdef public object content_type
     cdef public object status
+    cdef public object trailers
 
 
 cdef class Prepared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, BinaryIO, Literal
 
@@ -76,11 +76,12 @@ class Response:
     `body`: str is sent as UTF-8, bytes as they are; an iterable of bytes or str, asynchronous or not, is streamed a
     piece at a time; a `FileBody` is sent from its file. `media_type` is the Content-Type; a text type gets its charset,
     and where none is given str is text/plain and anything else application/octet-stream. Content-Length,
-    Transfer-Encoding, Date and Connection are the server's to write. Raises ValueError for a status outside 200..599 or
-    a header that is no header.
+    Transfer-Encoding, Date and Connection are the server's to write. `trailers` is called when a streamed body has
+    ended and gives the fields that are sent behind it, to clients that have asked for trailers (RFC 9110 section 6.5).
+    Raises ValueError for a status outside 200..599 or a header that is no header.
     """
 
-    __slots__ = ("_headers", "_prepared", "body", "content_type", "status")
+    __slots__ = ("_headers", "_prepared", "body", "content_type", "status", "trailers")
 
     def __init__(
         self,
@@ -88,6 +89,7 @@ class Response:
         status: int = 200,
         headers: HeadersInput | None = None,
         media_type: str | None = None,
+        trailers: Callable[[], HeadersInput] | None = None,
     ) -> None:
         if type(body) is bytes:
             self.body: Body = body
@@ -104,6 +106,7 @@ class Response:
         if status != 200 and not 200 <= status <= 599:
             raise ValueError(f"a response's status is from 200 to 599, not {status}")
         self.status = status
+        self.trailers = trailers
         self._headers: Headers | None = None
         self._prepared: Prepared | None = None  # its fields, as long as nobody has asked for them
         if headers is not None:
@@ -230,6 +233,7 @@ class Prepared:
         made.content_type = self.content_type
         made._headers = None
         made._prepared = self
+        made.trailers = None
         return made
 
 

@@ -286,8 +286,8 @@ def _received_path(request: Request) -> str:
 
 def _pass_interim(request: Request, answer: ResponseHead) -> None:
     """Sends on a response of 1xx; a 100 is for this proxy, which has its own for the client."""
-    if request.peer is not None and answer.status > 101:
-        request.peer.send_interim(answer.status, answered_fields(answer.block))
+    if answer.status > 101:
+        request.send_interim(answer.status, answered_fields(answer.block))
 
 
 def _names(via: str, name: str) -> bool:

@@ -49,7 +49,7 @@ class TestClient(Session):
     @property
     def early_hints(self) -> list[str]:
         """The Link values of the 103 responses that came before the last response."""
-        return self._transport.early_hints
+        return self._transport.services.early_hints
 
     def __enter__(self) -> Self:
         lifespan = lifespan_of(self._handler)

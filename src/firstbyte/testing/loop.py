@@ -73,9 +73,8 @@ class Context:
 class Peer:
     """The client as an endpoint sees it; see `http.request.Peer`. It takes whatever it is sent, at once."""
 
-    def __init__(self, interim: Callable[[int, Headers], None]) -> None:
+    def __init__(self) -> None:
         self.gone = False
-        self._interim = interim
         self._callbacks: list[Callable[[], object]] = []
 
     def when_gone(self, callback: Callable[[], object]) -> None:
@@ -89,10 +88,6 @@ class Peer:
         """See `http.request.Peer`."""
         if self.gone:
             raise ClientDisconnected("the client has left")
-
-    def send_interim(self, status: int, fields: Headers) -> None:
-        """See `http.request.Peer`."""
-        self._interim(status, fields)
 
     def leave(self) -> None:
         """The client leaves."""

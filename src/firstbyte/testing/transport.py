@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from firstbyte.client.memory import Answer, AppInput, MemoryTransport, answer_of, build_request
-from firstbyte.engine.answers import check_body, error_response, failed_endpoint, failed_response, not_an_answer
+from firstbyte.client.memory import Answer, AppInput, MemoryServices, MemoryTransport, answer_of, build_request
+from firstbyte.engine.answers import (
+    check_body,
+    error_response,
+    failed_endpoint,
+    failed_response,
+    not_an_answer,
+    trailers_of,
+)
 from firstbyte.errors import ConfigurationError, HTTPError, IncompleteBody
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Address, Request
 from firstbyte.http.response import FileBody, Response
+from firstbyte.http.services import Job
 from firstbyte.testing.loop import AsyncCall, LoopThread, Peer
 from firstbyte.wire.limits import Limits
 
@@ -33,7 +43,7 @@ class HandlerTransport(MemoryTransport):
         self._raises = raises
         self._client = client
         self._loop: LoopThread | None = None
-        self.early_hints: list[str] = []
+        self.services = MemoryServices()
 
     def use(self, loop: LoopThread | None) -> None:
         """Runs coroutines there from now on."""
@@ -42,11 +52,19 @@ class HandlerTransport(MemoryTransport):
     async def _call(self, asked: AppInput) -> Answer:
         request = build_request(asked)
         request.client = self._client
-        return answer_of(*self.answer(request))
+        services = self.services = request._services = MemoryServices()
+        head, pieces, close = answer_of(self.answer(request), request)
 
-    def answer(self, request: Request) -> tuple[Response, Request]:
+        def end() -> None:
+            jobs, services.jobs = services.jobs, []
+            close()
+            for job in jobs:
+                self._run(job)
+
+        return head, pieces, end
+
+    def answer(self, request: Request) -> Response:
         """The response to a request; an asynchronous body has become one that is not."""
-        self.early_hints = []
         try:
             endpoint = self._handler.resolve(request)
         except Exception as error:
@@ -56,7 +74,7 @@ class HandlerTransport(MemoryTransport):
         if not endpoint.streams_body:
             longest = _LIMITS.body if endpoint.max_body is None else endpoint.max_body
             if len(request.body) > longest:
-                return error_response(413, f"the body is longer than {longest} bytes"), request
+                return error_response(413, f"the body is longer than {longest} bytes")
         response = self._respond(endpoint, request)
         if response.status == 101:
             response.close()
@@ -64,7 +82,7 @@ class HandlerTransport(MemoryTransport):
         if request.failure is not None and self._raises:
             response.close()
             raise request.failure
-        return response, request
+        return response
 
     def _respond(self, endpoint: Endpoint, request: Request) -> Response:
         call: AsyncCall | None = None
@@ -85,11 +103,26 @@ class HandlerTransport(MemoryTransport):
         if not isinstance(response.body, bytes | FileBody) and response.status != 101:
             is_awaited = call is not None and hasattr(response.body, "__anext__")
             pieces = _awaited(call, self._in_loop) if is_awaited and call is not None else response.body
-            response.body = Pieces(pieces, call if is_awaited else None, self)
+            response.body = Pieces(pieces, call if is_awaited else None, self, partial(trailers_of, request, response))
+        request.answered = True
         return response
 
+    def _run(self, job: Job) -> None:
+        """What runs behind an answer."""
+        try:
+            if job.is_async and self._loop is not None:
+                self._loop.run(job.call())
+            elif job.is_async:
+                asyncio.run(job.call())
+            else:
+                job.context.run(job.call)
+        except Exception:
+            if self._raises:
+                raise
+            logger.exception("%s failed behind its answer", job.name)
+
     def _begin(self, endpoint: Endpoint, request: Request) -> AsyncCall:
-        request.peer = peer = Peer(self._note_interim)
+        request.peer = peer = Peer()
         return AsyncCall(endpoint, request, peer)
 
     @property
@@ -98,23 +131,26 @@ class HandlerTransport(MemoryTransport):
             raise ConfigurationError("the app has coroutines: use the client in a with block, which gives them a loop")
         return self._loop
 
-    def _note_interim(self, status: int, fields: Headers) -> None:
-        if status == 103:
-            self.early_hints += fields.get_all("link")
-
 
 class Pieces(Iterator[bytes]):
     """A streamed body as the client takes it. Closing it, early or not, is the end of the call."""
 
-    def __init__(self, pieces: Any, call: AsyncCall | None, transport: HandlerTransport) -> None:
+    def __init__(
+        self,
+        pieces: Any,
+        call: AsyncCall | None,
+        transport: HandlerTransport,
+        trailers: Callable[[], Headers | None],
+    ) -> None:
         self._pieces = pieces
         self._call = call
         self._transport = transport
+        self._trailers = trailers
 
     @property
     def trailers(self) -> Headers | None:
         """What came behind the last piece."""
-        return None if self._call is None else self._call.trailers
+        return (None if self._call is None else self._call.trailers) or self._trailers()
 
     def __next__(self) -> bytes:
         try:

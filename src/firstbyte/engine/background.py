@@ -1,0 +1,126 @@
+"""What runs behind answers (`Request.after`): functions in a few threads of their own, coroutines in the loop."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from firstbyte.engine.pool import Pool
+from firstbyte.engine.states import CLOSED
+from firstbyte.errors import HTTPError
+from firstbyte.http.headers import Headers
+from firstbyte.http.services import Job
+from firstbyte.wire.writer import encode_interim
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from firstbyte.engine.connection import Connection
+
+logger = logging.getLogger("firstbyte.engine")
+
+THREADS = 8  # functions at once: they must not take the threads of requests
+UNFINISHED = 1000  # jobs that have not ended, beyond which no more are taken
+
+
+class Background:
+    """Runs jobs. Without a loop, a coroutine has one made for it, in a thread. What a job raises is logged."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pool = Pool(THREADS)
+        self._tasks: set[asyncio.Task[Any]] = set()  # a reference keeps them alive
+        self._unfinished: set[Job] = set()
+
+    @property
+    def unfinished(self) -> int:
+        """Number of jobs that have not ended."""
+        return len(self._unfinished)
+
+    def use(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Runs coroutines there from now on."""
+        self._loop = loop
+
+    def check_room(self) -> None:
+        """Raises HTTPError 503 while too many jobs have not ended."""
+        if len(self._unfinished) >= UNFINISHED:
+            raise HTTPError(503, f"{UNFINISHED} jobs behind answers have not ended yet", {"Retry-After": "5"})
+
+    def start(self, job: Job) -> None:
+        """Has a job run, from any thread."""
+        self._unfinished.add(job)
+        if job.is_async and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._start_task, self._loop, job)
+        else:
+            self._pool.give(None, self._run, job)
+
+    def end(self) -> bool:
+        """Ends the threads that run nothing, and names the jobs that have not ended; those end with the process.
+
+        True if none is left.
+        """
+        for job in list(self._unfinished):
+            logger.error("%s has not ended behind its answer before the server did", job.name)
+        return self._pool.end_threads()
+
+    def _run(self, job: Job) -> None:
+        try:
+            if job.is_async:
+                from asyncio import run  # here, since it takes long to import
+
+                job.context.run(run, job.call())
+            else:
+                job.context.run(job.call)
+        except Exception:
+            logger.exception("%s failed behind its answer", job.name)
+        finally:
+            self._unfinished.discard(job)
+
+    def _start_task(self, loop: asyncio.AbstractEventLoop, job: Job) -> None:
+        task = loop.create_task(self._awaited(job), context=job.context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _awaited(self, job: Job) -> None:
+        try:
+            await job.call()
+        except Exception:
+            logger.exception("%s failed behind its answer", job.name)
+        finally:
+            self._unfinished.discard(job)
+
+
+class ConnectionServices:
+    """What the requests of a connection may ask for; see `http.services.Services`."""
+
+    __slots__ = ("_background", "_connection", "jobs")
+
+    def __init__(self, background: Background, connection: Connection) -> None:
+        self._background = background
+        self._connection: Connection | None = connection
+        self.jobs: list[Job] = []  # of the request whose answer is not sent yet
+
+    def send_interim(self, status: int, fields: Headers) -> None:
+        """See `Services`. For the thread, or the loop's, that has the connection."""
+        data = encode_interim(status, fields)
+        if self._connection is not None and self._connection.state != CLOSED:
+            self._connection.send_now(data)
+
+    def after(self, job: Job) -> None:
+        """See `Services`."""
+        self._background.check_room()
+        if self._connection is None:  # all that can be sent is
+            self._background.start(job)
+        else:
+            self.jobs.append(job)
+
+    def start_jobs(self) -> None:
+        """The answer is sent."""
+        jobs, self.jobs = self.jobs, []
+        for job in jobs:
+            self._background.start(job)
+
+    def end(self) -> None:
+        """The connection is closed."""
+        self._connection = None
+        self.start_jobs()
