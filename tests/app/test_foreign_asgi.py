@@ -161,8 +161,8 @@ def test_the_lifespan_of_what_is_mounted_is_the_apps(fails: bool) -> None:
 
 
 def test_other_protocols_are_refused(app: App) -> None:
-    with pytest.raises(NotImplementedError, match="not websocket"):
-        call(app, {"type": "websocket"}, [])
+    with pytest.raises(NotImplementedError, match="not webtransport"):
+        call(app, {"type": "webtransport"}, [])
 
 
 def test_it_can_be_called_twice_as_asgi_2_had_it() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from firstbyte import App, HTTPError, Request, Response
+from firstbyte.websocket import SyncWebSocket, WebSocket
 
 app = App()
 
@@ -56,3 +57,41 @@ def teapot() -> None:
 @app.get("/awaited")
 async def awaited(request: Request) -> str:
     return request.path
+
+
+@app.websocket("/ws/echo/{name}", subprotocols=("v2", "v1"))
+async def ws_echo(ws: WebSocket, name: str) -> None:
+    await ws.send_json({"name": name, "subprotocol": ws.subprotocol})
+    async for message in ws:
+        await ws.send(message)
+
+
+@app.websocket("/ws/sync")
+def ws_sync(ws: SyncWebSocket) -> None:
+    for message in ws:
+        if message == "close":
+            ws.close(4001, "as you wish")
+        elif message == "flood":
+            for _ in range(200):
+                ws.send(bytes(100_000))
+        else:
+            ws.send(message)
+
+
+class Member(str):
+    """Nobody is one."""
+
+
+@app.provide
+def member(request: Request) -> Member:
+    raise HTTPError(401, "members alone")
+
+
+@app.websocket("/ws/refuses")
+async def ws_refuses(ws: WebSocket, member: Member) -> None:
+    raise AssertionError("its provider refuses")
+
+
+@app.websocket("/ws/fails")
+async def ws_fails(ws: WebSocket) -> None:
+    raise ValueError("no")

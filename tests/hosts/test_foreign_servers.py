@@ -12,8 +12,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 
 HERE = Path(__file__).parent
 WAIT = 20
@@ -144,3 +147,67 @@ def test_answers_of_every_kind(port: int) -> None:
 
 def test_coroutines(port: int) -> None:
     assert ask(port, "GET", "/awaited")[2] == b"/awaited"
+
+
+# -- WebSockets, which ASGI has and WSGI has not
+
+
+@pytest.fixture
+def ws_port(request: pytest.FixtureRequest, port: int) -> int:
+    if request.node.callspec.params["port"] not in ("uvicorn", "hypercorn", "granian"):
+        pytest.skip("it is a server of WSGI")
+    return port
+
+
+def opened(port: int, path: str, **options: Any) -> ClientConnection:
+    return connect(f"ws://127.0.0.1:{port}{path}", open_timeout=WAIT, close_timeout=WAIT, max_size=None, **options)
+
+
+def closed(ws: ClientConnection) -> tuple[int, str]:
+    with pytest.raises(ConnectionClosed) as caught:
+        ws.recv(WAIT)
+    assert caught.value.rcvd is not None
+    return caught.value.rcvd.code, caught.value.rcvd.reason
+
+
+@pytest.mark.parametrize("path", ["/ws/echo/ann", "/ws/sync"])
+def test_messages_of_websockets(request: pytest.FixtureRequest, ws_port: int, path: str) -> None:
+    with opened(ws_port, path, subprotocols=["v1", "v2"]) as ws:
+        if path == "/ws/echo/ann":
+            assert ws.subprotocol == "v2"
+            assert json.loads(ws.recv(WAIT)) == {"name": "ann", "subprotocol": "v2"}
+            if request.node.callspec.params["port"] != "granian":  # it leaves out the headers of a websocket.accept
+                assert ws.response is not None
+                assert ws.response.headers["X-Marked"] == "yes"
+        for message in ("", "κόσμε", b"", bytes(range(256)) * 10, "x" * 1_000_000):
+            ws.send(message)
+            assert ws.recv(WAIT) == message
+        for number in range(100):
+            ws.send(str(number))
+        assert [ws.recv(WAIT) for _ in range(100)] == [str(number) for number in range(100)]
+
+
+def test_a_websocket_of_a_thread_closes_and_waits_for_a_slow_reader(ws_port: int) -> None:
+    with opened(ws_port, "/ws/sync", max_queue=1) as ws:
+        ws.send("flood")
+        assert sum(len(ws.recv(WAIT)) for _ in range(200)) == 20_000_000
+        ws.send("close")
+        assert closed(ws) == (4001, "as you wish")
+
+
+def test_limits_and_failures_of_websockets(ws_port: int) -> None:
+    with opened(ws_port, "/ws/sync") as ws:
+        ws.send("x" * 1_048_577)
+        assert closed(ws)[0] == 1009
+    with opened(ws_port, "/ws/fails") as ws:
+        assert closed(ws)[0] == 1011
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "options"),
+    [("/ws/refuses", 401, {}), ("/none", 404, {}), ("/ws/sync", 403, {"origin": "https://evil.example"})],
+)
+def test_websockets_that_are_refused(ws_port: int, path: str, status: int, options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidStatus) as caught:
+        opened(ws_port, path, **options)
+    assert caught.value.response.status_code in (status, 403)  # a server without websocket.http.response answers 403

@@ -1,4 +1,4 @@
-"""A handler as an ASGI application, for the servers that call one (ASGI 3.0, HTTP and lifespan)."""
+"""A handler as an ASGI application, for the servers that call one (ASGI 3.0: HTTP, WebSocket and lifespan)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from firstbyte.app.behind import ForeignServices
 from firstbyte.app.foreign_wsgi import BODY, BODY_MEMORY, PIECE, fields_of
 from firstbyte.app.pages import error_response
 from firstbyte.errors import ClientDisconnected, HTTPError
+from firstbyte.foreign_websocket import complete_handshake, run_session
 from firstbyte.http.handler import Endpoint, Handler, lifespan_of
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Address, Ends, Request
 from firstbyte.http.response import FileBody, Response
 from firstbyte.http.status import has_body
+from firstbyte.http.upgrade import Upgrade
 from firstbyte.http.url import encode_path
 
 Scope = Mapping[str, Any]
@@ -27,7 +29,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def answer_asgi(handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers one call of an ASGI server: a request, or the lifespan of the process.
+    """Answers one call of an ASGI server: a request, a WebSocket, or the lifespan of the process.
 
     The body is read before the endpoint is called unless it streams it. A plain function runs in a thread until it has
     proven fast. Raises what the endpoint raises, ResponseError for an answer that no server could send, and
@@ -36,8 +38,11 @@ async def answer_asgi(handler: Handler, scope: Scope, receive: Receive, send: Se
     if scope["type"] == "lifespan":
         await _live(handler, receive, send)
         return
+    if scope["type"] == "websocket":
+        await _open(handler, scope, receive, send)
+        return
     if scope["type"] != "http":
-        raise NotImplementedError(f"an App answers http, not {scope['type']}")
+        raise NotImplementedError(f"an App answers http and websocket, not {scope['type']}")
     request = request_of(scope)
     hints = _Hints(scope, send)
     request._services = services = ForeignServices(hints)
@@ -69,6 +74,40 @@ async def answer_asgi(handler: Handler, scope: Scope, receive: Receive, send: Se
         await services.run()
 
 
+async def _open(handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers a WebSocket's handshake, and runs what it has been upgraded to."""
+    await receive()
+    request = request_of(scope)
+    complete_handshake(request.headers)
+    try:
+        response = await _call(handler.resolve(request), request)
+    except HTTPError as error:
+        response = _page(request, error)
+    if not isinstance(response, Upgrade):
+        if "websocket.http.response" in (scope.get("extensions") or {}):
+
+            async def deny(message: dict[str, Any]) -> None:
+                await send({**message, "type": f"websocket.{message['type']}"})
+
+            await _send(response, request, deny)
+        else:
+            response.close()
+            await send({"type": "websocket.close", "code": 1008})
+        return
+    try:
+        fields = [(name, value) for name, value in response.headers.items() if name.lower() not in _HANDSHAKE]
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+        subprotocol = response.headers.get("Sec-WebSocket-Protocol")
+        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers})
+        await run_session(response.session, receive, send)
+    finally:
+        response.close()
+
+
+_SCHEMES = {"ws": "http", "wss": "https", "https": "https"}
+_HANDSHAKE = frozenset(("connection", "upgrade", "sec-websocket-accept", "sec-websocket-protocol"))
+
+
 def request_of(scope: Scope) -> Request:
     """The request that a scope stands for, without its body."""
     root, path = encode_path(scope.get("root_path") or ""), scope["path"]
@@ -78,14 +117,14 @@ def request_of(scope: Scope) -> Request:
         raw = raw[len(root) :]
     client, server = scope.get("client"), scope.get("server")
     request = Request(
-        scope["method"],
+        scope.get("method", "GET"),
         raw or "/",
         scope.get("query_string", b"").decode("latin-1"),
         0 if scope.get("http_version") == "1.0" else 1,
         ends=Ends(
             Address(client[0], client[1] or 0) if client else None,
             Address(server[0], server[1] or 0) if server else None,
-            scope.get("scheme", "http"),
+            _SCHEMES.get(scope.get("scheme", "http"), "http"),
         ),
     )
     request.root_path = root

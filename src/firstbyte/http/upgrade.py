@@ -84,7 +84,12 @@ class Upgrade(Response):
         self.status = 101
         self.body = session  # type: ignore[assignment]  # no body in the sense of HTTP
 
+    @property
+    def session(self) -> Session:
+        """What the connection is given to."""
+        session: Any = self.body
+        return session  # type: ignore[no-any-return]
+
     def close(self) -> None:
         """See `Session.abandon`."""
-        session: Any = self.body
-        session.abandon()
+        self.session.abandon()
