@@ -339,7 +339,7 @@ def test_groups_rules_and_hosts() -> None:
     tasks, other, simple, home = (each["get"] for each in document["paths"].values())
     assert [each["tags"] for each in (tasks, other, simple, home)] == [["api"], ["others"], ["/plain"], ["tenants"]]
     assert tasks["security"] == [{"X-Token": []}]
-    assert tasks["responses"]["401"]["description"] == "Refused by the rule requires X-Token."
+    assert tasks["responses"]["401"]["description"] == "Refused by a rule: unauthorized."
     assert other["responses"]["429"]["description"] == "Slowly."
     assert home["servers"] == [{"url": "//{tenant}.example.org", "variables": {"tenant": {"default": "tenant"}}}]
     assert home["responses"].keys() == {"403", "default"}

@@ -15,7 +15,7 @@ from firstbyte.app.calls import annotations_of
 from firstbyte.app.pages import PROBLEM, ProblemDetails
 from firstbyte.app.params import Plan, Source
 from firstbyte.app.routing import Parameter, Pattern
-from firstbyte.app.rules import name_of, requires
+from firstbyte.app.rules import requires
 from firstbyte.app.schemas import FILE, Schema, Schemas, Wanted
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.response import JSON
@@ -120,7 +120,7 @@ class _Input(NamedTuple):
 
 
 class Operation:
-    """One method of one route. `wanted` are the types whose schemas it needs, `schemes` its security schemes by name."""
+    """One method of one route. `wanted` are the types whose schemas it needs, `schemes` what it must be asked with."""
 
     def __init__(self, route: Route, method: str) -> None:
         self.route = route
@@ -183,6 +183,7 @@ class Operation:
                 content[media] = {"schema": _either(content[media]["schema"], schema) if media in content else schema}
         if not responses:
             responses["default"] = {"description": "What it answers is not said."}
+        # Not which networks and hosts: whoever may read this may not have to know.
         by_rule = {
             rule.status: f"Refused by the rule {name_of(rule)}." for rule in self._rules if hasattr(rule, "status")
         }
