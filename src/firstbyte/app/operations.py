@@ -184,9 +184,8 @@ class Operation:
         if not responses:
             responses["default"] = {"description": "What it answers is not said."}
         # Not which networks and hosts: whoever may read this may not have to know.
-        by_rule = {
-            rule.status: f"Refused by the rule {name_of(rule)}." for rule in self._rules if hasattr(rule, "status")
-        }
+        statuses = [rule.status for rule in self._rules if hasattr(rule, "status")]
+        by_rule = {status: f"Refused by a rule: {phrase(status).lower()}." for status in statuses}
         errors = {**by_rule, **said.errors}
         for status in sorted({*self._refusals(), *errors}):
             if status in errors:
