@@ -158,7 +158,7 @@ def _get() -> Any:
     ("annotation", "value", "message"),
     [
         (Task, {"title": 1}, "to return Task and returned dict: it.title: Expected str, got int (1)"),
-        (Task, {}, "to return Task and returned dict: it: Object missing required field title ({})"),
+        (Task, {}, "to return Task and returned dict: it.title: Object missing required field title"),
         (Task, Named("a"), "to return Task and returned Named: it.owner is sent and not in the annotation"),
         (Task, None, "to return Task and returned None: that is a 204"),
         (Task, "text", "to return Task and returned str: that is no JSON"),

@@ -185,7 +185,7 @@ JSON_FORMS_MSGPACK = ["application/json", "application/x-www-form-urlencoded", "
         (Tree, ["application/json", "application/msgpack"]),
         (list[Task], ["application/json", "application/msgpack"]),
         (dict[str, int], ["application/json", "application/msgpack"]),
-        (Model, ["application/json"]),
+        (Model, ["application/json", "application/msgpack"]),
         (Album, ["multipart/form-data"]),
         (Annotated[bytes, Body()], ["application/octet-stream"]),
         (Annotated[str, Body()], ["text/plain"]),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
 import attrs
 import msgspec
@@ -16,7 +16,7 @@ import pydantic
 import pytest
 
 from firstbyte import App, Request, Response
-from firstbyte.app.params import Body, Cookie, Header, Query
+from firstbyte.app.params import Body, Cookie, Form, Header, Query
 from firstbyte.errors import RouteError
 from firstbyte.http.headers import HeadersInput
 
@@ -127,7 +127,16 @@ def test_a_value_comes_from_the_query(annotation: Any, query: str, expected: str
             "x=0",
             {"where": "query.x", "message": "Expected int >= 1", "expected": "int >= 1", "came": '"0"'},
         ),
-        (Colour, "x=green", {"where": "query.x", "message": "Invalid enum value 'green'", "came": '"green"'}),
+        (
+            Colour,
+            "x=green",
+            {
+                "where": "query.x",
+                "message": "Invalid enum value",
+                "expected": "one of red, blue",
+                "came": '"green"',
+            },
+        ),
     ],
 )
 def test_a_value_that_does_not_fit_is_a_422_that_says_so(annotation: Any, query: str, problem: dict[str, str]) -> None:
@@ -314,7 +323,7 @@ def marked(id: Annotated[int, Header()]) -> str:
         (two_bodies, "POST", "/", r"two_bodies .*test_params.py:\d+\): a and b would both be the body"),
         (lambda a: "", "GET", "/", "nothing provides its parameter 'a'"),
         (unreadable, "GET", "/", "the annotation of a cannot be read from a request"),
-        (unknown, "GET", "/", "the annotation of a cannot be read from a request"),
+        (unknown, "GET", "/", "the annotation 'threading.Thread' of a cannot be evaluated"),
         (marked, "GET", "/{id}", "id is in the path and cannot be Header"),
     ],
 )
@@ -330,3 +339,110 @@ def test_a_get_has_no_body() -> None:
     with pytest.raises(RouteError, match="item would be the body, which a GET has none of"):
         App().add_route("/", handler)
     App().add_route("/", handler, ["GET", "POST"])
+
+
+# -- what a hostile client or a hasty author tries
+
+
+class Opaque:
+    pass
+
+
+class Holder(msgspec.Struct):
+    thing: Opaque | None = None
+
+
+class Pair(NamedTuple):
+    a: int
+    b: str = ""
+
+
+NO_MODEL = r"the whole query is one structure with fields"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        (Holder, r"no body has a Opaque, which Holder\.thing is"),
+        (dict[str, list[Holder]], r"no body has a Opaque, which Holder\.thing is"),
+        (Opaque, "no text is a Opaque"),
+        (bytes, r"a text has no bytes: say str, or Annotated\[bytes, Body\(\)\]"),
+        (Annotated[int, Query(), Header()], r"marked Query\(name=''\) and Header\(name=''\), of which only one can be"),
+        (Annotated[Item, Header()], "x would be the structure Item from one header, which is text"),
+        (Annotated[Item, Cookie()], "x would be the structure Item from one cookie, which is text"),
+        (Annotated[Pair, Query()], NO_MODEL),
+        (Annotated[dict[str, int], Query()], NO_MODEL),
+        (Annotated[list[Pydantic], Query()], NO_MODEL),
+        ("Nowhere", "the annotation 'Nowhere' of x cannot be evaluated: import or define what it names above"),
+        (Item | Typed, "Type unions may not contain more than one dict-like type"),
+    ],
+)
+def test_annotations_that_nothing_can_fill(annotation: Any, message: str) -> None:
+    def handler(x: Any) -> str:
+        return ""
+
+    handler.__annotations__["x"] = annotation
+    with pytest.raises(RouteError, match=rf"handler .*test_params.py:\d+\): .*{message}"):
+        App().add_route("/", handler, ["POST"])
+
+
+def test_one_annotation_that_cannot_be_evaluated_leaves_the_others() -> None:
+    def handler(n: int, x: Nowhere) -> str:  # type: ignore[name-defined]  # noqa: F821
+        return ""
+
+    with pytest.raises(RouteError, match="the annotation 'Nowhere' of x cannot be evaluated"):
+        App().add_route("/", handler)
+
+    def fine(n: int) -> Nowhere:  # type: ignore[name-defined]  # noqa: F821
+        return n + 1
+
+    assert answer(fine, "/?n=1").body == b"2"
+
+
+@pytest.mark.parametrize("kind", [list[Pydantic], Pydantic | None, dict[str, Pydantic], list[Item]])
+def test_structures_of_structures(kind: Any) -> None:
+    def handler(x: Any) -> str:
+        return text(x)
+
+    handler.__annotations__["x"] = kind
+    body = {"title": "milk"} if kind == Pydantic | None else {"k": {"title": "milk"}}
+    body = body if "dict" in str(kind) or "None" in str(kind) else [{"title": "milk"}]  # type: ignore[assignment]
+    for media, encode in (("application/json", msgspec.json.encode), ("application/msgpack", msgspec.msgpack.encode)):
+        response = answer(handler, "/", "POST", {"Content-Type": media}, encode(body))
+        assert (response.status, b"title='milk'" in response.body) == (200, True)
+    broken = answer(handler, "/", "POST", {"Content-Type": "application/msgpack"}, b"\xc1")
+    assert broken.status == 400
+    assert answer(handler, "/", "POST", {"Content-Type": "application/json"}, b"").status == 400
+
+
+def test_a_model_may_be_the_whole_query_or_form() -> None:
+    def asked(x: Annotated[Pydantic, Query()]) -> str:
+        return text(x)
+
+    def sent(x: Annotated[Pydantic, Form()]) -> str:
+        return text(x)
+
+    assert (
+        answer(asked, "/?title=a&other=1").body
+        == answer(sent, "/", "POST", {"Content-Type": "application/x-www-form-urlencoded"}, b"title=a&other=1").body
+    )
+    problems = msgspec.json.decode(answer(asked, "/").body)["problems"]
+    assert problems == [{"where": "query.title", "message": "Field required"}]
+
+
+def test_a_list_is_in_no_form_and_a_constraint_of_the_body_holds() -> None:
+    def handler(x: Annotated[list[Item], Meta(max_length=1)]) -> str:
+        return text(x)
+
+    form = answer(handler, "/", "POST", {"Content-Type": "application/x-www-form-urlencoded"}, b"title=a")
+    assert form.status == 415
+    assert b"JSON and MessagePack are" in form.body
+    assert answer(handler, "/", "POST", {}, b'[{"title":"a"},{"title":"b"}]').status == 422
+
+
+def test_a_field_that_is_missing_is_named_with_its_place() -> None:
+    def handler(x: list[Item]) -> str:
+        return text(x)
+
+    problems = msgspec.json.decode(answer(handler, "/", "POST", {}, b'[{"title":"a"},{}]').body)["problems"]
+    assert problems == [{"where": "body[1].title", "message": "Object missing required field title"}]

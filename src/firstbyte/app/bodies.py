@@ -7,11 +7,13 @@ from typing import Any, get_origin
 
 import msgspec
 
+from firstbyte.app.annotations import bare, uses_pydantic
+from firstbyte.app.models import Models
 from firstbyte.app.problems import Problem, problem_of, refuse
-from firstbyte.app.texts import Fields
-from firstbyte.errors import HTTPError
+from firstbyte.app.texts import Fields, has_names
+from firstbyte.errors import HTTPError, ValidationError
 from firstbyte.http.request import Request
-from firstbyte.http.uploads import FormData
+from firstbyte.http.uploads import UploadedFile
 
 Reader = Callable[[Request], Any]
 
@@ -26,14 +28,16 @@ def body_reader(kind: Any) -> Reader:
     The reader raises ValidationError: 422 for what does not fit, 400 for what is no JSON or MessagePack, 415 for a type
     of body that is none of those that are read. A body without a Content-Type is taken for JSON.
     """
-    if kind is bytes:
+    if bare(kind) is bytes:
         return lambda request: request.body
-    if kind is str:
+    if bare(kind) is str:
         return lambda request: request.text
-    if hasattr(kind, "model_validate"):
-        return _pydantic_reader(kind)
+    if uses_pydantic(kind):
+        return _models_reader(Models(kind))
     json, msgpack = msgspec.json.Decoder(kind), msgspec.msgpack.Decoder(kind)
+    _check(msgspec.inspect.type_info(kind))
     fields = Fields(kind)
+    takes_forms = has_names(kind) or (get_origin(bare(kind)) or bare(kind)) is dict
 
     def read(request: Request) -> Any:
         decode: Callable[[bytes], Any]
@@ -48,8 +52,9 @@ def body_reader(kind: Any) -> Reader:
             elif essence in _MSGPACK:
                 decode, plain = msgpack.decode, msgspec.msgpack.decode
             elif essence in _FORMS:
-                form = request.form()
-                return fields.read(fields.all_of(form.files) | fields.all_of(form), "body")
+                if not takes_forms:
+                    raise _unsupported(essence, "JSON and MessagePack are")
+                return fields.read(fields.all_of_form(request.form()), "body")
             else:
                 raise _unsupported(essence)
         body = request.body
@@ -62,52 +67,54 @@ def body_reader(kind: Any) -> Reader:
         try:
             given = plain(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
-            raise refuse([Problem("body", str(error))], 400) from None
+            raise _unreadable(body, error) from None
         if isinstance(wrong, msgspec.ValidationError):
             raise refuse([problem_of(wrong, "body", given)])
-        raise refuse([Problem("body", str(wrong))], 400)
+        raise _unreadable(body, wrong)
 
     return read
 
 
-def _pydantic_reader(kind: Any) -> Reader:
-    many = frozenset(
-        field.alias or name
-        for name, field in kind.model_fields.items()
-        if (get_origin(field.annotation) or field.annotation) in (list, set, frozenset, tuple)
-    )
-
+def _models_reader(models: Models) -> Reader:
     def read(request: Request) -> Any:
-        media = request.media_type
-        essence = "application/json" if media is None else media.essence
+        media = request.headers.get("content-type")
+        essence = "application/json" if media is None else media.partition(";")[0].strip().lower()
+        if essence in _JSON or essence.endswith("+json"):
+            return models.read_json(request.body)
+        if essence in _FORMS:
+            return models.read(models.all_of_form(request.form()), "body")
+        if essence not in _MSGPACK:
+            raise _unsupported(essence)
         try:
-            if essence in _JSON or essence.endswith("+json"):
-                return kind.model_validate_json(request.body)
-            if essence in _FORMS:
-                return kind.model_validate(_form_values(request.form(), many))
-        except ValueError as error:
-            if not hasattr(error, "errors"):
-                raise
-            problems = [
-                Problem(_where(each["loc"]), each["msg"], came=str(each.get("input", ""))[:80])
-                for each in error.errors(include_url=False)
-            ]
-            broken = any(each["type"] == "json_invalid" for each in error.errors(include_url=False))
-            raise refuse(problems, 400 if broken else 422) from None
-        raise _unsupported(essence)
+            given = msgspec.msgpack.decode(request.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
+            raise _unreadable(request.body, error) from None
+        return models.read_value(given, "body")
 
     return read
 
 
-def _where(location: tuple[str | int, ...]) -> str:
-    return "body" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+def _check(info: Any) -> None:
+    """Raises TypeError for a type, as msgspec.inspect tells it, within which is one that no body can have."""
+    seen: set[int] = set()
+    pending = [(info, "")]
+    while pending:
+        each, field = pending.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))  # structures may have themselves as fields
+        if isinstance(each, msgspec.inspect.CustomType) and each.cls is not UploadedFile:
+            raise TypeError(f"no body has a {each.cls.__name__}{field}")
+        inner = [*getattr(each, "types", ()), *getattr(each, "item_types", ())]
+        inner += [getattr(each, name) for name in ("item_type", "key_type", "value_type") if hasattr(each, name)]
+        pending += [(one, field) for one in inner]
+        pending += [(one.type, f", which {each.cls.__name__}.{one.name} is") for one in getattr(each, "fields", ())]
 
 
-def _unsupported(essence: str) -> HTTPError:
-    return HTTPError(415, f"a body of type {essence} is not read here: JSON, MessagePack and forms are")
+def _unreadable(body: bytes, error: Exception) -> ValidationError:
+    message = str(error).partition(" - at `")[0] if body else "the body is empty"
+    return refuse([Problem("body", message)], 400)
 
 
-def _form_values(form: FormData, many: frozenset[str]) -> dict[str, Any]:
-    return {
-        name: pairs.get_all(name) if name in many else pairs[name] for pairs in (form.files, form) for name in pairs
-    }
+def _unsupported(essence: str, what_is: str = "JSON, MessagePack and forms are") -> HTTPError:
+    return HTTPError(415, f"a body of type {essence or 'unknown'} is not read here: {what_is}")

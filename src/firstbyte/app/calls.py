@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from firstbyte.app.answers import Answering, answering
@@ -23,8 +24,17 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The evaluated annotations of a handler; those that cannot be evaluated stay text."""
     try:
         return get_type_hints(function, include_extras=True)
-    except (NameError, TypeError, AttributeError):
-        return dict(getattr(function, "__annotations__", {}))
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        return {name: _evaluated(function, hint) for name, hint in getattr(function, "__annotations__", {}).items()}
+
+
+def _evaluated(function: Callable[..., Any], hint: Any) -> Any:
+    """One annotation, or its text if that names what is not there."""
+    only_one = SimpleNamespace(__annotations__={"it": hint})
+    try:
+        return get_type_hints(only_one, getattr(inspect.unwrap(function), "__globals__", {}), include_extras=True)["it"]
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        return hint
 
 
 def bind(function: Callable[..., Any], plan: Plan, failed: Failed, *, check: bool = False) -> Any:

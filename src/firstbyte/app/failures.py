@@ -10,6 +10,7 @@ from typing import Any
 from firstbyte.app.calls import is_coroutine
 from firstbyte.app.middleware import place
 from firstbyte.app.pages import debug_response, error_response
+from firstbyte.app.problems import told
 from firstbyte.app.results import to_response
 from firstbyte.errors import ClientDisconnected, ConfigurationError, HTTPError, ValidationError
 from firstbyte.http.request import Request
@@ -119,8 +120,9 @@ class Failures:
                 return None
             problems = error.problems if isinstance(error, ValidationError) else ()
             if problems and self.debug():
-                told = ", ".join(f"{each.where}: {each.message} ({each.came})" for each in problems)
-                logger.warning("%s %s refused with %d: %s", request.method, request.target, error.status, told)
+                # The path without the query, which the problems tell of as far as it is at fault.
+                what = told(problems, request)
+                logger.warning("%s %s refused with %d: %s", request.method, request.raw_path, error.status, what)
             response = error_response(request, error.status, error.detail, problems)
         if isinstance(error, HTTPError):
             for name, value in error.headers.items():

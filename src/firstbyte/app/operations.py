@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-from firstbyte.app.annotations import uses_pydantic, without_none
+from firstbyte.app.annotations import without_none
 from firstbyte.app.answers import answers
 from firstbyte.app.calls import annotations_of
 from firstbyte.app.pages import PROBLEM, ProblemDetails
@@ -305,7 +305,7 @@ def _media_types(kind: Any, schemas: Schemas) -> list[str]:
     if any(_is_file(each) for each in properties):
         return [_MULTIPART]
     is_flat = bool(properties) and all(_is_text(each, schemas) for each in properties)
-    return [JSON, *[_URLENCODED, _MULTIPART] * is_flat, *[_MSGPACK] * (not uses_pydantic(kind))]
+    return [JSON, *[_URLENCODED, _MULTIPART] * is_flat, _MSGPACK]
 
 
 def _is_text(schema: Schema, schemas: Schemas, inside: bool = False) -> bool:

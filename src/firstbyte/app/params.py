@@ -16,12 +16,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args,
 
 import msgspec
 
-from firstbyte.app.annotations import alternatives, bare, is_file, is_many, is_optional, is_structure, named
+from firstbyte.app.annotations import (
+    alternatives,
+    bare,
+    is_file,
+    is_many,
+    is_optional,
+    is_structure,
+    named,
+    uses_pydantic,
+    without_none,
+)
 from firstbyte.app.bodies import Reader, body_reader
 from firstbyte.app.middleware import place
-from firstbyte.app.problems import Problem, problem_of, refuse
+from firstbyte.app.models import Models
+from firstbyte.app.problems import Problem, refuse
 from firstbyte.app.routing import BY_ANNOTATION, Pattern
-from firstbyte.app.texts import Fields, Texts
+from firstbyte.app.texts import Fields, Texts, has_names
 from firstbyte.errors import HTTPError, RouteError, ValidationError
 from firstbyte.http.multidict import MultiDict
 from firstbyte.http.request import Request
@@ -219,7 +230,12 @@ def _source(
     name = parameter.name
     required = parameter.default is parameter.empty
     default = None if required else parameter.default
-    kind, mark = _unmarked(hint)
+    if isinstance(hint, str):
+        raise RouteError(
+            f"{place(function)}: the annotation {hint!r} of {name} cannot be evaluated: import or define what it names "
+            "above the function, and outside of others"
+        )
+    kind, mark = _checked(function, name, lambda: _unmarked(hint))
     if name in in_path:
         if mark is not None:
             raise RouteError(f"{place(function)}: {name} is in the path and cannot be {mark} as well")
@@ -236,6 +252,11 @@ def _source(
         )
     if mark is None and isinstance(kind, Hashable) and kind in providers:
         return Source(name, "provider", name, kind, True, None, _itself, providers[kind])
+    if isinstance(mark, Header | Cookie) and is_structure(kind):
+        raise RouteError(
+            f"{place(function)}: {name} would be the structure {named(kind)} from one {mark.__class__.__name__.lower()}"
+            ", which is text: name a type of one value, or list[...] of such"
+        )
     if isinstance(mark, Header):
         field = mark.name or name.replace("_", "-")
         return _value(function, parameter, kind, "header", field, lambda request: request.headers)
@@ -248,7 +269,7 @@ def _source(
     if isinstance(mark, Body) and is_file(kind):
         raise RouteError(f"{place(function)}: {name} is a file of a form, and cannot be the body")
     if isinstance(mark, Body) or (mark is None and is_structure(kind)):
-        reader = _checked(function, name, lambda: body_reader(bare(kind)))
+        reader = _checked(function, name, lambda: body_reader(kind))
         return Source(name, "body", name, kind, required, default, _from_body(reader, required, default))
     where: Literal["form", "query"] = "form" if isinstance(mark, Form) else "query"
     if is_structure(kind):
@@ -281,10 +302,7 @@ def _value(
             if required and not (many and is_optional(kind)):
                 raise refuse([Problem(place_of, f"the {where} must have {field}", named(kind))])
             return default
-        try:
-            return texts.read(given)
-        except msgspec.ValidationError as error:
-            raise refuse([problem_of(error, place_of, given)]) from None
+        return texts.read(given, place_of)
 
     return Source(parameter.name, where, field, kind, required, default, get)
 
@@ -339,10 +357,10 @@ def _from_body(reader: Reader, required: bool, default: Any) -> Get:
 
 def _from_whole(kind: Any, required: bool, default: Any, where: Literal["query", "form"]) -> Get:
     """A structure, or one or None, with the fields of the query or a form. Raises TypeError for another type."""
-    structures = [each for each in alternatives(kind) if each is not type(None)]
-    if len(structures) > 1 or not hasattr(msgspec.inspect.type_info(structures[0]), "fields"):
+    structure = without_none(kind)
+    if len(alternatives(structure)) > 1 or not (hasattr(structure, "model_fields") or has_names(structure)):
         raise TypeError(f"the whole {where} is one structure with fields")
-    fields = Fields(structures[0])
+    fields = Models(structure) if uses_pydantic(structure) else Fields(structure)
 
     def get(request: Request) -> Any:
         whole = fields.of(request.query) if where == "query" else fields.of_form(request.form())
@@ -373,6 +391,8 @@ def _unmarked(hint: Any) -> tuple[Any, Any]:
     rest = [extra for extra in extras if not isinstance(extra, MARKS) and extra not in MARKS]
     for extra in rest:
         kind = Annotated[kind, extra]
+    if len(marks) > 1:
+        raise TypeError(f"it is marked {' and '.join(map(repr, marks))}, of which only one can be")
     return kind, marks[0] if marks else None
 
 

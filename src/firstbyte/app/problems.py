@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from firstbyte.errors import ValidationError
+from firstbyte.errors import HTTPError, ValidationError
+from firstbyte.http.request import Request
 
 SECRET = ("authorization", "cookie", "password", "secret", "token", "api_key", "api-key")
 """Parts of names whose values are not to be shown."""
 _LONGEST = 80  # characters of a value that are shown
+_BODY = 300  # and of a body in the log
+_READABLE = 100_000  # bytes of a body that are looked at for that
+_MISSING = re.compile(r"Object missing required field `(.+)`")
+_ENUM = re.compile(r"Invalid enum value .*", re.DOTALL)
+_PAIR = re.compile(  # of a name and its value, in a body that cannot be read
+    rf"""("?[\w-]*(?:{"|".join(map(re.escape, SECRET))})[\w-]*"?\s*[:=]\s*)("[^"]*"?|[^\s,;&}}]+)""", re.IGNORECASE
+)
 _MESSAGE = re.compile(r"(.*?)(?: - at `\$?(.*)`)?", re.DOTALL)
 _EXPECTED = re.compile(r"Expected (.+?)(?:, got .*)?")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
@@ -31,25 +40,77 @@ def problem_of(error: msgspec.ValidationError, where: str, given: Any) -> Proble
     match = _MESSAGE.fullmatch(str(error))
     assert match is not None  # it matches anything
     message, path = match[1], match[2] or ""
+    missing = _MISSING.fullmatch(message)
+    if missing is not None:  # nothing came, but for what is around it
+        return Problem(f"{where}{path}.{missing[1]}", message.replace("`", ""))
+    if _ENUM.fullmatch(message):  # msgspec adds the value, however long and secret it is
+        message = "Invalid enum value"
     expected = _EXPECTED.fullmatch(message)
     came = _at(given, path)
     return Problem(
         where + path,
-        message.replace("`", ""),
+        message.strip().replace("`", ""),
         expected[1].replace("`", "") if expected is not None else "",
         "" if came is _NOWHERE else shown(where + path, came),
     )
 
 
-def shown(name: str, value: Any) -> str:
-    """`value` as JSON for a message: cut short, and hidden where its name says that it is a secret."""
-    if any(part in name.lower() for part in SECRET):
-        return "(hidden)"
+def shown(name: str, value: Any, longest: int = _LONGEST) -> str:
+    """`value` as JSON for a message: cut short, and what has the name of a secret is hidden, in it too."""
+    if _is_secret(name):
+        return _HIDDEN
     try:
-        text = msgspec.json.encode(value).decode()
-    except (TypeError, ValueError):  # what no JSON can say
+        text = msgspec.json.encode(_without_secrets(value, _DEEPEST)).decode()
+    except (TypeError, ValueError, RecursionError):  # what no JSON can say
         text = repr(value)
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    return text if len(text) <= longest else text[:longest] + "…"
+
+
+def told(problems: Sequence[Problem], request: Request) -> str:
+    """Problems as a line of the log: with what came, and the body if it is at fault; cut short, secrets hidden."""
+    text = ", ".join(f"{each.where}: {each.message}{f' ({each.came})' if each.came else ''}" for each in problems)
+    if any(each.where.startswith(_IN_BODY) for each in problems):
+        text += f"; the body: {_shown_body(request)}"
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)  # a client writes no lines of its own
+
+
+_IN_BODY = ("body", "form", "files")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _shown_body(request: Request) -> str:
+    media = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    try:
+        if media in ("application/x-www-form-urlencoded", "multipart/form-data"):
+            form = request.form()
+            files = {name: file.filename for name, file in form.files.items()}
+            return shown("", {**form.to_dict(), **files}, _BODY)
+        if len(request.body) <= _READABLE:
+            return shown("", msgspec.json.decode(request.body), _BODY)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, HTTPError):
+        pass  # it is shown as it came
+    text = _PAIR.sub(rf"\1{_HIDDEN}", request.body[:_READABLE].decode("utf-8", "backslashreplace"))
+    return text if len(text) <= _BODY else text[:_BODY] + "…"
+
+
+_HIDDEN = "(hidden)"
+_DEEPEST = 20
+
+
+def _is_secret(name: str) -> bool:
+    lowered = name.lower()
+    return any(part in lowered for part in SECRET)
+
+
+def _without_secrets(value: Any, depth: int) -> Any:
+    """`value`, as JSON has it, with what is behind the names of secrets hidden."""
+    if depth and isinstance(value, dict):
+        return {
+            key: _HIDDEN if _is_secret(str(key)) else _without_secrets(each, depth - 1) for key, each in value.items()
+        }
+    if depth and isinstance(value, list):
+        return [_without_secrets(each, depth - 1) for each in value[:_LONGEST]]
+    return value if depth else "…"
 
 
 def refuse(problems: list[Problem], status: int = 422) -> ValidationError:

@@ -6,13 +6,14 @@ msgspec converts them. Where it would take what nobody means, "null" for nothing
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_origin, get_type_hints
 
 import msgspec
 
 from firstbyte.app.annotations import alternatives, bare, is_many, without_none
-from firstbyte.app.problems import problem_of, refuse
+from firstbyte.app.problems import Problem, problem_of, refuse
+from firstbyte.errors import ValidationError
 from firstbyte.http.multidict import MultiDict
 from firstbyte.http.uploads import FormData
 
@@ -26,30 +27,69 @@ class Texts:
     Raises TypeError for a type that no text can be converted to.
     """
 
-    __slots__ = ("_is_number", "_kind", "many")
+    __slots__ = ("_choices", "_is_number", "_kind", "many")
 
     def __init__(self, kind: Any) -> None:
         self._kind = without_none(kind)
         self.many = is_many(self._kind)
+        self._choices: list[str] = []  # of an Enum or a Literal
         leaves = list(_leaves(msgspec.inspect.type_info(self._kind)))
         for each in leaves:
             if isinstance(each, _NO_TEXT):
-                raise TypeError(f"no text is a {getattr(each, 'cls', each)!r}")
+                raise TypeError(f"no text is a {_name_of(each)}")
+            if isinstance(each, _BYTES):
+                raise TypeError("a text has no bytes: say str, or Annotated[bytes, Body()] for the body as it came")
+            if isinstance(each, msgspec.inspect.EnumType):
+                self._choices += [str(member.value) for member in each.cls]
+            elif isinstance(each, msgspec.inspect.LiteralType):
+                self._choices += map(str, each.values)
         self._is_number = any(isinstance(each, _NUMBERS) for each in leaves) and not any(
             isinstance(each, _ANYTHING) for each in leaves
         )
 
-    def read(self, given: Any) -> Any:
-        """The value of a text, or of a list of them. Raises msgspec.ValidationError."""
-        if self._is_number:
-            given = [_finite(each) for each in given] if isinstance(given, list) else _finite(given)
-        return msgspec.convert(given, self._kind, strict=False)
+    def read(self, given: Any, where: str) -> Any:
+        """The value of a text, or of a list of them, that came at `where`. Raises ValidationError."""
+        try:
+            if self._is_number:
+                fit = [_finite(each) for each in given] if isinstance(given, list) else _finite(given)
+                return msgspec.convert(fit, self._kind, strict=False)
+            return msgspec.convert(given, self._kind, strict=False)
+        except msgspec.ValidationError as error:
+            problem = problem_of(error, where, given)
+            if not problem.expected and self._choices:
+                problem.expected = f"one of {', '.join(self._choices)}"
+            raise refuse([problem]) from None
 
 
-class Fields:
-    """How texts, and files, of several names become the fields of one structure."""
+class ByName:
+    """What of a query or a form is for the fields `names` of a structure, of which those in `many` take several."""
 
-    __slots__ = ("_kind", "_many", "_names", "_texts")
+    def __init__(self, names: Iterable[str], many: Iterable[str]) -> None:
+        self._names, self._many = frozenset(names), frozenset(many)
+
+    def of(self, texts: MultiDict[Any]) -> dict[str, Any]:
+        """What is there of the fields: the first value of each name, or all of them for a field that takes several."""
+        return {name: value for name, value in self.all_of(texts).items() if name in self._names}
+
+    def of_form(self, form: FormData) -> dict[str, Any]:
+        """`of` a form's fields, and of its files where no field has the name."""
+        return self.of(form.files) | self.of(form)
+
+    def all_of(self, texts: MultiDict[Any]) -> dict[str, Any]:
+        """`of`, with the names that are no field's, which a structure may refuse."""
+        return {name: texts.get_all(name) if name in self._many else texts[name] for name in texts}
+
+    def all_of_form(self, form: FormData) -> dict[str, Any]:
+        """`of_form`, with the names that are no field's."""
+        return self.all_of(form.files) | self.all_of(form)
+
+    def read(self, given: Mapping[str, Any], where: str) -> Any:
+        """The structure. Raises ValidationError with a problem for each field that does not fit, and its place."""
+        raise NotImplementedError
+
+
+class Fields(ByName):
+    """How texts, and files, of several names become the fields of one structure of msgspec's kinds."""
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
@@ -66,35 +106,34 @@ class Fields:
                     self._texts[field.encode_name] = Texts(hint)
                 except TypeError:
                     pass  # a file, or what the structure as a whole refuses
-        self._names, self._many = frozenset(names), frozenset(many)
-
-    def of(self, texts: MultiDict[Any]) -> dict[str, Any]:
-        """What is there of the fields: the first value of each name, or all of them for a field that takes several."""
-        return {name: value for name, value in self.all_of(texts).items() if name in self._names}
-
-    def of_form(self, form: FormData) -> dict[str, Any]:
-        """`of` a form's fields, and of its files where no field has the name."""
-        return self.of(form.files) | self.of(form)
-
-    def all_of(self, texts: MultiDict[Any]) -> dict[str, Any]:
-        """`of`, with the names that are no field's, which a structure may refuse."""
-        return {name: texts.get_all(name) if name in self._many else texts[name] for name in texts}
+        super().__init__(names, many)
 
     def read(self, given: Mapping[str, Any], where: str) -> Any:
-        """The structure. Raises ValidationError with a problem for each field that does not fit, and its place."""
-        problems = []
+        """See `ByName.read`."""
+        problems: list[Problem] = []
         for name, texts in self._texts.items():
             if name in given:
                 try:
-                    texts.read(given[name])
-                except msgspec.ValidationError as error:
-                    problems.append(problem_of(error, f"{where}.{name}", given[name]))
+                    texts.read(given[name], f"{where}.{name}")
+                except ValidationError as error:
+                    problems += error.problems
         if not problems:
             try:
                 return msgspec.convert(given, self._kind, strict=False)
             except msgspec.ValidationError as error:
                 problems.append(problem_of(error, where, given))
         raise refuse(problems)
+
+
+def has_names(kind: Any) -> bool:
+    """Whether a type of msgspec's kinds is a structure whose fields are members, as forms have them, and no list."""
+    infos = [msgspec.inspect.type_info(each) for each in alternatives(bare(kind)) if each is not type(None)]
+    return any(
+        hasattr(info, "fields")
+        and not isinstance(info, msgspec.inspect.NamedTupleType)
+        and not getattr(info, "array_like", False)
+        for info in infos
+    )
 
 
 def _finite(text: str) -> str:
@@ -120,6 +159,11 @@ def _hints(kind: Any) -> dict[str, Any]:
         return {}
 
 
+def _name_of(info: Any) -> str:
+    return getattr(getattr(info, "cls", None), "__name__", "") or type(info).__name__.removesuffix("Type")
+
+
+_BYTES = (msgspec.inspect.BytesType, msgspec.inspect.ByteArrayType, msgspec.inspect.MemoryViewType)
 _NUMBERS = (msgspec.inspect.FloatType, msgspec.inspect.DecimalType)
 _ANYTHING = (msgspec.inspect.StrType, msgspec.inspect.AnyType)
 _NO_TEXT = (msgspec.inspect.CustomType, msgspec.inspect.ExtType, msgspec.inspect.RawType)
