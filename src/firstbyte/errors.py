@@ -9,6 +9,7 @@
     ├── ProtocolError             the peer's bytes break a rule of HTTP: which rule, at which byte, and the answer
     │   └── FrameError            of WebSocket: the answer is a close code
     ├── WebSocketClosed           nothing can be sent to or received from a WebSocket any more: code, reason
+    ├── RoomsUnavailable          the Redis of the rooms gives no answer (also a ConnectionError)
     ├── ResponseError             a handler's answer cannot be put on the wire (a newline in a header, too short a body)
     ├── ClientDisconnected        the peer left while its request was being read or answered (also a ConnectionError)
     ├── HTTPError                 an answer: raise it in a handler to send that status
@@ -100,6 +101,13 @@ class WebSocketClosed(FirstbyteError):
         super().__init__(f"the WebSocket is closed: {code} {reason}".rstrip())
         self.code = code
         self.reason = reason
+
+
+class RoomsUnavailable(FirstbyteError, ConnectionError):
+    """The Redis that the rooms of several processes are in cannot be reached, or gave no answer in time.
+
+    Whether what was asked of it has been done is not known; a message may have been sent.
+    """
 
 
 class ResponseError(FirstbyteError):

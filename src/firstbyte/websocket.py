@@ -81,6 +81,7 @@ class _Common:
         self._is_paused = False  # nothing is read
         self._scope: Any = None
         self._work: Callable[[], Any] | None = None
+        self._outlet: Callable[[], None] | None = None
 
     @property
     def closed(self) -> bool:
@@ -105,6 +106,37 @@ class _Common:
     def hold(self, scope: Any) -> None:
         """Has what was provided for the handler be ended after it."""
         self._scope = scope
+
+    # -- for who sends the same to many
+
+    @property
+    def lock(self) -> Any:
+        """Held around what follows; that of an open WebSocket (`threading.RLock`)."""
+        assert self._transport is not None
+        return self._transport.lock
+
+    def push(self, frame: bytes) -> bool:
+        """Sends frames that were encoded for many, without compression; False if the peer has to read first.
+
+        Never waits. What comes behind the closing of the WebSocket is for nobody. Call it in the thread that the
+        WebSocket belongs to, which for a SyncWebSocket is any.
+        """
+        with self.lock:
+            if self.closed or self._is_lost:
+                return True
+            if self._is_full:
+                return False
+            self._send(frame)
+            return True
+
+    def outlet(self, writable: Callable[[], None] | None) -> Any:
+        """Has `writable` be called, with the lock held, whenever the peer has read what waited. Returns the lock."""
+        self._outlet = writable
+        return self.lock
+
+    def end(self, code: int, reason: str) -> None:
+        """Closes, as `close` does, where nothing may wait; the lock is held."""
+        self._begin_close(code, reason)
 
     # -- what the engine says (see `Session`), with the transport's lock held
 
@@ -138,6 +170,8 @@ class _Common:
     def writable(self) -> None:
         """See `Session`."""
         self._is_full = False
+        if self._outlet is not None:
+            self._outlet()
         self._pace()
         self._wake()
 
