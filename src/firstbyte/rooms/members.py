@@ -77,6 +77,16 @@ class Member:
         self._waiting.append((frame, position))
 
 
+class Group:
+    """The members of a room that belong to one loop, or to none; `queued` frames are on their way there."""
+
+    __slots__ = ("members", "queued")
+
+    def __init__(self) -> None:
+        self.members: set[Member] = set()
+        self.queued = 0
+
+
 class Local:
     """The members of one room in this process, by the loop they belong to: None for threads."""
 
@@ -84,13 +94,13 @@ class Local:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.groups: dict[_Loop | None, set[Member]] = {}
+        self.groups: dict[_Loop | None, Group] = {}
         self.last: Position | None = None  # the last message that came here
         self.ready: Any = None  # the engine's own
 
     def members(self) -> list[Member]:
         """All of them."""
-        return [member for group in self.groups.values() for member in group]
+        return [member for group in self.groups.values() for member in group.members]
 
 
 class Hub:
@@ -105,15 +115,15 @@ class Hub:
         loop = asyncio.get_running_loop() if member.ws.is_async else None
         with self.lock:
             local = self.rooms.setdefault(name, Local(name))
-            local.groups.setdefault(loop, set()).add(member)
+            local.groups.setdefault(loop, Group()).members.add(member)
             return local
 
     def remove(self, local: Local, member: Member) -> bool:
         """Takes a member out; whether it was the last one."""
         with self.lock:
             for loop, group in list(local.groups.items()):
-                group.discard(member)
-                if not group:
+                group.members.discard(member)
+                if not group.members:
                     del local.groups[loop]
             if not local.groups and self.rooms.get(local.name) is local:
                 del self.rooms[local.name]
@@ -130,14 +140,20 @@ class Hub:
             local.last = position
         here = _running_loop()
         for loop, group in list(local.groups.items()):
-            members = tuple(group)
-            if loop is None or loop is here:
+            members = tuple(group.members)
+            if loop is None or (loop is here and not group.queued):
                 _give(members, frame, position)
-            else:
-                try:
-                    loop.call_soon_threadsafe(_give, members, frame, position)
-                except RuntimeError:  # the loop is closed, and its WebSockets with it
-                    del local.groups[loop]
+                continue
+            group.queued += 1  # and what comes now waits behind it, so that nothing overtakes
+            try:
+                loop.call_soon_threadsafe(self._give_queued, group, members, frame, position)
+            except RuntimeError:  # the loop is closed, and its WebSockets with it
+                del local.groups[loop]
+
+    def _give_queued(self, group: Group, members: tuple[Member, ...], frame: bytes, position: Position | None) -> None:
+        _give(members, frame, position)
+        with self.lock:
+            group.queued -= 1
 
 
 def check_kind(ws: Any, is_async: bool) -> None:

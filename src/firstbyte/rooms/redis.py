@@ -15,6 +15,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
@@ -37,7 +38,8 @@ redis.call('PUBLISH', ARGV[1], 'm' .. id .. ' ' .. ARGV[2])
 return id
 """
 _PRESENT = """
-local now = tonumber(redis.call('TIME')[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function name_of(entry) return string.sub(entry, string.find(entry, ' ', 1, true) + 1) end
 local function drop(entry)
   if redis.call('ZREM', KEYS[1], entry) == 0 then return end
@@ -45,7 +47,9 @@ local function drop(entry)
   redis.call('HDEL', KEYS[2], name_of(entry))
   redis.call('PUBLISH', ARGV[1], 'l' .. name_of(entry))
 end
-for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do drop(entry) end
+local function sweep()
+  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do drop(entry) end
+end
 """
 _RENEW = f"""{_PRESENT}
 for i = 3, #ARGV do
@@ -54,11 +58,12 @@ for i = 3, #ARGV do
     redis.call('PUBLISH', ARGV[1], 'j' .. name_of(ARGV[i]))
   end
 end
-redis.call('EXPIRE', KEYS[1], 4 * ARGV[2])
-redis.call('EXPIRE', KEYS[2], 4 * ARGV[2])
+sweep()
+redis.call('PEXPIRE', KEYS[1], 4 * ARGV[2])
+redis.call('PEXPIRE', KEYS[2], 4 * ARGV[2])
 """
-_LEAVE = f"{_PRESENT} drop(ARGV[2])"
-_WHO = f"{_PRESENT} return redis.call('HKEYS', KEYS[2])"
+_LEAVE = f"{_PRESENT} drop(ARGV[2]) sweep()"
+_WHO = f"{_PRESENT} sweep() return redis.call('HKEYS', KEYS[2])"
 
 
 class RedisSettings(NamedTuple):
@@ -163,9 +168,9 @@ class RedisEngine:
         return [Message(id_.decode(), fields[b"json"]) for id_, fields in entries]
 
     async def _renew_all(self, room: str, entries: list[str]) -> None:
-        seconds = max(1, round(self._settings.presence_seconds))
+        milliseconds = max(1, round(self._settings.presence_seconds * 1000))
         for at in range(0, len(entries), _AT_ONCE):
-            await self._present(self._renew, room, seconds, *entries[at : at + _AT_ONCE])
+            await self._present(self._renew, room, milliseconds, *entries[at : at + _AT_ONCE])
 
     async def _present(self, script: Any, room: str, *arguments: Any) -> Any:
         keys = [self._key(room, "members"), self._key(room, "names")]
@@ -190,11 +195,11 @@ class RedisEngine:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """See `Engine.run`."""
-        return asyncio.run_coroutine_threadsafe(work, self._running()).result()
+        return self._submit(work).result()
 
     async def arun(self, work: Coroutine[Any, Any, T]) -> T:
         """See `Engine.arun`. Whoever is cancelled meanwhile does not undo what has begun."""
-        return await asyncio.shield(asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._running())))
+        return await asyncio.shield(asyncio.wrap_future(self._submit(work)))
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -204,6 +209,13 @@ class RedisEngine:
                 self._loop.call_soon_threadsafe(self._main.cancel)
                 self._thread.join()
                 self._thread = None
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._running())
+        except BaseException:
+            work.close()
+            raise
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._start:
