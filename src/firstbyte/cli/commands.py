@@ -13,6 +13,7 @@ import msgspec
 
 from firstbyte import __version__, compiled
 from firstbyte.cli.config import ConfigGroup
+from firstbyte.cli.development import folders_of, live_option, with_live
 from firstbyte.cli.http_commands import http_commands
 from firstbyte.cli.listings import plugins, routes
 from firstbyte.cli.load import load_app
@@ -21,6 +22,7 @@ from firstbyte.cli.serving import serve
 from firstbyte.cli.uploading import Uploading, upload_options
 from firstbyte.cli.workers import reload, status
 from firstbyte.errors import ConfigurationError
+from firstbyte.http.handler import Handler
 from firstbyte.http.request import Address
 
 
@@ -45,11 +47,17 @@ def cli() -> None:
     help="What the app is: firstbyte's own (native), WSGI or ASGI; auto finds out.",
 )
 @click.option("--factory", is_flag=True, help="APP names a function that makes the app.")
+@live_option
 @server_options
-def run(app: str, interface: Any, factory: bool, **options: Any) -> int:
+def run(app: str, interface: Any, factory: bool, live: bool, **options: Any) -> int:
     """Serve the app that APP names: module:app, or file.py:app (":app" may be left out)."""
-    multiprocess = options["processes"].workers > 1
-    return serve(lambda: load_app(app, interface, factory=factory, multiprocess=multiprocess), app, **options)
+    processes = options["processes"]
+
+    def load() -> Handler:
+        loaded = load_app(app, interface, factory=factory, multiprocess=processes.workers > 1)
+        return with_live(loaded, *(processes.reload_dir or folders_of(app))) if live else loaded
+
+    return serve(load, app, **options)
 
 
 @cli.command()
@@ -97,8 +105,9 @@ def demo(client: bool, url: str | None, database: str | None, **options: Any) ->
 @click.option("-d", "--directory", default=".", show_default=True, metavar="DIRECTORY", help="Folder to serve.")
 @click.option("--cgi", is_flag=True, help="Run the programs in its folders cgi-bin and htbin.")
 @upload_options
+@live_option
 @server_options(address=False)
-def folder(port: int, bind: str, directory: str, cgi: bool, uploading: Uploading, **options: Any) -> int:
+def folder(port: int, bind: str, directory: str, cgi: bool, uploading: Uploading, live: bool, **options: Any) -> int:
     """Serve a folder on PORT; this is what `python -m firstbyte PORT` runs."""
     from firstbyte.app.application import App
     from firstbyte.files.static import StaticFiles
@@ -115,7 +124,8 @@ def folder(port: int, bind: str, directory: str, cgi: bool, uploading: Uploading
 
         app.mount(f"/{each.name}", CGI(each))
     app.mount("/", uploading.around(path, StaticFiles(path, listing=True, without=programs)))
-    return serve(lambda: app, f"the folder {path.resolve()}", host=bind, port=port, unix=None, **options)
+    served = with_live(app, path) if live else app
+    return serve(lambda: served, f"the folder {path.resolve()}", host=bind, port=port, unix=None, **options)
 
 
 cli.add_command(status)

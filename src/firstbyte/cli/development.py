@@ -1,4 +1,4 @@
-"""`--reload`: new workers when the app's files change, and a page that says why while it cannot be imported."""
+"""For development: `--reload`, with a page that says why while the app cannot be imported, and `--live`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import click
 
 from firstbyte.app.pages import import_failed_response
 from firstbyte.errors import ConfigurationError
@@ -59,6 +61,19 @@ def folders_of(app: str) -> list[str]:
     """What to watch for the app of that name: the folder of its file, or the current one, where its module is."""
     place = app.rpartition(":")[0] if ":" in app else app
     return [str(Path(place).parent)] if place.endswith(".py") else ["."]
+
+
+live_option = click.option(
+    "--live", is_flag=True, help="Reload open pages when files change, and swap style sheets. For development only."
+)
+"""Decorator: adds --live."""
+
+
+def with_live(handler: Handler, *folders: str | Path) -> Handler:
+    """The handler, whose open pages are loaded again when a file in the folders changes. Raises ConfigurationError."""
+    from firstbyte.files.live import Live  # here, since asyncio takes long to import
+
+    return Live(handler, *folders)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_callbacks", "_gone", "_looks_away", "_reactor", "_read_by", "_reading", "_write_by", "_writing",
+        "_callbacks", "_gone", "_looks_away", "_on_drain", "_reactor", "_read_by", "_reading", "_write_by", "_writing",
         "connection", "endpoint", "released", "request", "task",
     )  # fmt: skip
 
@@ -47,6 +47,7 @@ class Exchange:
         self._looks_away = False  # the next request is here
         self._gone = False  # the peer is, or the connection
         self._callbacks: list[Callable[[], object]] | None = None  # of who wants to know that
+        self._on_drain: list[Callable[[], object]] = []
         connection.busy = True
         connection.owner = self
         connection.deadline = inf
@@ -110,6 +111,19 @@ class Exchange:
         else:
             self._callbacks.append(callback)
 
+    def when_draining(self, callback: Callable[[], object]) -> None:
+        """See `Peer.when_draining`."""
+        if self._reactor.draining:
+            callback()
+        else:
+            self._on_drain.append(callback)
+
+    def send_interim(self, status: int, fields: Headers) -> None:
+        """See `Peer.send_interim`."""
+        data = encode_interim(status, fields)
+        if self.request.minor and not self._gone and self.connection.owner is self:
+            self.connection.send_now(data)
+
     # -- what happens to the connection meanwhile
 
     def on_event(self, events: int) -> None:
@@ -152,7 +166,10 @@ class Exchange:
         self._tell(ClientDisconnected("the answer is complete"))
 
     def begin_drain(self) -> None:
-        """The server stops: it waits for the answer."""
+        """The server stops: it waits for the answer, and tells who wants to know."""
+        callbacks, self._on_drain = self._on_drain, []
+        for callback in callbacks:
+            callback()
 
     def close(self, reason: str) -> None:
         """Closes the connection, for the coroutine itself."""

@@ -73,17 +73,20 @@ class View(NamedTuple):
         return "?" + urlencode(fields)
 
 
-def answer_listing(request: Request, root: Root, parts: Sequence[str], path: str, policy: Policy) -> Response:
+def answer_listing(
+    request: Request, root: Root, parts: Sequence[str], path: str, policy: Policy, extra: str = ""
+) -> Response:
     """The listing of the folder at `path`: a page, JSON for who prefers it, or with the query "zip" all of it.
 
-    Raises HTTPError 403 for one that may not be read.
+    `extra` is that of `page`. Raises HTTPError 403 for one that may not be read.
     """
     if "zip" in request.query:
         return archive_response(root, parts, path, policy)
     entries = read_folder(root, parts, path)
     if accepts(request.headers.get_joined("accept"), ("text/html", "application/json")) == "application/json":
         return Response.json({"path": request.path, "entries": [_as_json(entry) for entry in entries]}, 200, _FIELDS)
-    return Response.html(page(request.path, entries, View.of(request), media_type=policy.media_type), 200, _FIELDS)
+    text = page(request.path, entries, View.of(request), media_type=policy.media_type, extra=extra)
+    return Response.html(text, 200, _FIELDS)
 
 
 def read_folder(root: Root, parts: Sequence[str], path: str) -> list[Entry]:

@@ -39,6 +39,7 @@ _Key = tuple[str, str, bytes]
 class StaticFiles:
     """Serves the files below `folder`: index.html for a folder, a listing where there is none if `listing` says so.
 
+    `listing_extra` is HTML that stands behind a listing's heading.
     Hidden files, links that lead out of the folder and every trick to get there are 404, as is what does not exist;
     where the folder has a file `not_found`, people get that. Nothing of the folders `without` is served or listed either.
     `hidden` and `follow_links` open what they say. `clean_urls`: /about is about.html, and /about.html redirects there.
@@ -54,6 +55,7 @@ class StaticFiles:
         folder: str | Path,
         *,
         listing: bool = False,
+        listing_extra: str = "",
         without: Iterable[str | Path] = (),
         hidden: bool = False,
         follow_links: bool = False,
@@ -70,6 +72,7 @@ class StaticFiles:
     ) -> None:
         self.root = Root(folder, without=without, hidden=hidden, follow_links=follow_links)
         self._listing = listing
+        self._listing_extra = listing_extra
         self._clean_urls = clean_urls
         self._spa = spa
         self._not_found = not_found
@@ -119,7 +122,7 @@ class StaticFiles:
             return self._file(request, [*parts, "index.html"], index, key)
         if not self._listing:
             return self._missing(request)
-        return answer_listing(request, self.root, parts, path, self._policy)
+        return answer_listing(request, self.root, parts, path, self._policy, self._listing_extra)
 
     def _clean(
         self, request: Request, parts: list[str], path: str | None, asks_folder: bool

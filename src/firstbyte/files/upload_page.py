@@ -14,7 +14,7 @@ _ASSETS = Path(__file__).with_name("assets")
 
 @cache
 def upload_fragment() -> str:
-    """What is put into the page of a folder; without scripts it is a form."""
+    """HTML for the page of a folder (`StaticFiles(listing_extra=...)`); without scripts it is a form."""
     page, style, script = ((_ASSETS / f"upload.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
     return f"<style>{style}</style>{page}<script>{script}</script>"
 
@@ -22,13 +22,6 @@ def upload_fragment() -> str:
 def upload_page(request: Request) -> Response:
     """The page of its own, for folders whose index.html hides the listing."""
     return Response.html(_PAGE.format(path=html.escape(request.path), fragment=upload_fragment()))
-
-
-def with_upload(response: Response) -> Response:
-    """A listing with the fragment in it."""
-    assert isinstance(response.body, bytes)
-    response.body = response.body.replace(b"</h1>", b"</h1>" + upload_fragment().encode(), 1)
-    return response
 
 
 _PAGE = (

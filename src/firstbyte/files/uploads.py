@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from firstbyte.app.pages import wants_html
 from firstbyte.errors import HTTPError
@@ -16,8 +16,8 @@ from firstbyte.files.after import After
 from firstbyte.files.static import StaticFiles
 from firstbyte.files.upload_digests import Checksums
 from firstbyte.files.upload_guard import check_same_origin
-from firstbyte.files.upload_page import upload_page, with_upload
-from firstbyte.files.upload_store import Partial, Saved, Store, UploadLimits
+from firstbyte.files.upload_page import upload_fragment, upload_page
+from firstbyte.files.upload_store import PARTIALS, Partial, Saved, Store, UploadLimits
 from firstbyte.files.upload_tus import Tus, upload_at
 from firstbyte.http.conditionals import Outcome, evaluate
 from firstbyte.http.handler import Endpoint, Handler, lifespan_of
@@ -36,6 +36,9 @@ _ACTIVE = ("text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "a
 
 class Uploads:
     """Serves the files below `folder` with `files` (default: `StaticFiles` with its listing), and takes uploads.
+
+    A listing of another handler has the page if it is told to: `StaticFiles(folder, listing=True,
+    listing_extra=upload_fragment())`. It must not serve the folder of partial files, which is hidden.
 
     POST to a folder takes the files of a form, under names that are safe and free; PUT takes one file under exactly its
     name; the listing has a page for files and folders, whose uploads can be broken off and resumed, as those of any
@@ -57,7 +60,7 @@ class Uploads:
     ) -> None:
         self._store = Store(folder, limits, overwrite=overwrite)
         self._tus = Tus(self._store)
-        self._files: Handler = files or StaticFiles(folder, listing=True)
+        self._files: Handler = files or StaticFiles(folder, listing=True, listing_extra=upload_fragment())
         self._trusted = trusted
         self._room = threading.BoundedSemaphore(max(1, self._store.limits.at_once))
         self._shown = After(self._show)
@@ -66,6 +69,7 @@ class Uploads:
         self._resume = self._endpoint(self._answer_upload, "upload in parts")
         self._options = self._endpoint(self._answer_options, "uploads' methods")
         self._page = self._endpoint(upload_page, "upload page")
+        self._never = self._endpoint(_answer_nothing, "partial files")
 
     @property
     def is_async(self) -> bool:
@@ -87,6 +91,8 @@ class Uploads:
             return self._put
         if method == "OPTIONS":
             return self._options
+        if PARTIALS in unquote(request.raw_path).casefold():
+            return self._never
         if request.raw_query == "upload" and request.raw_path.endswith("/"):
             return self._page
         return self._shown.around(self._files.resolve(request))
@@ -187,16 +193,17 @@ class Uploads:
     # -- what is served
 
     def _show(self, request: Request, response: Response) -> Response:
-        """A file's answer made harmless, or a listing's with the upload page in it."""
-        media_type = media_type_of(response.headers)
-        if media_type is None or "etag" in response.headers:
+        """An answer made harmless if it is a file's: those have a tag, a listing has none."""
+        if "etag" in response.headers:
             response.headers["X-Content-Type-Options"] = "nosniff"
+            media_type = media_type_of(response.headers)
             if media_type is not None and media_type.essence in _ACTIVE and not self._trusted:
                 response.headers["Content-Security-Policy"] = "sandbox allow-scripts allow-forms allow-popups"
-            return response
-        if response.status == 200 and media_type.essence == "text/html" and request.raw_path.endswith("/"):
-            return with_upload(response)
         return response
+
+
+def _answer_nothing(request: Request) -> Response:
+    raise HTTPError(404, f"nothing is at {request.path}")
 
 
 def _parts(raw_path: str) -> list[str]:

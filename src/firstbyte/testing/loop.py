@@ -84,6 +84,9 @@ class Peer:
         else:
             self._callbacks.append(callback)
 
+    def when_draining(self, callback: Callable[[], object]) -> None:
+        """See `http.request.Peer`; it never does."""
+
     async def drain(self) -> None:
         """See `http.request.Peer`."""
         if self.gone:

@@ -201,11 +201,9 @@
   }
 
   async function refresh() {
-    const here = document.querySelector("[data-listing]");
-    if (!here) return;
-    const page = new DOMParser().parseFromString(await (await fetch(folder)).text(), "text/html");
-    const there = page.querySelector("[data-listing]");
-    if (there) here.replaceWith(there);
+    if (!document.querySelector("main table")) return; // a page without the listing
+    const page = new DOMParser().parseFromString(await (await fetch(location)).text(), "text/html");
+    for (const part of ["main", "footer"]) document.querySelector(part).replaceWith(page.querySelector(part));
     window.dispatchEvent(new Event("firstbyte:listing"));
   }
 
