@@ -256,7 +256,7 @@ def test_events(running: Running, site: Path) -> None:
     assert names == []  # it may have missed everything
     assert change(listener, site / "style.css", "new") == ["style.css"]
     again = Listener(running.client(), since=at)
-    last, names = again.next()
+    _, names = again.next()
     assert names == ["style.css"]
     for each in (site / ".hidden.css", site / "module.py", site / "node_modules" / "a.css"):
         each.parent.mkdir(exist_ok=True)
