@@ -18,6 +18,7 @@ from firstbyte import App, Request, Response
 from firstbyte.errors import ConfigurationError
 from firstbyte.files.live import Changes, Live
 from firstbyte.files.static import StaticFiles
+from firstbyte.http.response import FileBody
 
 TAG = re.compile(rb'<script src="(.*)/\.firstbyte/live\.js" data-since="([0-9.]+)"></script>\n\Z')
 PAGE = b"<!doctype html><title>A</title><p>page"
@@ -58,6 +59,11 @@ def app(site: Path) -> App:
     def pieces() -> Response:
         return Response(Pieces(), media_type="text/html")
 
+    @app.get("/file")
+    def file() -> Response:
+        opened = (site / "big.html").open("rb")
+        return Response(FileBody(opened, 0, (site / "big.html").stat().st_size), media_type="text/html")
+
     @app.get("/sized")
     def sized() -> Response:
         return Response(iter((PAGE,)), headers={"Content-Length": str(len(PAGE))}, media_type="text/html")
@@ -97,6 +103,10 @@ def body_of(response: Response) -> bytes:
     body: Any = response.body
     if isinstance(body, bytes):
         return body
+    if isinstance(body, FileBody):
+        part = body.read(body.count)
+        body.close()
+        return part
     if hasattr(body, "__anext__"):
 
         async def collect() -> bytes:
@@ -110,7 +120,14 @@ def body_of(response: Response) -> bytes:
 
 @pytest.mark.parametrize(
     ("path", "page"),
-    [("/", PAGE), ("/big.html", PAGE + b"x" * 100_000), ("/pieces", PAGE), ("/sized", PAGE), ("/async", PAGE)],
+    [
+        ("/", PAGE),
+        ("/big.html", PAGE + b"x" * 100_000),
+        ("/file", PAGE + b"x" * 100_000),
+        ("/pieces", PAGE),
+        ("/sized", PAGE),
+        ("/async", PAGE),
+    ],
 )
 def test_pages_end_with_the_script(app: App, site: Path, path: str, page: bytes) -> None:
     response = ask(Live(app, site), "GET", path, Sec_Fetch_Dest="document")
@@ -138,7 +155,7 @@ def test_what_bodies_are_made_of_is_closed(app: App, site: Path) -> None:
     closed.clear()
     ask(Live(app, site), "GET", "/pieces").close()  # of which nothing was read
     assert closed == ["pieces"]
-    big = ask(Live(app, site), "GET", "/big.html")
+    big = ask(Live(app, site), "GET", "/file")
     big.close()
     with pytest.raises(ValueError, match="closed file"):
         body_of(big)

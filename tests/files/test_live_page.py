@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,9 @@ def write_until(browser: Browser, path: Path, text: str, condition: str) -> None
     for number in range(1000):
         if number % 100 == 0:
             path.write_text(text)
-        if browser.evaluate(f"new Promise(tell => setTimeout(() => tell(Boolean({condition})), 20))"):
-            return
+        with suppress(RuntimeError):  # the page went away under the question, to the next one
+            if browser.evaluate(f"new Promise(tell => setTimeout(() => tell(Boolean({condition})), 20))"):
+                return
     raise AssertionError(f"never true: {condition}")
 
 

@@ -18,6 +18,7 @@ from firstbyte import App, Response
 from firstbyte.client.bodies import encode_multipart
 from firstbyte.errors import ConfigurationError
 from firstbyte.files import upload_store
+from firstbyte.files.static import StaticFiles
 from firstbyte.files.upload_store import PARTIALS, UploadLimits
 from firstbyte.files.uploads import Uploads
 
@@ -442,6 +443,14 @@ def test_an_index_that_was_uploaded_is_in_the_sandbox_too(app: App, root: Path) 
     answer = ask(app, "GET", "/sub/")
     assert "sandbox" in answer.headers["content-security-policy"]
     assert answer.body == b"<script>"
+
+
+def test_partial_files_are_not_served_even_where_hidden_ones_are(root: Path) -> None:
+    app = app_of(root, files=StaticFiles(root, hidden=True, listing=True))
+    assert ask(app, "PUT", "/b.txt", b"new").status == 201
+    (root / PARTIALS / "left").write_text("partial")
+    for path in (f"/{PARTIALS}/left", f"/{PARTIALS}/", f"/{PARTIALS.replace('f', '%66').upper()}/left"):
+        assert ask(app, "GET", path).status == 404
 
 
 def test_options(root: Path) -> None:

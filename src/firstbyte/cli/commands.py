@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def folder(port: int, bind: str, directory: str, cgi: bool, uploading: Uploading
         from firstbyte.hosts.cgi import CGI
 
         app.mount(f"/{each.name}", CGI(each))
-    app.mount("/", uploading.around(path, StaticFiles(path, listing=True, without=programs)))
+    app.mount("/", uploading.around(path, partial(StaticFiles, path, listing=True, without=programs)))
     served = with_live(app, path) if live else app
     return serve(lambda: served, f"the folder {path.resolve()}", host=bind, port=port, unix=None, **options)
 

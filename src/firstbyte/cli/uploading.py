@@ -26,18 +26,23 @@ class Uploading:
     upload_limit: int = 0  # none
     upload_free: int = FREE
 
-    def around(self, folder: Path, files: Handler) -> Handler:
-        """`files`, which serves the folder, with uploads to it if they are wanted. Raises ConfigurationError."""
+    def around(self, folder: Path, files: Callable[..., Handler]) -> Handler:
+        """What `files` makes to serve the folder, with uploads to it if they are wanted. Raises ConfigurationError.
+
+        It is given the options of `StaticFiles` that uploads need.
+        """
         if not self.upload:
             for each in fields(self):
                 if getattr(self, each.name) != each.default:
                     raise ConfigurationError(f"--{each.name.replace('_', '-')} goes with --upload")
-            return files
+            return files()
+        from firstbyte.files.upload_page import upload_fragment
         from firstbyte.files.upload_store import UploadLimits  # here, since few want them
         from firstbyte.files.uploads import Uploads
 
         limits = UploadLimits(file_bytes=self.upload_limit or None, free_bytes=self.upload_free)
-        return Uploads(folder, files=files, limits=limits, overwrite=self.overwrite)
+        served = files(listing_extra=upload_fragment())
+        return Uploads(folder, files=served, limits=limits, overwrite=self.overwrite)
 
 
 def upload_options(command: Callable[..., Any]) -> Callable[..., Any]:

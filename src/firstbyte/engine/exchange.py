@@ -118,12 +118,6 @@ class Exchange:
         else:
             self._on_drain.append(callback)
 
-    def send_interim(self, status: int, fields: Headers) -> None:
-        """See `Peer.send_interim`."""
-        data = encode_interim(status, fields)
-        if self.request.minor and not self._gone and self.connection.owner is self:
-            self.connection.send_now(data)
-
     # -- what happens to the connection meanwhile
 
     def on_event(self, events: int) -> None:

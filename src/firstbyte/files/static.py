@@ -39,14 +39,14 @@ _Key = tuple[str, str, bytes]
 class StaticFiles:
     """Serves the files below `folder`: index.html for a folder, a listing where there is none if `listing` says so.
 
-    `listing_extra` is HTML that stands behind a listing's heading.
     Hidden files, links that lead out of the folder and every trick to get there are 404, as is what does not exist;
-    where the folder has a file `not_found`, people get that. Nothing of the folders `without` is served or listed either.
+    where the folder has a file `not_found`, people get that. Nothing of the folders `without` is served or listed.
     `hidden` and `follow_links` open what they say. `clean_urls`: /about is about.html, and /about.html redirects there.
     `spa`: a navigation that leads to no file gets the folder's index.html. `cache` are rules as "*.js=1y,immutable", of
     which the first that matches holds; `headers` are sent with every file; `types` are media types by ending, `charset`
     is that of text. `compress` compresses text for clients that like it, and sends the siblings .br, .zst and .gz of a
     file to those that can read them. `memory` bytes of small files are kept, and `open_files` large ones held open.
+    `listing_extra` is HTML that stands behind a listing's heading.
     Raises ConfigurationError if there is no such folder, and for a rule, a header or a type that is none.
     """
 
