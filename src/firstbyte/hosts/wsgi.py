@@ -26,6 +26,7 @@ from firstbyte.http.headers import Headers, check_field
 from firstbyte.http.request import Request
 from firstbyte.http.response import FileBody, Response
 from firstbyte.http.status import has_body
+from firstbyte.wire.websocket.handshake import is_handshake
 
 Write: TypeAlias = Callable[[bytes], None]
 ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType]
@@ -62,10 +63,22 @@ class WSGI:
             }
         )
         self._places = Places(partial(_endpoint, self))
+        self._sockets = Endpoint(self._call_with_socket, name=self.name)
 
     def resolve(self, request: Request) -> Endpoint:
         """See `Handler.resolve`: an endpoint for each method and beginning of a path, each with a pace of its own."""
+        if b"pgrade" in request.head and is_handshake(request):
+            return self._sockets
         return self._places.find(request.method, request.raw_path)
+
+    def _call_with_socket(self, request: Request) -> Response:
+        """The answer to a request for a WebSocket, which the application may also give by a socket in its environ."""
+        from firstbyte.hosts.wsgi_socket import SocketCall  # here, since few applications have any
+
+        start = _Start(request)
+        environ = self.environs.of(request)
+        answer = partial(_Place(self).answer, request, start)
+        return SocketCall(request, environ, lambda: self.app(environ, start.start_response), answer).respond()
 
     def __repr__(self) -> str:
         return f"<WSGI {self.name}>"
@@ -117,9 +130,9 @@ class _Place:
                 return start.response(request, body)
         if start.wrote:
             self.endpoint.sends = True  # from the next request on: asking for what few use costs all others
-        return self._answer(request, start, result)
+        return self.answer(request, start, result)
 
-    def _answer(self, request: Request, start: _Start, result: Any) -> Response:
+    def answer(self, request: Request, start: _Start, result: Any) -> Response:
         """The answer of any result; whatever happens, it is closed, here or by whoever sends it."""
         if result is None or isinstance(result, str | bytes | bytearray):
             start.close()
