@@ -17,7 +17,6 @@ from firstbyte.http.response import Response
 
 MAX_FILES = 50_000  # of one archive, whose end lists them all
 _PIECE = 64 * 1024  # bytes of a file read at a time
-_DEPTH = 64  # folders within one another; a link to a folder above would have no end
 
 
 def archive_response(root: Root, parts: Sequence[str], path: str, policy: Policy) -> Response:
@@ -36,7 +35,10 @@ def archive_response(root: Root, parts: Sequence[str], path: str, policy: Policy
 
 
 def walk(root: Root, parts: Sequence[str], path: str) -> Iterator[tuple[str, str]]:
-    """Each file that is served below the folder at `path`: its name there, and its path without links."""
+    """Each file that is served below the folder at `path`: its name there, and its path without links.
+
+    Links to folders are left out: they lead to what is there under another name, or in a loop.
+    """
     waiting: list[tuple[tuple[str, ...], str]] = [((), path)]  # names below the folder, and where they lead
     while waiting:
         names, folder = waiting.pop()
@@ -52,7 +54,7 @@ def walk(root: Root, parts: Sequence[str], path: str) -> Iterator[tuple[str, str
                 continue
             if os.path.isfile(located):
                 yield "/".join(below), located
-            elif os.path.isdir(located) and len(below) < _DEPTH and not _is_above(located, folder):
+            elif os.path.isdir(located) and located == os.path.join(folder, name):
                 waiting.append((below, located))
 
 
@@ -107,10 +109,6 @@ def _is_text(name: str) -> bool:
     except UnicodeError:
         return False
     return True
-
-
-def _is_above(folder: str, below: str) -> bool:
-    return below == folder or below.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 _LATEST = (2107, 12, 31, 23, 59, 58)

@@ -199,7 +199,7 @@ def _icon(kind: str) -> str:
 def _crumbs(url_path: str) -> str:
     """The way from the root to here; the last of it is here."""
     names = [name for name in url_path.split("/") if name]
-    *above, here = ["⌂", *names]
+    *above, here = [_HOME, *names]
     links = [f'<a href="{"../" * (len(above) - at)}">{html.escape(name)}</a>' for at, name in enumerate(above)]
     return "<i>/</i>".join([*links, f"<b>{html.escape(here)}</b>"])
 
@@ -239,6 +239,7 @@ def _asset(name: str) -> str:
     return (_ASSETS / name).read_text("utf-8")
 
 
+_HOME = "Files"
 _ARCHIVES = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".br", ".tar", ".7z", ".rar", ".whl", ".jar", ".deb", ".rpm")
 _CODE = tuple(
     f".{ending}"
