@@ -98,7 +98,7 @@ def test_every_option_has_a_key_and_a_variable(
         value = ["one", "two"]
     elif value is None:
         value = 80 if isinstance(param.type, click.IntRange) else "27" if key == "umask" else "some"
-    shown = "********" if "password" in key else value
+    shown = "********" if "password" in key or key == "auth" else value
     write(f"[{command}]\n{key} = {json.dumps(value)}\n")
     assert firstbyte.options(command)[key] == (shown, "firstbyte.toml:2")
     variable = "FIRSTBYTE_" + key.upper().replace("-", "_")

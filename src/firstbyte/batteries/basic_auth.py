@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import secrets
 import threading
@@ -13,11 +12,12 @@ from hashlib import sha256
 from time import monotonic
 from typing import TypeAlias
 
-from firstbyte.errors import ConfigurationError, HTTPError
+from firstbyte.app.pages import error_response
+from firstbyte.errors import ConfigurationError
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
-BasicAuth: TypeAlias = Callable[[Request], Generator[None, Response, None]]
+BasicAuth: TypeAlias = Callable[[Request], Generator[None, Response, Response | None]]
 
 ATTEMPTS = 10  # wrong passwords of one client
 WINDOW = 60.0  # seconds in which those count
@@ -48,25 +48,32 @@ def basic_auth(
     right = _Right()
     challenge = {"WWW-Authenticate": f'Basic realm="{realm}", charset="UTF-8"', "Cache-Control": "no-store"}
 
-    def around(request: Request) -> Generator[None, Response, None]:
+    def around(request: Request) -> Generator[None, Response, Response | None]:
         client = request.client.host if request.client is not None else ""
         wait = failures.wait(client)
         if wait:
-            raise HTTPError(429, "too many wrong passwords: try again later", {"Retry-After": str(wait)})
+            return _refusal(request, 429, "Too many wrong passwords: try again later.", {"Retry-After": str(wait)})
         given = _credentials(request.headers.get("authorization"))
         if given is None:
-            raise HTTPError(401, "a name and a password are wanted", challenge)
+            return _refusal(request, 401, "A name and a password are wanted.", challenge)
         name, password = given
         if not right.has(name, password):
             # Somebody who is not there takes as long as a wrong password.
             expected = known.get(name) or next(iter(known.values()))
             if not expected.matches(password) or name not in known:
                 failures.count(client)
-                raise HTTPError(401, "the name or the password is wrong", challenge)
+                return _refusal(request, 401, "The name or the password is wrong.", challenge)
             right.add(name, password)
         yield
+        return None
 
     return around
+
+
+def _refusal(request: Request, status: int, detail: str, headers: Mapping[str, str]) -> Response:
+    response = error_response(request, status, detail)
+    response.headers.update(headers)
+    return response
 
 
 class _Plain:
@@ -175,6 +182,6 @@ def _credentials(field: str | None) -> tuple[str, str] | None:
         return None
     try:
         name, colon, password = base64.b64decode(token.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, or no UTF-8
         return None
     return (name, password) if colon else None

@@ -1,4 +1,7 @@
-"""Cross-origin resource sharing (https://fetch.spec.whatwg.org/#http-cors-protocol): whose pages may read the answers."""
+"""Cross-origin resource sharing: whose pages may read the answers.
+
+The rules: https://fetch.spec.whatwg.org/#http-cors-protocol
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,9 @@ def cors(
         if origin != "*" and _ORIGIN.fullmatch(origin) is None:
             raise ConfigurationError(f"{origin!r} is no origin: write scheme and host, as https://example.org")
     if every and credentials:
-        raise ConfigurationError("credentials for every origin would let any page act for its visitor: name the origins")
+        raise ConfigurationError(
+            "credentials for every origin would let any page act for its visitor: name the origins"
+        )
     named = frozenset(origin.lower() for origin in origins if "*" not in origin)
     patterns = [_below(origin.lower()) for origin in origins if "*" in origin and origin != "*"]
     allowed_methods, allowed_headers, exposed = (_names(each) for each in (methods, headers, expose))

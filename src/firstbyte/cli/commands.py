@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,12 @@ import msgspec
 from firstbyte import __version__, compiled
 from firstbyte.cli.config import ConfigGroup
 from firstbyte.cli.development import folders_of, live_option, with_live
+from firstbyte.cli.files import Files, FolderCommand, file_options
 from firstbyte.cli.http_commands import http_commands
 from firstbyte.cli.listings import plugins, routes
 from firstbyte.cli.load import load_app
 from firstbyte.cli.options import server_options
+from firstbyte.cli.reach import say_reach
 from firstbyte.cli.serving import serve
 from firstbyte.cli.uploading import Uploading, upload_options
 from firstbyte.cli.workers import reload, status
@@ -98,35 +99,38 @@ def demo(client: bool, url: str | None, database: str | None, **options: Any) ->
         return serve(lambda: create_app(path), "the tasks demo", **options)
 
 
-@cli.command()
+@cli.command(cls=FolderCommand)
 @click.argument("port", type=click.IntRange(0, 65535), default=8000)
 @click.option(
     "-b", "--bind", "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on."
 )
 @click.option("-d", "--directory", default=".", show_default=True, metavar="DIRECTORY", help="Folder to serve.")
-@click.option("--cgi", is_flag=True, help="Run the programs in its folders cgi-bin and htbin.")
+@file_options
 @upload_options
 @live_option
 @server_options(address=False)
-def folder(port: int, bind: str, directory: str, cgi: bool, uploading: Uploading, live: bool, **options: Any) -> int:
+def folder(
+    port: int, bind: str, directory: str, files: Files, uploading: Uploading, live: bool, **options: Any
+) -> int:
     """Serve a folder on PORT; this is what `python -m firstbyte PORT` runs."""
-    from firstbyte.app.application import App
-    from firstbyte.files.static import StaticFiles
+    return _serve_folder(Path(directory), files, uploading, live, host=bind, port=port, unix=None, **options)
 
-    path = Path(directory)
-    if not path.is_dir():
-        raise ConfigurationError(f"there is no folder {directory}: name one with --directory")
-    app = App()
-    programs = [path / name for name in ("cgi-bin", "htbin") if cgi and (path / name).is_dir()]
-    if cgi and not programs:
-        raise ConfigurationError(f"there are no programs to run: {directory} has neither a folder cgi-bin nor htbin")
-    for each in programs:
-        from firstbyte.hosts.cgi import CGI
 
-        app.mount(f"/{each.name}", CGI(each))
-    app.mount("/", uploading.around(path, partial(StaticFiles, path, listing=True, without=programs)))
+@cli.command("serve", cls=FolderCommand)
+@click.argument("directory", default=".")
+@file_options
+@upload_options
+@live_option
+@server_options
+def serve_folder(directory: str, files: Files, uploading: Uploading, live: bool, **options: Any) -> int:
+    """Serve the folder DIRECTORY: a site, a single-page application (--spa), or files to share."""
+    return _serve_folder(Path(directory), files, uploading, live, **options)
+
+
+def _serve_folder(path: Path, files: Files, uploading: Uploading, live: bool, **options: Any) -> int:
+    app = files.app(path, uploading)
     served = with_live(app, path) if live else app
-    return serve(lambda: served, f"the folder {path.resolve()}", host=bind, port=port, unix=None, **options)
+    return serve(lambda: served, f"the folder {path.resolve()}", say_more=say_reach, **options)
 
 
 cli.add_command(status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import click
@@ -28,6 +29,7 @@ class Network:
     tls_cert: tuple[str, ...] = ()
     tls_key: tuple[str, ...] = ()
     tls_key_password: str | None = None
+    tls_password_file: str | None = None
     tls_ca: str | None = None
     tls_client: Literal["optional", "required"] = "required"
     tls_dev: bool = False
@@ -56,7 +58,7 @@ class Network:
                 click.echo(how_to_trust(made.authority), err=True)
             return made.tls
         if not self.tls_cert:
-            for name in ("tls_key", "tls_key_password", "tls_ca", "redirect_http"):
+            for name in ("tls_key", "tls_key_password", "tls_password_file", "tls_ca", "redirect_http"):
                 if getattr(self, name) not in (None, ()):
                     raise ConfigurationError(f"--{name.replace('_', '-')} goes with --tls-cert or --tls-dev")
             return None
@@ -65,9 +67,19 @@ class Network:
         keys: list[str | None] = [*self.tls_key, *[None] * (len(self.tls_cert) - len(self.tls_key))]
         first, *extra = zip(self.tls_cert, keys, strict=True)
         return TLS(
-            first[0], first[1], self.tls_key_password, self.tls_ca, tuple(extra),
+            first[0], first[1], self._key_password(), self.tls_ca, tuple(extra),
             client_certificates=self.tls_client if self.tls_ca is not None else "none",
         )  # fmt: skip
+
+    def _key_password(self) -> str | None:
+        if self.tls_password_file is None:
+            return self.tls_key_password
+        if self.tls_key_password is not None:
+            raise ConfigurationError("--tls-key-password and --tls-password-file say the same: take one")
+        try:
+            return Path(self.tls_password_file).read_text().strip()
+        except (OSError, UnicodeError) as error:
+            raise ConfigurationError(f"--tls-password-file {self.tls_password_file} cannot be read: {error}") from None
 
     def around(self, handler: Handler, port: int, plain_port: int | None) -> Handler:
         """`handler` behind what the options ask for, on `port`; what comes to `plain_port` is redirected there.
@@ -108,6 +120,7 @@ NETWORK_OPTIONS = (
     ),
     click.option("--tls-key", multiple=True, metavar="FILE", help="The certificate's key, if it is not in its file."),
     click.option("--tls-key-password", metavar="TEXT", help="Opens keys that are encrypted; better by its variable."),
+    click.option("--tls-password-file", metavar="FILE", help="The file with that password in it."),
     click.option("--tls-ca", metavar="FILE", help="Ask clients for certificates of these authorities."),
     click.option(
         "--tls-client",

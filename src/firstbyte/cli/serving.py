@@ -58,8 +58,10 @@ def serve(
     metrics: str | None,
     log_format: str,
     debug: bool,
+    say_more: Callable[[Iterable[Address], str], None] | None = None,
 ) -> int:
-    """Serves what `load` gives until it is stopped; returns the exit code. `what` names it in the start line.
+    """Serves what `load` gives until it is stopped; returns the exit code. `what` names it in the start line, behind
+    which `say_more` is called with the addresses and the scheme.
 
     Workers call `load`, each for itself, if there are any. Raises ConfigurationError.
     """
@@ -129,6 +131,8 @@ def serve(
 
             def started() -> None:
                 _say_supervised(what, scheme, plain, supervisor, processes.workers)
+                if say_more is not None:
+                    say_more(supervisor.addresses, scheme)
                 if watch is not None:
                     watch()
 
@@ -142,6 +146,8 @@ def serve(
 
             def say_ready() -> None:
                 _say_start(what, scheme, plain, server.addresses)
+                if say_more is not None:
+                    say_more(server.addresses, scheme)
                 if observing is not None:
                     _say_metrics(observing.addresses[0])
 
