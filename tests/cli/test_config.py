@@ -145,7 +145,7 @@ def test_what_the_commands_get(firstbyte: Shell) -> None:
     write('app = "nowhere:app"\n[folder]\ndirectory = "gone"\n')
     assert "there is no module 'nowhere'" in firstbyte("run").err
     assert "there is no module 'there'" in firstbyte("run", "there:app").err
-    assert firstbyte("folder").err == "firstbyte: there is no folder gone: name one with --directory\n"
+    assert firstbyte("folder").err == "firstbyte: there is no folder gone to serve\n"
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
@@ -223,7 +223,7 @@ def test_a_pyproject_of_others_is_left_alone(firstbyte: Shell, text: str) -> Non
         ("[run]\nlimit-bdy = 1\n", "2: there is no option 'limit-bdy' of run: did you mean limit-body?"),
         ("no-debug = true\n", "1: there is no option 'no-debug': did you mean debug?"),
         ("config = 'x'\n", "1: there is no option 'config': `firstbyte run --help` lists the options"),
-        ("[run]\ndirectory = 'x'\n", "2: there is no option 'directory' of run: it is one of folder"),
+        ("[run]\ndirectory = 'x'\n", "2: there is no option 'directory' of run: it is one of folder and serve"),
         ("# of others too\n[foldr]\n", "2: there is no section [foldr]: did you mean [folder]?"),
         ("[xyz]\n", f"1: there is no section [xyz]: there are {', '.join(SERVING)}"),
         ("[folder]\ndirectori = 'x'\n", "2: there is no option 'directori' of folder: did you mean directory?"),

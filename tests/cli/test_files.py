@@ -131,7 +131,16 @@ def test_fields(site: Path, served: dict[str, Any], options: tuple[str, ...], fi
 
 @pytest.mark.parametrize(
     "options",
-    [("none",), ("--cgi",), ("--cache", "x"), ("-H", "x"), ("--mime", "x"), ("--auth", "x"), ("--cors=x",), ("--hidden", "--upload")],
+    [
+        ("none",),
+        ("--cgi",),
+        ("--cache", "x"),
+        ("-H", "x"),
+        ("--mime", "x"),
+        ("--auth", "x"),
+        ("--cors=x",),
+        ("--hidden", "--upload"),
+    ],
 )
 def test_what_cannot_work(site: Path, served: dict[str, Any], options: tuple[str, ...]) -> None:
     with pytest.raises(ConfigurationError):

@@ -109,9 +109,7 @@ def demo(client: bool, url: str | None, database: str | None, **options: Any) ->
 @upload_options
 @live_option
 @server_options(address=False)
-def folder(
-    port: int, bind: str, directory: str, files: Files, uploading: Uploading, live: bool, **options: Any
-) -> int:
+def folder(port: int, bind: str, directory: str, files: Files, uploading: Uploading, live: bool, **options: Any) -> int:
     """Serve a folder on PORT; this is what `python -m firstbyte PORT` runs."""
     return _serve_folder(Path(directory), files, uploading, live, host=bind, port=port, unix=None, **options)
 

@@ -51,7 +51,7 @@ class Files:
         from firstbyte.files.static import StaticFiles
 
         if not folder.is_dir():
-            raise ConfigurationError(f"there is no folder {folder}")
+            raise ConfigurationError(f"there is no folder {folder} to serve")
         if self.hidden and uploading.upload:
             raise ConfigurationError("--hidden would serve uploads that are not complete: leave it, or --upload, out")
         app = App()
