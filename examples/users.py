@@ -19,7 +19,7 @@ ORIGIN = os.environ.get("USERS_ORIGIN", "http://localhost:3000")
 MOST = 10_000  # users that are kept
 
 app = App()
-OpenAPI(title="Users", version="1.0.0", description="The users of an imaginary site.").install(app)
+app.install(OpenAPI(title="Users", version="1.0.0", description="The users of an imaginary site."))
 
 
 class Role(enum.Enum):

@@ -419,6 +419,22 @@ def test_below_a_mount() -> None:
     assert b'data-document="/v1/openapi.json"' in ask(outer, "GET", "/v1/docs").body
 
 
+def test_of_a_group() -> None:
+    app = App()
+    api = app.group("/api/{version}")
+    app.install(OpenAPI(docs=None))
+    api.install(OpenAPI())
+    api.get("/tasks")(lambda version: "")
+    app.get("/")(lambda: "")
+    assert list(msgspec.json.decode(ask(app, "GET", "/openapi.json").body)["paths"]) == ["/api/{version}/tasks", "/"]
+    document = msgspec.json.decode(ask(app, "GET", "/api/1/openapi.json").body)
+    assert list(document["paths"]) == ["/api/{version}/tasks"]
+    page = ask(app, "GET", "/api/1/docs").body
+    assert b'data-document="/api/1/openapi.json"' in page
+    assert b'src="/api/1/docs/start.js"' in page
+    assert get(app, "/api/1/docs/start.js")[0] == 200
+
+
 def test_elsewhere_and_nowhere() -> None:
     app = App()
     OpenAPI(path="/api.json", docs="/api/").install(app)

@@ -22,7 +22,7 @@ from firstbyte.http.response import JSON, Response
 from firstbyte.http.send_file import send_file
 
 if TYPE_CHECKING:
-    from firstbyte.app.application import App
+    from firstbyte.app.registration import Group
 
 __all__ = ["OpenAPI", "describe"]
 
@@ -35,7 +35,9 @@ _POLICY = (
 
 
 class OpenAPI:
-    """Describes an app: `OpenAPI(title="Tasks").install(app)` adds the document and a page that shows it.
+    """A plugin that describes an app, or a group: `app.install(OpenAPI(title="Tasks"))`.
+
+    It adds the document, and a page that shows it.
 
     `version` is that of the API and not of OpenAPI; `description` may have CommonMark. `path` is where the document is,
     `docs` where the page, each None for nowhere.
@@ -57,10 +59,10 @@ class OpenAPI:
         self.description = description
         self.path = path
         self.docs = docs
-        self._app: App | None = None
+        self._app: Group | None = None
         self._document: dict[str, Any] | None = None
 
-    def install(self, app: App) -> None:
+    def install(self, app: Group) -> None:
         """Adds the routes of the document and the page. Raises RouteError where there are others."""
         self._app = app
         hidden = describe(hidden=True)
@@ -71,17 +73,19 @@ class OpenAPI:
             app.add_route(f"{self.docs.rstrip('/')}/{{name}}", hidden(self._answer_asset))
 
     @classmethod
-    def of(cls, app: App) -> OpenAPI:
+    def of(cls, app: Group) -> OpenAPI:
         """The one that is installed in the app, or else one with the defaults."""
-        owners = (getattr(route.function, "__self__", None) for route in app.routes)
+        owners = (getattr(route.function, "__self__", None) for route in app.parts.routes)
         return next((owner for owner in owners if isinstance(owner, cls)), None) or cls()
 
-    def document(self, app: App) -> dict[str, Any]:
-        """The description of the app's routes, as OpenAPI 3.1."""
+    def document(self, app: Group) -> dict[str, Any]:
+        """The description of the routes of an app, or of those of a group, as OpenAPI 3.1."""
         operations = [
             Operation(route, method)
-            for route in app.routes
-            if not is_websocket(route.function) and not description_of(route.function).hidden
+            for route in app.parts.routes
+            if app in route.group.chain
+            and not is_websocket(route.function)
+            and not description_of(route.function).hidden
             for method in route.methods
             if method in _METHODS
         ]
@@ -101,7 +105,7 @@ class OpenAPI:
             components["securitySchemes"] = schemes
         return {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
 
-    def _answer_document(self, request: Request) -> Response:
+    def _answer_document(self, request: Request, **in_prefix: Any) -> Response:
         assert self._app is not None
         if self._document is None:
             self._document = self.document(self._app)
@@ -110,18 +114,16 @@ class OpenAPI:
             document = {**document, "servers": [{"url": request.root_path}]}
         return Response(msgspec.json.encode(document), 200, None, JSON)
 
-    def _answer_page(self, request: Request) -> Response:
+    def _answer_page(self, request: Request, **in_prefix: Any) -> Response:
         assert self.docs is not None
         assert self.path is not None
-        said = {
-            "title": self.title,
-            "document": request.root_path + self.path,
-            "assets": f"{request.root_path}{self.docs.rstrip('/')}/",
-        }
+        docs = self.docs.rstrip("/")
+        root = request.root_path + request.raw_path.rstrip("/").removesuffix(docs)  # with the prefix of a group
+        said = {"title": self.title, "document": root + self.path, "assets": f"{root}{docs}/"}
         page = (_PAGE / "index.html").read_text().format(**{name: html.escape(text) for name, text in said.items()})
         return Response.html(page, headers={"Content-Security-Policy": _POLICY})
 
-    def _answer_asset(self, name: str, request: Request) -> Response:
+    def _answer_asset(self, name: str, request: Request, **in_prefix: Any) -> Response:
         if name not in _ASSETS:
             raise HTTPError(404, f"nothing is at {request.path}")
         response = send_file(_PAGE / name, request)
