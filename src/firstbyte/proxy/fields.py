@@ -32,7 +32,7 @@ trailer fields are passed on."""
 # makes HTTP_PROXY of). A "_" is a "-" to CGI and WSGI.
 _OURS = frozenset(("forwarded", "x-real-ip", "proxy"))
 _OURS_PREFIX = "x-forwarded-"
-_WRITTEN_ANEW = HOP_BY_HOP | {"host", "content-length", "expect"}
+_WRITTEN_ANEW = HOP_BY_HOP | {"host", "content-length", "expect", "max-forwards"}
 
 _REMEMBERED = 1024  # blocks
 _REMEMBERED_SIZE = 2048  # bytes of a block
@@ -43,7 +43,7 @@ class Passed(NamedTuple):
 
     `lines` are the field lines as they are sent, each with its CRLF. `host` is the field Host, None without one;
     `upgrade` the protocols that the client would go on with, in lower case; `length` the Content-Length, None without
-    one; `takes_trailers` whether the client reads trailer fields.
+    one; `takes_trailers` whether the client reads trailer fields; `via` what the request has come through.
     """
 
     lines: bytes
@@ -53,6 +53,7 @@ class Passed(NamedTuple):
     is_chunked: bool
     expects_continue: bool
     takes_trailers: bool
+    max_forwards: int | None
     via: str | None
 
 
@@ -87,6 +88,7 @@ def _pass_on(fields: list[tuple[str, str, str]]) -> Passed:
         bool(said["transfer-encoding"]),
         bool(said["expect"]),
         "te" in options and "trailers" in _members(said["te"]),
+        next((int(value) for value in said["max-forwards"] if value.isascii() and value.isdigit()), None),
         ", ".join(value for lowered, _, value in fields if lowered == "via") or None,
     )
 

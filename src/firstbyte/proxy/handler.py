@@ -30,10 +30,14 @@ from firstbyte.http.headers import TOKEN, Headers
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 from firstbyte.http.status import has_body
+from firstbyte.http.upgrade import Upgrade
 from firstbyte.proxy.failures import what_failed
 from firstbyte.proxy.fields import Passed, answered_fields, forwarded_lines, passed_fields
+from firstbyte.proxy.health import watched
 from firstbyte.proxy.relay import RelayedAnswer, RelayedRequest
+from firstbyte.proxy.rewriting import rewrite
 from firstbyte.proxy.settings import HealthCheck, ProxyTimeouts
+from firstbyte.proxy.tunnel import Tunnel
 from firstbyte.proxy.upstreams import Upstream, Upstreams, leaves_its_folder
 from firstbyte.wire.response import ResponseHead
 
@@ -43,6 +47,7 @@ FORWARDED = ("x-forwarded", "forwarded")
 
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))  # RFC 9110 section 9.2.1, without TRACE
 _NOT_PASSED_ON = frozenset(("TRACE", "CONNECT"))
+_WEBSOCKET = "websocket"  # the one protocol that connections are given to: h2c, for one, would get past all rules here
 _ALLOW = {"Allow": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
 
 ErrorPage = Callable[[Request, int, str], Response]
@@ -121,9 +126,10 @@ class Proxy:
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
-        """Closes the kept connections when the server stops; the next start finds none of another loop."""
+        """Looks after the servers' health; closes the kept connections when the server here stops."""
         try:
-            yield
+            async with watched(self.upstreams.members, self._health, self._sender):
+                yield
         finally:
             self._pool.close()
             self._open()
@@ -150,6 +156,8 @@ class Proxy:
     async def _pass_on(self, request: Request) -> Response:
         """The answer of a server. Raises HTTPError, ClientDisconnected."""
         passed = passed_fields(request)
+        if passed.max_forwards == 0 and request.method == "OPTIONS":
+            return Response(b"", 204, _ALLOW)  # RFC 9110 section 7.6.2: it is this server that is asked
         message = self._message(request, passed)
         received = _received_path(request)
         is_safe = message.can_be_repeated
@@ -177,7 +185,11 @@ class Proxy:
                 upstream.active -= 1
                 raise
             upstreams.answered(upstream)
-            return self._respond(request, passed, upstream, answer, exchange, budget)
+            try:
+                return self._respond(request, upstream, answer, exchange, budget)
+            except ClientError as error:  # the beginning of its body is none
+                failure = error
+                break
         if failure is None:
             raise HTTPError(503, "No server behind this one is well.")
         status, text = what_failed(failure)
@@ -201,7 +213,7 @@ class Proxy:
             body,
             method in _SAFE and body is None,
             body is not None and passed.expects_continue and request.minor > 0,
-            False,
+            _WEBSOCKET in passed.upgrade and method == "GET" and body is None and request.minor > 0,
             partial(_pass_interim, request) if request.peer is not None and request.minor else None,
         )
 
@@ -227,8 +239,12 @@ class Proxy:
                 lines.append("Expect: 100-continue\r\n")
         elif request.method not in _SAFE:
             lines.append("Content-Length: 0\r\n")
-        if passed.takes_trailers:
+        if message.upgrades:
+            lines.append(f"Connection: Upgrade\r\nUpgrade: {_WEBSOCKET}\r\n")
+        elif passed.takes_trailers:
             lines.append("TE: trailers\r\nConnection: TE\r\n")
+        if passed.max_forwards is not None and request.method == "OPTIONS":
+            lines.append(f"Max-Forwards: {passed.max_forwards - 1}\r\n")
         if self._via is not None:
             lines.append(f"Via: 1.{request.minor} {self._via}\r\n")
         forwarded = forwarded_lines(request, prefix, self._forwarded)
@@ -240,38 +256,49 @@ class Proxy:
     # -- the answer
 
     def _respond(
-        self,
-        request: Request,
-        passed: Passed,
-        upstream: Upstream,
-        answer: ResponseHead,
-        exchange: Exchange,
-        budget: Budget,
+        self, request: Request, upstream: Upstream, answer: ResponseHead, exchange: Exchange, budget: Budget
     ) -> Response:
-        """The answer as it goes to the client. Raises HTTPError 502 for a status that is none."""
-        status = answer.status
-        headers = Headers(answered_fields(answer.block))
-        if status > 599:
-            exchange.close()
-            upstream.active -= 1
-            raise HTTPError(502, "The server behind this one gave an answer that is no valid HTTP.")
-        if self._via is not None:
-            headers.add("Via", f"1.{answer.minor} {self._via}")
-        if not has_body(status) or status == 205:
-            if status != 304:
-                del headers["content-length"]
-            exchange.close()
-        first = exchange.take()
-        if exchange.is_over and exchange.trailers is None:
-            upstream.active -= 1
-            return Response.passed_on(first, status, headers)
-        is_events = (headers.get("content-type") or "").startswith("text/event-stream")
-        budget.timeout = self._idle if is_events else self._later
+        """The answer as it goes to the client; its end takes `upstream.active` back. Raises HTTPError, ClientError."""
 
         def done() -> None:
             upstream.active -= 1
 
+        try:
+            status = answer.status
+            if status > 599:
+                raise HTTPError(502, "The server behind this one gave an answer that is no valid HTTP.")
+            headers = Headers(answered_fields(answer.block))
+            if self._via is not None:
+                headers.add("Via", f"1.{answer.minor} {self._via}")
+            if self._rewrite:
+                rewrite(headers, upstream, request.root_path)
+            if status == 101:
+                return self._switch(answer, headers, exchange, done)
+            if not has_body(status) or status == 205:
+                if status != 304:
+                    del headers["content-length"]
+                exchange.close()
+            first = exchange.take()
+        except BaseException:
+            exchange.close()
+            done()
+            raise
+        if exchange.is_over and exchange.trailers is None:
+            done()
+            return Response.passed_on(first, status, headers)
+        is_events = (headers.get("content-type") or "").startswith("text/event-stream")
+        budget.timeout = self._idle if is_events else self._later
         return Response.passed_on(RelayedAnswer(request, exchange, first, done), status, headers)
+
+    def _switch(self, answer: ResponseHead, headers: Headers, exchange: Exchange, done: Callable[[], None]) -> Upgrade:
+        """The answer behind which client and server talk WebSocket. Raises HTTPError 502 for another protocol."""
+        chosen = answer.headers.get_joined("upgrade") or ""
+        if chosen.lower() != _WEBSOCKET:
+            raise HTTPError(502, "The server behind this one changed to a protocol that it was not asked for.")
+        for name in ("server", "date"):
+            del headers[name]
+        headers.update({"Connection": "Upgrade", "Upgrade": chosen})
+        return Upgrade(Tunnel(exchange, self._timeouts.idle, done), headers)
 
 
 def _received_path(request: Request) -> str:
