@@ -19,6 +19,7 @@ from firstbyte.cli.http_commands import http_commands
 from firstbyte.cli.listings import plugins, routes
 from firstbyte.cli.load import load_app
 from firstbyte.cli.options import server_options
+from firstbyte.cli.proxying import Proxying, proxy_options
 from firstbyte.cli.reach import say_reach
 from firstbyte.cli.serving import serve
 from firstbyte.cli.uploading import Uploading, upload_options
@@ -129,6 +130,16 @@ def _serve_folder(path: Path, files: Files, uploading: Uploading, live: bool, **
     app = files.app(path, uploading)
     served = with_live(app, path) if live else app
     return serve(lambda: served, f"the folder {path.resolve()}", say_more=say_reach, **options)
+
+
+@cli.command()
+@click.argument("urls", nargs=-1, required=True, metavar="URL...")
+@proxy_options
+@server_options
+def proxy(urls: tuple[str, ...], proxying: Proxying, **options: Any) -> int:
+    """Pass every request on to the server at URL; of several, to the one that has least to do."""
+    what = f"what {' and '.join(urls)} answer{'s' * (len(urls) == 1)}"
+    return serve(lambda: proxying.proxy(urls, options["debug"]), what, proxying=proxying, **options)
 
 
 cli.add_command(status)

@@ -126,6 +126,12 @@ _running = (
         "--metrics", metavar="HOST:PORT", help="Serve /metrics for Prometheus, /health/live and /health/ready there."
     ),
     click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True),
+    click.option(
+        "--route",
+        multiple=True,
+        metavar="/PATH=URL[,URL...]",
+        help="Pass what is below PATH on to the server at URL; repeatable.",
+    ),
     click.option("--debug", is_flag=True, help="Show tracebacks to the client. For development only."),
 )
 

@@ -22,6 +22,7 @@ from firstbyte.cli.metrics import observation_server, parse_place
 from firstbyte.cli.network import Network
 from firstbyte.cli.privileges import drop_privileges, pid_file
 from firstbyte.cli.processes import Processes
+from firstbyte.cli.proxying import Proxying
 from firstbyte.cli.worker_metrics import add_ended, metrics_slot
 from firstbyte.engine.listener import address_of, listen, listen_unix
 from firstbyte.engine.metrics import Metrics
@@ -57,19 +58,24 @@ def serve(
     access_log_format: str | None,
     metrics: str | None,
     log_format: str,
+    route: tuple[str, ...],
     debug: bool,
     say_more: Callable[[Iterable[Address], str], None] | None = None,
+    proxying: Proxying | None = None,
 ) -> int:
     """Serves what `load` gives until it is stopped; returns the exit code. `what` names it in the start line, behind
     which `say_more` is called with the addresses and the scheme.
 
-    Workers call `load`, each for itself, if there are any. Raises ConfigurationError.
+    What is below a `route` goes to other servers, as `proxying` says. Workers call `load`, each for itself, if there
+    are any. Raises ConfigurationError.
     """
 
     def load_handler() -> Handler:
         handler = load()
         if debug and hasattr(handler, "debug"):
             handler.debug = True
+        if route:
+            handler = (proxying or Proxying()).with_routes(handler, route, debug)
         return network.around(handler, _port(sockets), _port(plain) if plain else None)
 
     if processes.reload:

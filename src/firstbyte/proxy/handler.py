@@ -283,7 +283,9 @@ class Proxy:
             exchange.close()
             done()
             raise
-        if exchange.is_over and exchange.trailers is None:
+        # The answer to HEAD has the length that the server gave or none: that of what is sent would be another.
+        is_whole = exchange.is_over and exchange.trailers is None
+        if is_whole and (request.method != "HEAD" or "content-length" in headers):
             done()
             return Response.passed_on(first, status, headers)
         is_events = (headers.get("content-type") or "").startswith("text/event-stream")
