@@ -94,7 +94,7 @@ def test_every_option_has_a_key_and_a_variable(
     assert param.name is not None
     key = next((each[2:] for each in param.opts if each.startswith("--")), param.name)
     value = firstbyte.options(command)[key][0]
-    if getattr(param, "multiple", False):
+    if getattr(param, "multiple", False) or param.nargs == -1:
         value = ["one", "two"]
     elif value is None:
         value = 80 if isinstance(param.type, click.IntRange) else "27" if key == "umask" else "some"

@@ -56,7 +56,7 @@ _DEFAULT_TIMEOUTS = ProxyTimeouts()
 class Proxying:
     """What the options of a proxy say; each field is the option of its name."""
 
-    host_header: Literal["keep", "upstream"] | None = None
+    host_header: Literal["auto", "keep", "upstream"] = "auto"
     via: str | None = None
     rewrite: bool = False
     health: str | None = None
@@ -123,9 +123,10 @@ def proxy_options(command: Callable[..., Any]) -> Callable[..., Any]:
 _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option(
         "--host-header",
-        type=click.Choice(["keep", "upstream"]),
-        show_default="keep, but upstream for https",
-        help="The Host that is sent: the client's, or the server's own.",
+        type=click.Choice(["auto", "keep", "upstream"]),
+        default="auto",
+        show_default=True,
+        help="The Host that is sent: the client's, or the server's own; auto is that for https alone.",
     ),
     click.option("--via", metavar="NAME", help="Add this name to Via, and refuse what comes back with it."),
     click.option("--rewrite", is_flag=True, help="Change redirects and cookies of the server into ours."),

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from math import isinf
+from typing import Literal
 
 from firstbyte.client.aio import AsyncNetwork
 from firstbyte.client.connect import Connector
@@ -60,8 +61,8 @@ class Proxy:
     only by a slash, what follows the host stands in the place of the prefix at which the proxy is mounted. nginx has
     the same rule.
 
-    `host` is the Host that is sent: "keep" for the client's, "upstream" for the server's own; by default the client's,
-    but to an https server its own. `forwarded` says which fields tell of the client: "x-forwarded" (X-Forwarded-For,
+    `host` is the Host that is sent: "keep" for the client's, "upstream" for the server's own, "auto" for that where the
+    server speaks TLS. `forwarded` says which fields tell of the client: "x-forwarded" (X-Forwarded-For,
     -Proto, -Host, -Prefix), "forwarded" (RFC 7239). With `via` each message has that name in its Via, and one that had
     it before is a loop: 508. `rewrite` changes redirects and cookies of the server into ours. `max_connections` are
     open to one server at most; `keep_alive` is how long, in seconds, an idle one is kept: Node and uvicorn close theirs
@@ -77,7 +78,7 @@ class Proxy:
     def __init__(
         self,
         *upstreams: str,
-        host: str | None = None,
+        host: Literal["auto", "keep", "upstream"] = "auto",
         forwarded: Iterable[str] = FORWARDED,
         via: str | None = None,
         rewrite: bool = False,
@@ -93,8 +94,8 @@ class Proxy:
     ) -> None:
         if not upstreams:
             raise ConfigurationError("a proxy needs a server to ask: Proxy('http://127.0.0.1:3000')")
-        if host not in (None, "keep", "upstream"):
-            raise ConfigurationError(f"host is 'keep' or 'upstream', not {host!r}")
+        if host not in ("auto", "keep", "upstream"):
+            raise ConfigurationError(f"host is 'auto', 'keep' or 'upstream', not {host!r}")
         if via is not None and TOKEN.fullmatch(via) is None:
             raise ConfigurationError(f"{via!r} cannot be the name in Via: it is no token (RFC 9110 section 7.6.3)")
         self._forwarded = frozenset(forwarded)
@@ -251,7 +252,7 @@ class Proxy:
         return b"%b%b%b\r\n" % ("".join(lines).encode("latin-1"), passed.lines, forwarded)
 
     def _keeps_host(self, upstream: Upstream) -> bool:
-        return self._host == "keep" or (self._host is None and not upstream.secure)
+        return self._host == "keep" or (self._host == "auto" and not upstream.secure)
 
     # -- the answer
 
