@@ -36,3 +36,10 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_tutorial_points_at_modules_that_exist() -> None:
+    modules = re.findall(r"`(\w+/\w+\.py)`", (ROOT / "docs" / "tutorial.md").read_text())
+    assert len(modules) > 15
+    for module in modules:
+        assert (ROOT / "src" / "firstbyte" / module).is_file(), module
