@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -22,6 +21,7 @@ from firstbyte.engine import upgrade
 from firstbyte.engine.answers import check_body, failed_response, not_an_answer
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.exchange import Exchange
+from firstbyte.engine.first_step import FirstSteps
 from firstbyte.engine.lifespan import Lifespan
 from firstbyte.engine.pool import Pool
 from firstbyte.engine.reactor import Reactor
@@ -37,7 +37,7 @@ logger = logging.getLogger("firstbyte.engine")
 
 HURRY = 0.02  # seconds between two looks at whether a stop is over
 
-Answered = asyncio.Task[Response | None]
+Answered = asyncio.Future[Response | None]
 
 
 def new_loop(name: str) -> asyncio.AbstractEventLoop:
@@ -70,9 +70,10 @@ class LoopDriver(Pool):
         self._warn_blocking = warn_blocking
         self._over: asyncio.Future[None] | None = None
         self._until: Callable[[], bool] = bool
+        self._first_steps: FirstSteps[Response | None]  # once it runs
         self._sweep: asyncio.TimerHandle | None = None
         self._running: Endpoint | None = None  # whose function, or whose coroutine's first step, runs now
-        self._exchanges: dict[asyncio.Task[Any] | None, Exchange] = {}  # those whose coroutine has suspended
+        self._exchanges: dict[asyncio.Future[Any] | None, Exchange] = {}  # those whose coroutine has suspended
         self.hurry = False  # `until` is to be asked again and again, since time may answer it
 
     # -- what connections ask for (see reactor.Driver)
@@ -144,17 +145,18 @@ class LoopDriver(Pool):
         if endpoint.streams_body:
             request.peer = Exchange(self._reactor, connection, request, endpoint)
         self._running = endpoint
-        task = start(self._loop, self._answer(connection, request, endpoint))
+        task, response, error = self._first_steps.run(self._answer(connection, request, endpoint))
         self._running = None
         exchange = connection.owner
-        if task.done() and (exchange is None or task.cancelled() or task.exception() or task.result() is not None):
+        if task is None and (exchange is None or error is not None or response is not None):
             request.peer = connection.owner = None
             connection.busy = False
-            if self._failed(task, connection, request):
+            if error is not None:
+                self._log(error, connection, request)
                 connection.close("request cancelled")
                 request.close_body()
                 return None
-            response = self._answered(task, connection, request)
+            self._tell_ended(connection, request, response)
             if response is not None and connection.state == CLOSED:  # by early hints that found nobody
                 response.close()
                 return None
@@ -162,8 +164,14 @@ class LoopDriver(Pool):
         if exchange is None:
             exchange = Exchange(self._reactor, connection, request, endpoint)
         exchange.task = task
-        self._exchanges[task] = exchange
-        task.add_done_callback(partial(self._guarded, connection, self._finish, exchange))
+        done: Answered
+        if task is None:  # the answer is sent, and the connection goes on when whoever reads from it now is through
+            done = self._loop.create_future()
+            done.set_result(None)
+        else:
+            done = task
+        self._exchanges[done] = exchange
+        done.add_done_callback(partial(self._guarded, connection, self._finish, exchange))
         return None
 
     async def _answer(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
@@ -226,20 +234,25 @@ class LoopDriver(Pool):
             exchange.release()
             connection.advance()
 
-    def _finish(self, connection: Connection, exchange: Exchange, task: Answered) -> None:
+    def _finish(self, connection: Connection, exchange: Exchange, done: Answered) -> None:
         """The coroutine has ended after it had waited: the connection goes on."""
-        del self._exchanges[task]
+        del self._exchanges[done]
         exchange.request.peer = None
-        failed = self._failed(task, connection, exchange.request)
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if error is not None:
+            self._log(error, connection, exchange.request)
         if self._reactor.draining:
             self._ask()
         if exchange.released:
             return
-        response = None if failed else self._answered(task, connection, exchange.request)
+        response = None
+        if error is None:
+            response = done.result()
+            self._tell_ended(connection, exchange.request, response)
         connection.owner = None
         if connection.state != CLOSED:
             connection.busy = False
-            if failed or connection.lost:
+            if error is not None or connection.lost:
                 connection.close("client left" if connection.lost else "request cancelled")
             elif response is None:
                 connection.advance()
@@ -250,21 +263,14 @@ class LoopDriver(Pool):
             response.close()
         exchange.request.close_body()
 
-    def _failed(self, task: Answered, connection: Connection, request: Request) -> bool:
-        """Whether the coroutine was cancelled, or ended by what is no Exception; a reason that is ours is logged."""
-        if task.cancelled():
-            return True
-        error = task.exception()
-        if error is not None and not connection.lost:
+    def _log(self, error: BaseException, connection: Connection, request: Request) -> None:
+        """Tells what ended a coroutine without an answer, unless that is a cancellation or the client that has left."""
+        if not (connection.lost or isinstance(error, asyncio.CancelledError)):
             logger.error("%s %s failed", request.method, request.target, exc_info=error)
-        return error is not None
 
-    def _answered(self, task: Answered, connection: Connection, request: Request) -> Response | None:
-        """What the coroutine has answered; None if it has sent its answer itself."""
-        response = task.result()
+    def _tell_ended(self, connection: Connection, request: Request, response: Response | None) -> None:
         if response is not None and self._reactor.hooks.handler_ended is not None:
             self._reactor.hooks.handler_ended(connection, request, response)
-        return response
 
     def _guarded(self, connection: Connection, work: Callable[..., None], *arguments: object) -> None:
         try:
@@ -299,6 +305,7 @@ class LoopDriver(Pool):
             return  # told to stop before
         try:
             with Watchdog(loop, self._warn_blocking, self._who):
+                self._first_steps = FirstSteps(loop)
                 loop.add_reader(self._reactor.fileno, self._turn)
                 try:
                     ready()
@@ -307,6 +314,7 @@ class LoopDriver(Pool):
                     await self._over
                 finally:
                     loop.remove_reader(self._reactor.fileno)
+                    self._first_steps.close()
         finally:
             await lifespan.stop(self._reactor.timeouts.drain)
 
@@ -363,33 +371,3 @@ class LoopDriver(Pool):
             return self._running
         exchange = self._exchanges.get(asyncio.current_task(self._loop))
         return None if exchange is None else exchange.endpoint
-
-
-if sys.version_info >= (3, 12):
-
-    def start(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Response | None]) -> Answered:
-        """A Task whose first step has been run when this returns."""
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-
-else:
-
-    def start(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Response | None]) -> Answered:
-        """A Task whose first step has been run when this returns, as `eager_start` of Python 3.12 does.
-
-        A Task gives its first step to `call_soon` while it is made: there the step is caught, to be run at once. To
-        suspend a coroutine that was stepped without its Task would be cheaper still, but `current_task`, timeouts and
-        task groups would be wrong until then.
-        """
-        steps: list[tuple[Callable[[], None], Any]] = []
-
-        def catch(step: Callable[[], None], *arguments: object, context: Any = None) -> None:
-            steps.append((step, context))
-
-        loop.call_soon = catch  # type: ignore[method-assign, assignment]
-        try:
-            task = asyncio.Task(coroutine, loop=loop)
-        finally:
-            del loop.call_soon
-        ((step, context),) = steps
-        context.run(step)
-        return task

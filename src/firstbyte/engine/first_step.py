@@ -1,0 +1,151 @@
+"""The first step of a coroutine, run before it is known whether there is more than one.
+
+Most handlers end without ever having waited. Such a coroutine needs no Task of its own; it must only find one when it
+asks for the current task. So it is stepped in the name of a spare Task that has not begun, in that Task's context. If
+it waits, it goes on in that Task, and there is another spare for the next one. If it ends, the spare stays the spare,
+unless the coroutine has left something on it: a reference to it, a callback, a context variable, a cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
+from collections.abc import Coroutine, Generator
+from contextvars import Context, copy_context
+from typing import Any, Generic, TypeVar
+from weakref import getweakrefcount
+
+T = TypeVar("T")
+
+
+class FirstSteps(Generic[T]):
+    """Steps coroutines for a loop, each in a copy of the context in which this was made.
+
+    `close` must be called before the loop ends.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._context = copy_context()
+        self._spare: _Spare[T] | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> tuple[asyncio.Task[T] | None, T | None, BaseException | None]:
+        """Runs the first step of a coroutine, while no task runs: the Task in which it goes on, or its value, or what it
+        raised."""
+        spare = self._spare or _Spare(self._loop, self._context)
+        self._spare = None
+        loop, task = self._loop, spare.task
+        steps = coroutine.__await__()
+        _enter_task(loop, task)
+        try:
+            waits_for = spare.context.run(next, steps)
+        except StopIteration as end:
+            outcome: tuple[None, T | None, BaseException | None] = (None, end.value, None)
+        except BaseException as error:
+            outcome = (None, None, error)
+        else:
+            _leave_task(loop, task)
+            spare.go_on(steps, waits_for)
+            return (task, None, None)
+        _leave_task(loop, task)
+        if task.cancelling():
+            outcome = (None, None, asyncio.CancelledError())
+        del task
+        if spare.is_untouched(self._context):
+            self._spare = spare
+        else:
+            spare.end()
+        return outcome
+
+    def close(self) -> None:
+        """Ends the spare Task, which the end of the loop would wait for."""
+        if self._spare is not None:
+            self._spare.end()
+            self._spare = None
+
+
+class _Spare(Generic[T]):
+    """A Task that has not begun, and is not among `asyncio.all_tasks` until it does."""
+
+    __slots__ = ("_loop", "_step", "_steps", "_waits_for", "context", "task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+        self._loop = loop
+        self.context = context.copy()
+        self._steps: Generator[Any, Any, T] | None = None
+        self._waits_for: Any = None
+        # A Task gives its first step to `call_soon` while it is made: there it is caught.
+        caught: list[Any] = []
+        loop.call_soon = lambda step, *arguments, context=None: caught.append(step)  # type: ignore[assignment, method-assign]
+        try:
+            self.task: asyncio.Task[T] = asyncio.Task(self._carry(), loop=loop, context=self.context)
+        finally:
+            del loop.call_soon
+        (self._step,) = caught
+        _unregister_task(self.task)
+
+    def go_on(self, steps: Generator[Any, Any, T], waits_for: Any) -> None:
+        """Makes this the Task of a coroutine that waits, in its first step, for `waits_for`."""
+        self._steps, self._waits_for = steps, waits_for
+        _register_task(self.task)
+        self.context.run(self._step)
+
+    def end(self) -> None:
+        """Has the loop end the Task, with whatever was left on it."""
+        self._loop.call_soon(self._step, context=self.context)
+
+    def is_untouched(self, context: Context) -> bool:
+        """Whether it is as it was made: as good as new for another coroutine."""
+        task = self.task
+        return (
+            sys.getrefcount(task) == _REFERENCES
+            and not getweakrefcount(task)
+            and not task._callbacks
+            and not task.cancelling()
+            and self.context == context
+        )
+
+    async def _carry(self) -> Any:
+        if self._steps is not None:
+            return await _Rest(self._steps, self._waits_for)
+
+
+class _Rest(Generic[T]):
+    """What is left of a coroutine behind its first step."""
+
+    __slots__ = ("_steps", "_waits_for")
+
+    def __init__(self, steps: Generator[Any, Any, T], waits_for: Any) -> None:
+        self._steps = steps
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        while True:
+            try:
+                yield self._waits_for
+            except BaseException as error:
+                try:
+                    self._waits_for = self._steps.throw(error)
+                except StopIteration as end:
+                    value: T = end.value
+                    return value
+            else:
+                return (yield from self._steps)
+
+
+def _references() -> int:
+    """How often a Task is referred to that only its spare knows, as `is_untouched` counts."""
+    loop = asyncio.new_event_loop()
+    try:
+        spare: _Spare[None] = _Spare(loop, copy_context())
+        task = spare.task
+        count = sys.getrefcount(task)
+        del task
+        spare.context.run(spare._step)
+        return count
+    finally:
+        loop.close()
+
+
+_REFERENCES = _references()
