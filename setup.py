@@ -11,12 +11,15 @@ from setuptools import Extension, setup
 
 COMPILED = (
     "engine/connection",
+    "engine/exchange",
     "engine/hub",
     "engine/observer",
     "engine/output",
     "engine/pool",
     "engine/reactor",
     "engine/threads",
+    "hosts/asgi_http",
+    "hosts/asgi_scope",
     "hosts/environ",
     "hosts/wsgi",
     "http/handler",

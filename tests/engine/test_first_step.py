@@ -29,7 +29,7 @@ def in_loop(work: Callable[[FirstSteps[Any]], Any]) -> Any:
             try:
                 results.append(work(steps))
                 over.set_result(None)
-            except BaseException as error:  # noqa: BLE001 - it is raised in the test
+            except BaseException as error:
                 over.set_exception(error)
 
         loop.call_soon(call)

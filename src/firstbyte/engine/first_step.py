@@ -31,8 +31,10 @@ class FirstSteps(Generic[T]):
         self._spare: _Spare[T] | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> tuple[asyncio.Task[T] | None, T | None, BaseException | None]:
-        """Runs the first step of a coroutine, while no task runs: the Task in which it goes on, or its value, or what it
-        raised."""
+        """Runs the first step of a coroutine, while no task runs.
+
+        The Task in which it goes on, or else its value, or else what it raised.
+        """
         spare = self._spare or _Spare(self._loop, self._context)
         self._spare = None
         loop, task = self._loop, spare.task

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 from firstbyte.errors import HTTPError
 from firstbyte.hosts.asgi_http import Conversation, refused
 from firstbyte.hosts.asgi_lifespan import ASGILifespan
+from firstbyte.hosts.asgi_scope import scope_of, versions
 from firstbyte.hosts.asgi_websocket import WebSocketConversation, websocket_scope
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
-from firstbyte.http.url import decode_path
 from firstbyte.wire.websocket.handshake import is_handshake
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -22,11 +22,6 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-VERSION = "3.0"
-SPEC_VERSION = "2.3"
-"""What apps are told. Starlette ends a stream whose client has left at once by this one, by a later one with the next
-piece only; that `send` raises OSError then, as 2.4 has it, holds all the same."""
 
 
 class ASGI:
@@ -56,7 +51,7 @@ class ASGI:
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """The startup and shutdown of the application (see `Handler`)."""
-        return ASGILifespan(self.app, {"type": "lifespan", "asgi": _versions(), "state": self.state})
+        return ASGILifespan(self.app, {"type": "lifespan", "asgi": versions(), "state": self.state})
 
     async def _call(self, request: Request) -> Response:
         scope = scope_of(request, self.state)
@@ -69,42 +64,7 @@ class ASGI:
         else:
             conversation = Conversation(request)
         conversation.begin(self.app(scope, conversation.receive, conversation.send))
-        return await conversation
-
-
-def scope_of(request: Request, state: dict[str, Any]) -> dict[str, Any]:
-    """The scope of an HTTP connection. `path` and `raw_path` begin with `root_path`, as apps expect since 2024."""
-    path, raw_path, root_path = request.path, request.raw_path, ""
-    if request.root_path:
-        root_path = decode_path(request.root_path)
-        path, raw_path = root_path + path, request.root_path + raw_path
-    client, server = request.client, request.server
-    extensions: dict[str, dict[str, Any]] = {"http.response.pathsend": {}}
-    if request.minor:  # HTTP/1.0 has neither
-        extensions["http.response.trailers"] = {}
-        extensions["http.response.early_hint"] = {}
-    if request.tls is not None:
-        extensions["tls"] = request.tls.extension
-    return {
-        "type": "http",
-        "asgi": _versions(),
-        "http_version": "1.1" if request.minor else "1.0",
-        "method": request.method,
-        "scheme": request.scheme,
-        "path": path,
-        "raw_path": raw_path.encode("latin-1"),
-        "query_string": request.raw_query.encode("latin-1"),
-        "root_path": root_path,
-        "headers": request.raw_headers,
-        "client": client if client is not None and client.port else None,
-        "server": server if server is None or server.port else (server.host, None),
-        "state": state.copy(),
-        "extensions": extensions,
-    }
-
-
-def _versions() -> dict[str, str]:
-    return {"version": VERSION, "spec_version": SPEC_VERSION}
+        return conversation.answer() if conversation.first_step() else await conversation
 
 
 def _is_of_two(app: Any) -> bool:

@@ -9,11 +9,12 @@ ever having waited: those are one step and one Response of bytes.
 from __future__ import annotations
 
 import asyncio
+import sys
 import types
 from collections import deque
 from collections.abc import Awaitable, Coroutine, Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from firstbyte.errors import ClientDisconnected, HTTPError
 from firstbyte.http.headers import Headers, check_field
@@ -22,6 +23,8 @@ from firstbyte.http.response import FileBody, LiveBody, Response
 from firstbyte.http.status import has_body, phrase
 
 _PIECE = object()  # what `send` yields to the steps when a piece is to be sent before the application goes on
+_NOTHING = object()
+_EAGER = sys.version_info >= (3, 12)  # tasks may run within the step of another
 _FILE_PIECE = 64 * 1024
 
 
@@ -31,7 +34,7 @@ class Conversation(LiveBody):
     __slots__ = (
         "_bodiless", "_complete", "_coroutine", "_ended", "_future", "_gone", "_length", "_pieces", "_queue",
         "_read_all", "_receivers", "_refusal", "_request", "_response", "_senders", "_sends_trailers", "_task",
-        "_trailers", "_wait", "_watches",
+        "_trailers", "_wait", "_watches", "_yielded",
     )  # fmt: skip
 
     def __init__(self, request: Request) -> None:
@@ -40,6 +43,7 @@ class Conversation(LiveBody):
         self._task: asyncio.Task[Any] | None = None
         self._ended = False  # the application has returned or raised
         self._future: asyncio.Future[Any] | None = None  # what it waits for
+        self._yielded: Any = _NOTHING  # by the first step, which nobody has waited for yet
         self._wait: _Wait | None = None  # what the task waits for in its stead
         # of the request
         self._pieces: BodyPieces | None = None
@@ -96,11 +100,12 @@ class Conversation(LiveBody):
         self._read_all = not piece or pieces.ended
         return {"type": "http.request", "body": piece, "more_body": not self._read_all}
 
-    async def send(self, message: Mapping[str, Any]) -> None:
+    def send(self, message: Mapping[str, Any]) -> Awaitable[None]:
         """Takes a message of the answer. Raises OSError when the client has left.
 
         Raises RuntimeError for a message out of order, ValueError and TypeError for what cannot be sent.
         """
+        # Few messages have to wait, and a coroutine for each of the others would cost more than all the rest.
         kind = message["type"]
         if self._gone:
             raise ClientDisconnected("the client has left")
@@ -108,30 +113,36 @@ class Conversation(LiveBody):
             if self._response is not None:
                 raise RuntimeError("http.response.start comes a second time")
             self._start(message)
-            return
+            return done
         if kind == "http.response.early_hint":
             if self._response is not None:
                 raise RuntimeError("http.response.early_hint comes after http.response.start")
             self._request.early_hints([_text(link, "a link") for link in message.get("links", ())])
-            return
+            return done
         if kind not in _ANSWERING:
             raise ValueError(f"{kind!r} is no message that an application sends for a request")
         if self._response is None:
             raise RuntimeError(f"{kind} comes before http.response.start")
         if self._complete:
             raise RuntimeError(f"{kind} comes after the answer was complete")
-        await getattr(self, _ANSWERING[kind])(message)
+        if kind == "http.response.body":
+            return self._on_body(message)
+        if kind == "http.response.trailers":
+            self._on_trailers(message)
+        else:
+            self._on_path(message)
+        return done
 
     def _start(self, message: Mapping[str, Any]) -> None:
         response = Response(b"", message["status"])
         others: list[tuple[str, str]] = []
         for name, value in message.get("headers", ()):
             try:
-                key = bytes(name.lower())
-                if key == b"content-type" and response.content_type is None:
-                    response.content_type = _content_type(value)
-                elif key == b"content-length":
+                key = name.lower()
+                if key == b"content-length":
                     self._length = _length(value)
+                elif key == b"content-type" and response.content_type is None:
+                    response.content_type = _content_type(value)
                 elif key not in _SERVERS_OWN and (key != b"connection" or value.strip().lower() == b"close"):
                     others.append((name.decode("latin-1"), value.decode("latin-1")))
             except (AttributeError, TypeError):
@@ -144,21 +155,21 @@ class Conversation(LiveBody):
         self._sends_trailers = bool(message.get("trailers", False))
         self._response = response
 
-    async def _on_body(self, message: Mapping[str, Any]) -> None:
+    def _on_body(self, message: Mapping[str, Any]) -> Awaitable[None]:
         piece = message.get("body", b"")
         if type(piece) is not bytes:
             if not isinstance(piece, bytearray | memoryview):
                 raise TypeError(f"the body of {message['type']} is bytes, not {type(piece).__name__}")
             piece = bytes(piece)
         if message.get("more_body", False):
-            await self._give(piece)
-            return
+            return self._give(piece)
         if piece:
             self._queue.append(piece)
         if not self._sends_trailers:
             self._finish()
+        return done
 
-    async def _on_trailers(self, message: Mapping[str, Any]) -> None:
+    def _on_trailers(self, message: Mapping[str, Any]) -> None:
         if not self._sends_trailers:
             raise RuntimeError("http.response.trailers comes without being announced by http.response.start")
         if self._trailers is None:
@@ -168,7 +179,7 @@ class Conversation(LiveBody):
         if not message.get("more_trailers", False):
             self._finish()
 
-    async def _on_path(self, message: Mapping[str, Any]) -> None:
+    def _on_path(self, message: Mapping[str, Any]) -> None:
         response = self._response
         assert response is not None
         if self._queue or not isinstance(response.body, bytes):
@@ -182,8 +193,8 @@ class Conversation(LiveBody):
         if self._bodiless:
             piece = b""  # the head can go
         self._queue.append(piece)
-        if asyncio.current_task() is self._task:
-            await to_steps()
+        if self.in_own_task():
+            await to_steps
         else:  # a task of the application's own
             taken = asyncio.get_running_loop().create_future()
             if self._senders is None:
@@ -195,6 +206,13 @@ class Conversation(LiveBody):
             raise ClientDisconnected("the client has left")
         if self._request.peer is not None and not self._bodiless:
             await self._request.peer.drain()
+
+    def in_own_task(self) -> bool:
+        """Whether the application's own task runs, not one that it has made."""
+        task = asyncio.current_task()
+        if self._task is None:
+            self._task = task  # in the first step, where no other can run
+        return task is self._task
 
     def _finish(self) -> None:
         self._complete = True
@@ -216,16 +234,31 @@ class Conversation(LiveBody):
 
     # -- what the engine, or middleware, gets
 
-    def __await__(self) -> Generator[Any, None, Response]:
-        self._task = asyncio.current_task()
+    def first_step(self) -> bool:
+        """Steps the application up to where it waits; whether it has ended. To be awaited if it has not."""
+        if _EAGER:
+            self._task = asyncio.current_task()
         try:
-            yield from self._steps(self._has_output)
+            self._yielded = self._coroutine.send(None)
+        except StopIteration:
+            self._ended = True
+        except BaseException as error:
+            self._ended = True
+            if self._refusal is None or not isinstance(error, Exception):
+                raise  # else it was told that there is no more to read
+        return self._ended
+
+    def __await__(self) -> Generator[Any, None, Response]:
+        if self._task is None:
+            self._task = asyncio.current_task()
+        try:
+            yield from self.steps(self._has_output)
         except Exception:
             if self._refusal is None:
                 raise  # else it was told that there is no more to read
-        return self._answer()
+        return self.answer()
 
-    def _answer(self) -> Response:
+    def answer(self) -> Response:
         """The response as far as it is known; raises RuntimeError for an application that has ended without one."""
         response = self._response
         if self._refusal is not None:
@@ -280,7 +313,7 @@ class Conversation(LiveBody):
         if not self._queue:
             self._tell(self._senders)
             if not self._complete:
-                await self._go_on(self._has_output)
+                await _Steps(self, self._has_output)
         if self._queue:
             return self._queue.popleft()
         if self._complete:
@@ -296,7 +329,7 @@ class Conversation(LiveBody):
         if not (self._complete or self._bodiless):
             self._leave()
         try:
-            await self._go_on(bool)
+            await _Steps(self, bool)
         except ClientDisconnected:
             if not self._gone:
                 raise
@@ -306,18 +339,19 @@ class Conversation(LiveBody):
     def _has_output(self) -> bool:
         return self._complete or bool(self._queue)
 
-    @types.coroutine
-    def _go_on(self, enough: Any) -> Generator[Any, None, None]:
-        yield from self._steps(enough)
-
-    def _steps(self, enough: Any) -> Generator[Any, None, None]:
+    def steps(self, enough: Any) -> Generator[Any, None, None]:
         """Steps the application until it has ended, or has to wait and there is `enough` to go on with meanwhile."""
         error: BaseException | None = None
         while not self._ended:
             if error is not None or self._future is None or self._future.done():
                 self._future = None
                 try:
-                    waits_for = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+                    if self._yielded is not _NOTHING:
+                        waits_for, self._yielded = self._yielded, _NOTHING
+                    elif error is None:
+                        waits_for = self._coroutine.send(None)
+                    else:
+                        waits_for = self._coroutine.throw(error)
                 except StopIteration:
                     self._ended = True
                     return
@@ -370,10 +404,53 @@ class _Wait(asyncio.Future[None]):
         return self._future.cancel(msg)
 
 
-@types.coroutine
-def to_steps() -> Generator[object, None, None]:
-    """Waited for by the application itself: has whoever steps it look at what there is to send."""
-    yield _PIECE
+class _Steps:
+    """Awaited, it steps the application of a conversation."""
+
+    __slots__ = ("_conversation", "_enough")
+
+    def __init__(self, conversation: Conversation, enough: Any) -> None:
+        self._conversation = conversation
+        self._enough = enough
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._conversation.steps(self._enough)
+
+
+class _Done:
+    """An awaitable for which nobody has to wait."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        return _nothing
+
+    # What `asyncio.create_task` and the like take for a coroutine has these:
+
+    def send(self, value: None) -> None:
+        """Ends."""
+        raise StopIteration
+
+    def throw(self, error: BaseException) -> None:
+        """Raises it."""
+        raise error
+
+    def close(self) -> None:
+        """Ends."""
+
+
+class _ToSteps:
+    """Awaited by the application, in `send`, it lets those go on who step it."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[object, None, None]:
+        yield _PIECE
+
+
+_nothing = cast("Generator[None, None, None]", iter(()))
+done = _Done()
+to_steps = _ToSteps()
 
 
 async def _awaiting(awaitable: Awaitable[None]) -> None:
@@ -418,11 +495,7 @@ def _text(value: bytes, what: str) -> str:
     return value.decode("latin-1")
 
 
-_ANSWERING = {
-    "http.response.body": "_on_body",
-    "http.response.trailers": "_on_trailers",
-    "http.response.pathsend": "_on_path",
-}
+_ANSWERING = ("http.response.body", "http.response.trailers", "http.response.pathsend")
 _SERVERS_OWN = frozenset((b"transfer-encoding", b"keep-alive", b"proxy-connection", b"te", b"upgrade"))
 """What an application that passes another's answer on may have among its headers, and the server writes by itself."""
 _content_types: dict[bytes, str] = {}

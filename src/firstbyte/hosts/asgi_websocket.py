@@ -115,8 +115,8 @@ class WebSocketConversation(Conversation):
             self._fields.append((name.decode("latin-1"), value.decode("latin-1")))
         self._accepted = True
         self._tell(self._receivers)
-        if asyncio.current_task() is self._task:
-            await to_steps()
+        if self.in_own_task():
+            await to_steps
         else:  # a task of the application's own
             opened = asyncio.get_running_loop().create_future()
             self._senders = [*(self._senders or ()), opened]
@@ -150,9 +150,9 @@ class WebSocketConversation(Conversation):
     def _has_output(self) -> bool:
         return self._accepted or super()._has_output()
 
-    def _answer(self) -> Response:
+    def answer(self) -> Response:
         if not self._accepted:
-            return super()._answer()
+            return super().answer()
         upgrade: Upgrade = self._ws.answer(self._rest)
         for name, value in self._fields:
             upgrade.headers.add(name, value)
@@ -166,4 +166,4 @@ class WebSocketConversation(Conversation):
         if self._future is None:
             yield from self._coroutine.__await__()  # as if it had been awaited from the start, with no steps between
         else:  # another of its tasks has accepted
-            yield from self._steps(bool)
+            yield from self.steps(bool)

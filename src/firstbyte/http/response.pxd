@@ -4,6 +4,10 @@ from firstbyte.http.headers cimport Headers
 cdef class Prepared
 
 
+cdef class LiveBody:
+    pass
+
+
 cdef class Response:
     cdef object __weakref__
     cdef public Headers _headers

@@ -1,0 +1,30 @@
+from firstbyte.http.headers cimport Headers
+from firstbyte.http.request cimport Request
+from firstbyte.http.response cimport LiveBody, Response
+
+cdef dict _content_types
+
+
+cdef class Conversation(LiveBody):
+    cdef object __weakref__
+    cdef public bint _bodiless
+    cdef public bint _complete
+    cdef public object _coroutine
+    cdef public bint _ended
+    cdef public object _future
+    cdef public bint _gone
+    cdef public object _length
+    cdef public object _pieces
+    cdef public object _queue
+    cdef public bint _read_all
+    cdef public object _receivers
+    cdef public object _refusal
+    cdef public Request _request
+    cdef public Response _response
+    cdef public object _senders
+    cdef public bint _sends_trailers
+    cdef public object _task
+    cdef public Headers _trailers
+    cdef public object _wait
+    cdef public bint _watches
+    cdef public object _yielded
