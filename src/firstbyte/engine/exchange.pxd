@@ -4,14 +4,15 @@ from firstbyte.http.request cimport Request
 
 
 cdef class Exchange:
-    cdef object _callbacks
-    cdef bint _gone
-    cdef bint _looks_away
-    cdef object _reactor
-    cdef double _read_by
-    cdef object _reading
-    cdef double _write_by
-    cdef object _writing
+    cdef public object _callbacks
+    cdef public bint _gone
+    cdef public object _on_drain
+    cdef public bint _looks_away
+    cdef public object _reactor
+    cdef public double _read_by
+    cdef public object _reading
+    cdef public double _write_by
+    cdef public object _writing
     cdef public Connection connection
     cdef public Endpoint endpoint
     cdef public bint released
