@@ -3,9 +3,11 @@
 from firstbyte._compiled import compiled_modules  # isort: split
 
 from firstbyte.app.application import App
+from firstbyte.app.event_streams import event_stream
 from firstbyte.engine.server import Server
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.errors import FirstbyteError, HTTPError
+from firstbyte.http.events import Event
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.headers import Headers
 from firstbyte.http.limits import FormLimits
@@ -21,6 +23,7 @@ compiled = bool(compiled_modules())
 __all__ = [
     "App",
     "Endpoint",
+    "Event",
     "FirstbyteError",
     "FormLimits",
     "HTTPError",
@@ -34,4 +37,5 @@ __all__ = [
     "UploadedFile",
     "__version__",
     "compiled",
+    "event_stream",
 ]

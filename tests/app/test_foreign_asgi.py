@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from time import sleep
 from typing import Any
 
 import pytest
 
-from firstbyte import App, Endpoint, Request, Response
+from firstbyte import App, Endpoint, Event, Request, Response, event_stream
 from firstbyte.errors import HTTPError
 
 Messages = list[dict[str, Any]]
@@ -217,3 +218,61 @@ def test_what_runs_behind_the_answer(leaves: bool, caplog: pytest.LogCaptureFixt
     assert len(messages) == (0 if leaves else 2)
     assert sent == ["job", "ajob"]
     assert "failed behind its answer" in caplog.text
+
+
+def events_app(kind: str, ended: list[str], keep_alive: float) -> App:
+    app = App()
+
+    def feed() -> Iterator[Event | None]:
+        try:
+            yield Event("one")
+            while True:
+                sleep(0.001)
+                yield None
+        finally:
+            ended.append("ended")
+
+    async def afeed() -> AsyncIterator[Event | None]:
+        try:
+            yield Event("one")
+            await asyncio.Event().wait()
+        finally:
+            ended.append("ended")
+
+    if kind == "def":
+        app.get("/")(lambda: event_stream(feed(), keep_alive=keep_alive))
+    else:
+
+        @app.get("/")
+        async def home() -> Response:
+            return event_stream(afeed(), keep_alive=keep_alive)
+
+    return app
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_event_streams_are_kept_alive_and_end_with_their_client(kind: str) -> None:
+    ended: list[str] = []
+    sent: Messages = []
+    app = events_app(kind, ended, 0.005)
+
+    async def talk() -> None:
+        enough = asyncio.Event()
+        requests = [{"type": "http.request"}]
+
+        async def receive() -> dict[str, Any]:
+            if requests:
+                return requests.pop()
+            await enough.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+            if sum(each.get("body") == b":\n\n" for each in sent) == 2:
+                enough.set()
+
+        await app(http(), receive, send)
+
+    asyncio.run(talk())
+    assert [message.get("body") for message in sent[1:4]] == [b"", b"data: one\n\n", b":\n\n"]
+    assert ended == ["ended"]

@@ -21,9 +21,11 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 import msgspec
 
 from firstbyte.app.annotations import uses_pydantic
+from firstbyte.app.event_streams import event_stream, gives_events
 from firstbyte.app.middleware import place
 from firstbyte.app.problems import problem_of
 from firstbyte.app.results import to_response
+from firstbyte.http.events import EVENT_STREAM, Event
 from firstbyte.http.request import Request
 from firstbyte.http.response import HTML, JSON, OCTETS, Response
 
@@ -64,6 +66,8 @@ def _answer(hint: Any) -> Answer:
         return Answer(200, hint, JSON)
     if issubclass(kind, Response):
         return Answer(None, Response, "")
+    if kind in _STREAMS and any(each is Event for each in _alternatives(hint)):
+        return Answer(200, hint, EVENT_STREAM)
     if issubclass(kind, str) or kind in _STREAMS:
         return Answer(200, hint, HTML)
     if issubclass(kind, bytes | bytearray | memoryview):
@@ -71,6 +75,12 @@ def _answer(hint: Any) -> Answer:
     if issubclass(kind, Path):
         return Answer(200, bytes, "*/*")
     return Answer(200, hint, JSON)
+
+
+def _alternatives(stream: Any) -> tuple[Any, ...]:
+    """What a stream with this annotation may give."""
+    given = get_args(stream)[:1]
+    return tuple(each for kind in given for each in (get_args(kind) or (kind,)))
 
 
 _STREAMS = (Iterator, Iterable, Generator, AsyncIterator, AsyncIterable, AsyncGenerator)
@@ -83,9 +93,16 @@ def answering(function: Callable[..., Any], hint: Any, check: bool) -> Answering
     may be. With `check` a value that is not what the annotation says raises TypeError.
     """
     promised = answers(hint)
+    if any(each.media == EVENT_STREAM for each in promised) or (not promised and gives_events(function)):
+        return _events
     structures = [each.kind for each in promised if each.media == JSON]
     answer = _encoding(structures) if structures else to_response
     return _checking(function, hint, promised, answer) if check and promised else answer
+
+
+def _events(value: Any, request: Request) -> Response:
+    """A generator of events, or what its handler gives in its place."""
+    return event_stream(value) if isinstance(value, Iterator | AsyncIterator) else to_response(value, request)
 
 
 def _encoding(structures: list[Any]) -> Answering:

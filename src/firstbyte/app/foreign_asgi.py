@@ -18,7 +18,7 @@ from firstbyte.foreign_websocket import complete_handshake, run_session
 from firstbyte.http.handler import Endpoint, Handler, lifespan_of
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Address, Ends, Request
-from firstbyte.http.response import FileBody, Response
+from firstbyte.http.response import Feed, FileBody, LiveBody, Response
 from firstbyte.http.status import has_body
 from firstbyte.http.upgrade import Upgrade
 from firstbyte.http.url import encode_path
@@ -58,14 +58,17 @@ async def answer_asgi(handler: Handler, scope: Scope, receive: Receive, send: Se
         except HTTPError as error:
             await _send(_page(request, error), request, send)
             return
-        async with _cancelled_with_client(endpoint, receive):
+        cancels = endpoint.is_async and endpoint.cancel_on_disconnect and not endpoint.streams_body
+        async with _cancelled_with_client(cancels, receive):
             try:
                 response = await _call(endpoint, request)
             except HTTPError as error:
                 response = _page(request, error)
             request.answered = True
             await hints.wait()
-            await _send(response, request, send)
+            waits = isinstance(response.body, Feed) and not cancels and not endpoint.streams_body
+            async with _cancelled_with_client(waits, receive):
+                await _send(response, request, send)
     except ClientDisconnected:
         if body is None or not body.is_cut:
             raise
@@ -204,9 +207,9 @@ def _timed(endpoint: Endpoint, request: Request) -> Response:
 
 
 @asynccontextmanager
-async def _cancelled_with_client(endpoint: Endpoint, receive: Receive) -> AsyncIterator[None]:
-    """Cancels what is within when the client leaves, where the endpoint asks for that and does not read by itself."""
-    if not (endpoint.is_async and endpoint.cancel_on_disconnect) or endpoint.streams_body:
+async def _cancelled_with_client(cancels: bool, receive: Receive) -> AsyncIterator[None]:
+    """Cancels what is within when the client leaves, if it `cancels` and does not receive by itself."""
+    if not cancels:
         yield
         return
     task, has_left = asyncio.current_task(), False
@@ -269,14 +272,46 @@ async def _send(response: Response, request: Request, send: Send) -> None:
             whole = body if isinstance(body, bytes) and not is_empty and request.method != "HEAD" else b""
             await send({"type": "http.response.body", "body": whole})
             return
-        async for piece in _pieces(body):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        async with _kept_alive(body, send) as give:
+            async for piece in _pieces(body):
+                await give(piece)
         await send({"type": "http.response.body", "body": b""})
     finally:
         aclose = getattr(body, "aclose", None)
         if aclose is not None:
             await aclose()
         response.close()
+
+
+@asynccontextmanager
+async def _kept_alive(body: object, send: Send) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+    """What sends a piece of a body; when nothing is sent for long, what keeps it alive is, if the body has that."""
+    lock = asyncio.Lock()
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+
+    async def give(piece: bytes) -> None:
+        nonlocal since
+        since = loop.time()
+        async with lock:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def fill(seconds: float, filler: bytes) -> None:
+        while True:
+            await asyncio.sleep(since + seconds - loop.time())
+            if loop.time() >= since + seconds:
+                await give(filler)
+
+    keep_alive = body.keep_alive if isinstance(body, Feed | LiveBody) else None
+    if keep_alive is None:
+        yield give
+        return
+    await give(b"")  # the head
+    filling = asyncio.create_task(fill(*keep_alive))
+    try:
+        yield give
+    finally:
+        filling.cancel()
 
 
 async def _pieces(body: Iterator[bytes] | AsyncIterator[bytes] | FileBody) -> AsyncIterator[bytes]:
@@ -287,7 +322,15 @@ async def _pieces(body: Iterator[bytes] | AsyncIterator[bytes] | FileBody) -> As
                 yield piece
         return
     pieces = iter(lambda: body.read(PIECE), b"") if isinstance(body, FileBody) else body
-    while (following := await asyncio.to_thread(next, pieces, None)) is not None:
+    while True:
+        step = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+        try:
+            following = await asyncio.shield(step)
+        except asyncio.CancelledError:
+            await asyncio.wait((step,))  # nobody can close an iterator that runs
+            raise
+        if following is None:
+            return
         if following:
             yield following
 

@@ -20,6 +20,7 @@ from collections.abc import (
 )  # fmt: skip
 from typing import Any, TypeAlias, get_args, get_origin
 
+from firstbyte.app.event_streams import AsyncEvents, EventFeed
 from firstbyte.app.middleware import called, place
 from firstbyte.app.params import Plan
 from firstbyte.errors import ConfigurationError
@@ -167,7 +168,10 @@ class Scope:
         body = response.body
         if not self._open or type(body) is bytes:
             return False
-        if hasattr(body, "__anext__"):
+        if isinstance(body, EventFeed | AsyncEvents):
+            wrapped = _ascoped if isinstance(body, AsyncEvents) else _scoped
+            body.source = wrapped(body.source, self)
+        elif hasattr(body, "__anext__"):
             response.body = _ascoped(body, self)
         elif hasattr(body, "__next__"):
             response.body = _scoped(body, self)
@@ -178,7 +182,7 @@ class Scope:
         return True
 
 
-def _scoped(body: Any, scope: Scope) -> Iterator[bytes]:
+def _scoped(body: Any, scope: Scope) -> Iterator[Any]:
     try:
         yield from body
     except BaseException as error:
@@ -192,7 +196,7 @@ def _scoped(body: Any, scope: Scope) -> Iterator[bytes]:
             close()
 
 
-async def _ascoped(body: Any, scope: Scope) -> AsyncIterator[bytes]:
+async def _ascoped(body: Any, scope: Scope) -> AsyncIterator[Any]:
     try:
         async for piece in body:
             yield piece

@@ -21,7 +21,6 @@ from typing import Unpack
 
 from firstbyte.client.auth import Auth, Basic, Bearer, Digest, NetrcAuth
 from firstbyte.client.cookies import CookieJar
-from firstbyte.client.events import Event
 from firstbyte.client.hooks import Hooks, Timings
 from firstbyte.client.request import ClientRequest
 from firstbyte.client.response import ClientResponse
@@ -30,6 +29,7 @@ from firstbyte.client.saving import ProgressInput
 from firstbyte.client.session import AsyncSession, RequestOptions, Session, WebSocketOptions
 from firstbyte.client.timeouts import Timeout
 from firstbyte.client.websocket import AsyncWebSocket, WebSocket
+from firstbyte.http.events import Event
 from firstbyte.http.url import URL
 
 __all__ = [

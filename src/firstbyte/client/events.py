@@ -21,10 +21,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from firstbyte.errors import BadResponse, ClientError, StatusError, TransportError
+from firstbyte.http.events import Event
 from firstbyte.http.headers import Headers
 from firstbyte.http.media import MediaType
 
@@ -41,19 +41,6 @@ class Answer(Protocol):
     def status(self) -> int: ...
     @property
     def headers(self) -> Headers: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event. `event` is its type, `id` the last that the server gave to this or an earlier event, "" if none.
-
-    `retry` is the time in milliseconds that the server asked for within this event, or None.
-    """
-
-    data: str
-    event: str = "message"
-    id: str = ""
-    retry: int | None = None
 
 
 class EventParser:

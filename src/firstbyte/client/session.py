@@ -18,7 +18,7 @@ from firstbyte.client.connect import Connector
 from firstbyte.client.cookies import CookieJar
 from firstbyte.client.core import Call, Core, Settings
 from firstbyte.client.decoding import accept_encoding
-from firstbyte.client.events import Event, EventStream
+from firstbyte.client.events import EventStream
 from firstbyte.client.hooks import Hooks
 from firstbyte.client.memory import MemoryTransport
 from firstbyte.client.network import Network, SyncNetwork, run
@@ -41,6 +41,7 @@ from firstbyte.client.websocket import (
     http_url,
 )
 from firstbyte.errors import ClientError, InvalidRequest
+from firstbyte.http.events import Event
 from firstbyte.http.headers import Headers
 from firstbyte.http.url import URL, QueryInput
 from firstbyte.wire.websocket.deflate import Deflate

@@ -27,7 +27,7 @@ from firstbyte.errors import ProtocolError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Address, Ends, Request
-from firstbyte.http.response import FileBody, Response
+from firstbyte.http.response import Feed, FileBody, Response
 from firstbyte.wire import writer
 from firstbyte.wire.head import CHUNKED
 from firstbyte.wire.reader import RequestReader
@@ -338,7 +338,7 @@ class Connection:
             self._body_writer = BodyWriter(head.ending, head.length)
             if reader.in_body:
                 self.flush()  # the generator may wait for a body whose client waits for this head
-            if not isinstance(body, Iterator):
+            if not isinstance(body, Iterator) or isinstance(body, Feed):
                 return start(reactor, self, response)  # else a coroutine gives them, by `push` and `end_body`
             self._stream = body
             if reactor.driver.detach(self):

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from firstbyte.engine._sys import ERROR, HANGUP, READ, WRITE
 from firstbyte.engine.incoming import has_left
+from firstbyte.engine.states import CLOSED
 from firstbyte.errors import ClientDisconnected, HTTPError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Request
+from firstbyte.http.response import LiveBody
 
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
@@ -118,6 +120,13 @@ class Exchange:
         else:
             self._on_drain.append(callback)
 
+    def attend(self, body: LiveBody) -> Silence | None:
+        """Tells the body of the answer when the server stops; what keeps the answer alive, if something does."""
+        if body.keep_alive is None:
+            return None
+        self.when_draining(body.drain)
+        return Silence(self.connection, *body.keep_alive)
+
     # -- what happens to the connection meanwhile
 
     def on_event(self, events: int) -> None:
@@ -202,3 +211,32 @@ class Exchange:
             waiter.set_result(None)
         else:
             waiter.set_exception(error)
+
+
+class Silence:
+    """Sends a piece of an answer that nobody gives whenever nothing else has been sent for so many seconds."""
+
+    __slots__ = ("_connection", "_filler", "_loop", "_seconds", "_since", "_timer")
+
+    def __init__(self, connection: Connection, seconds: float, filler: bytes) -> None:
+        self._connection = connection
+        self._seconds = seconds
+        self._filler = filler
+        self._loop = asyncio.get_running_loop()
+        connection.flush()  # the head
+        self.broken()
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def broken(self) -> None:
+        """Something has been sent."""
+        self._since = self._loop.time()
+
+    def end(self) -> None:
+        """The answer is complete."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        if self._loop.time() - self._since >= self._seconds and self._connection.state != CLOSED:
+            self.broken()
+            self._connection.push(self._filler)
+        self._timer = self._loop.call_at(self._since + self._seconds, self._look)

@@ -20,7 +20,7 @@ from typing import Any
 from firstbyte.engine import upgrade
 from firstbyte.engine.answers import check_body, failed_response, not_an_answer
 from firstbyte.engine.connection import Connection
-from firstbyte.engine.exchange import Exchange
+from firstbyte.engine.exchange import Exchange, Silence
 from firstbyte.engine.first_step import FirstSteps
 from firstbyte.engine.lifespan import Lifespan
 from firstbyte.engine.pool import Pool
@@ -201,13 +201,18 @@ class LoopDriver(Pool):
         body: Any = response.body
         is_live = isinstance(body, LiveBody)
         waits = is_live and body.waits
+        silence: Silence | None = None
         try:
             if connection.state != CLOSED and connection.begin_body(request, response):
+                if is_live:
+                    silence = exchange.attend(body)
                 async for piece in body:
                     # an empty piece is a wish that what there is be sent, if only the head
                     went = connection.push(piece) if piece else connection.flush()
                     if not (went or waits):
                         await exchange.writable()
+                    if silence is not None:
+                        silence.broken()
                 connection.end_body(body.trailers if is_live else None)
             if is_live and body.lingers:
                 self._loop.call_soon(self._guarded, connection, self._release, exchange)
@@ -220,6 +225,8 @@ class LoopDriver(Pool):
             logger.exception("the answer to %s %s is broken off", request.method, request.target)
             exchange.close("response broken off")
         finally:
+            if silence is not None:
+                silence.end()
             await body.aclose()
 
     def _call_again(self, connection: Connection, request: Request, endpoint: Endpoint) -> None:

@@ -19,7 +19,7 @@ from firstbyte.engine.states import CLOSED
 from firstbyte.errors import ClientDisconnected
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Request
-from firstbyte.http.response import Response
+from firstbyte.http.response import Feed, Response
 from firstbyte.http.upgrade import Session
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ class Takeover(Exchange):
         """Gives the connection to its session, with what has come behind the request."""
         with self.lock:
             self._session.begin(self, self._reactor.draining)
-            rest = self.connection.reader.take_rest()
-            if rest:
-                self._session.received(rest)
+            self._take_rest()
             self._settle()
 
     def end(self) -> None:
@@ -64,6 +62,8 @@ class Takeover(Exchange):
     def end_in_reactor(self) -> None:
         """`end`, and what follows: in the reactor's thread, for a session that has run in its own."""
         connection = self.connection
+        if connection.owner is not self:
+            return  # it has ended before its session
         try:
             self.end()
             connection.owner = None
@@ -113,15 +113,7 @@ class Takeover(Exchange):
                 if events & (ERROR | HANGUP):
                     connection.close("client left")
             elif events & ~WRITE and not self._is_over:
-                try:
-                    data = connection.sock.recv(RECV)
-                except BlockingIOError:
-                    pass
-                except OSError as error:
-                    connection.close(f"recv: {error.strerror}")
-                else:
-                    self._has_ended = not data
-                    self._session.received(data)
+                self._receive()
             self._settle()
 
     def on_deadline(self) -> None:
@@ -150,6 +142,22 @@ class Takeover(Exchange):
             if not self._is_over:
                 self._session.drain()
                 self._settle()
+
+    def _take_rest(self) -> None:
+        rest = self.connection.reader.take_rest()
+        if rest:
+            self._session.received(rest)
+
+    def _receive(self) -> None:
+        try:
+            data = self.connection.sock.recv(RECV)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.connection.close(f"recv: {error.strerror}")
+        else:
+            self._has_ended = not data
+            self._session.received(data)
 
     def _settle(self) -> None:
         """Watches the connection for what it now waits for, until what is now due."""
@@ -182,9 +190,16 @@ def start(reactor: Any, connection: Connection, response: Response) -> bool:
     What a coroutine answers with is its Task's affair.
     """
     session: Any = response.body
-    if getattr(session, "is_async", True):
+    if isinstance(session, Feed):
+        from firstbyte.engine.feed import FeedSession, FeedTakeover  # which knows this module
+
+        response.body = iter(())  # the feed is its thread's to close
+        session = FeedSession(session)
+        takeover: Takeover = FeedTakeover(reactor, connection, session)
+    elif getattr(session, "is_async", True):
         return False
-    takeover = Takeover(reactor, connection, session)
+    else:
+        takeover = Takeover(reactor, connection, session)
 
     def run_and_end() -> None:
         try:

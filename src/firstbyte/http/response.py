@@ -44,6 +44,8 @@ class FileBody:
 class LiveBody:
     """The base of asynchronous bodies that are more than their pieces.
 
+    `keep_alive` is what is sent when nothing else was for so many seconds; of a body that has it, `drain` is called when
+    the server stops.
     `trailers` are sent behind the last piece where the client's HTTP can carry them. One that `waits` for a slow client
     by itself (`Peer.drain`) is not made to wait. One that `lingers` has more to do when its last piece is given: the
     connection then goes on, and `aclose` is awaited for as long as that takes.
@@ -65,6 +67,30 @@ class LiveBody:
     def lingers(self) -> bool:
         """Whether there is more to do when all is sent."""
         return False
+
+    @property
+    def keep_alive(self) -> tuple[float, bytes] | None:
+        """Seconds of silence, and what then is sent."""
+        return None
+
+    def drain(self) -> None:
+        """The server stops, and waits for the body to end."""
+
+
+class Feed(Iterator[bytes]):
+    """The base of bodies that wait for what is to be sent: each has a thread of its own, as long as its client stays.
+
+    An empty piece is sent to nobody, but lets the server end a body whose client has left.
+    """
+
+    @property
+    def keep_alive(self) -> tuple[float, bytes]:
+        """What is sent when nothing else was for so many seconds."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Ends the body."""
+        raise NotImplementedError
 
 
 Body = bytes | Iterator[bytes] | AsyncIterator[bytes] | FileBody
