@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from firstbyte import App, Request, Response
+from firstbyte import App, Event, Request, Response
 from firstbyte.client import Session
 from firstbyte.testing import TestClient
 
@@ -98,3 +98,33 @@ def test_nothing_runs_behind_the_answer_to_a_request_that_nobody_received() -> N
     with pytest.raises(RuntimeError, match="no server has received"):
         Request.build("GET", "/").after(print)
     Request.build("GET", "/").early_hints([LINK])
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_server_sent_events(kind: str) -> None:
+    app = App()
+    ended: list[str] = []
+
+    def feed(request: Request) -> Iterator[Event]:
+        try:
+            for number in range(int(request.headers.get("last-event-id") or 0), 10):
+                yield Event(str(number), id=str(number + 1))
+        finally:
+            ended.append("ended")
+
+    async def afeed(request: Request) -> AsyncIterator[Event]:
+        for event in feed(request):
+            await asyncio.sleep(0)
+            yield event
+
+    app.add_route("/", feed if kind == "def" else afeed)
+    with TestClient(app) as client:
+        events = client.events("/")
+        assert [next(events).data for _ in range(3)] == ["0", "1", "2"]
+        events.close()  # type: ignore[attr-defined]
+        response = client.get("/", headers={"Last-Event-ID": "9"})
+        assert (response.text, response.headers["content-type"]) == (
+            "id: 10\ndata: 9\n\n",
+            "text/event-stream; charset=utf-8",
+        )
+    assert ended == ["ended", "ended"]
