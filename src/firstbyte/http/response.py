@@ -44,11 +44,10 @@ class FileBody:
 class LiveBody:
     """The base of asynchronous bodies that are more than their pieces.
 
-    `keep_alive` is what is sent when nothing else was for so many seconds; of a body that has it, `drain` is called when
-    the server stops.
     `trailers` are sent behind the last piece where the client's HTTP can carry them. One that `waits` for a slow client
     by itself (`Peer.drain`) is not made to wait. One that `lingers` has more to do when its last piece is given: the
-    connection then goes on, and `aclose` is awaited for as long as that takes.
+    connection then goes on, and `aclose` is awaited for as long as that takes. `keep_alive` is what is sent when
+    nothing else was for so many seconds; of a body that has it, `drain` is called when the server stops.
     """
 
     __slots__ = ()
