@@ -128,3 +128,31 @@ def test_server_sent_events(kind: str) -> None:
             "text/event-stream; charset=utf-8",
         )
     assert ended == ["ended", "ended"]
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_what_is_still_read_ends_with_the_client(kind: str) -> None:
+    app = App()
+    ended: list[str] = []
+
+    def feed() -> Iterator[Event]:
+        try:
+            while True:
+                yield Event("x")
+        finally:
+            ended.append("ended")
+
+    async def afeed() -> AsyncIterator[Event]:
+        try:
+            while True:
+                yield Event("x")
+                await asyncio.sleep(0)
+        finally:
+            ended.append("ended")
+
+    app.add_route("/", feed if kind == "def" else afeed)
+    with TestClient(app) as client:
+        events = client.events("/")
+        assert next(events).data == "x"
+    assert ended == ["ended"]
+    events.close()  # type: ignore[attr-defined]

@@ -77,6 +77,7 @@ class TestClient(Session):
         loop, lifespan, plain = self._loop, self._lifespan, self._plain_lifespan
         self._loop = self._lifespan = self._plain_lifespan = None
         try:
+            self._transport.leave()
             if plain is not None:
                 run(plain.__aexit__(None, None, None))
             if loop is not None and lifespan is not None:

@@ -44,10 +44,16 @@ class HandlerTransport(MemoryTransport):
         self._client = client
         self._loop: LoopThread | None = None
         self.services = MemoryServices()
+        self.open: set[Pieces] = set()  # the streamed answers that nobody has read to their end
 
     def use(self, loop: LoopThread | None) -> None:
         """Runs coroutines there from now on."""
         self._loop = loop
+
+    def leave(self) -> None:
+        """The client leaves: every answer that is still open ends."""
+        for pieces in list(self.open):
+            pieces.close()
 
     async def _call(self, asked: AppInput) -> Answer:
         request = build_request(asked)
@@ -146,11 +152,14 @@ class Pieces(Iterator[bytes]):
         self._call = call
         self._transport = transport
         self._trailers = trailers
+        self._last_trailers: Headers | None = None
+        self._is_over = False  # its coroutine has been told so
+        transport.open.add(self)
 
     @property
     def trailers(self) -> Headers | None:
         """What came behind the last piece."""
-        return (None if self._call is None else self._call.trailers) or self._trailers()
+        return (self._last_trailers if self._call is None else self._call.trailers) or self._trailers()
 
     def __next__(self) -> bytes:
         try:
@@ -164,10 +173,14 @@ class Pieces(Iterator[bytes]):
 
     def close(self) -> None:
         """Ends the body where it is."""
+        call, self._call = self._call, None
+        self._transport.open.discard(self)
         try:
-            if self._call is not None:
-                self._transport._in_loop.run(self._call.end())
-            elif hasattr(self._pieces, "close"):
+            if call is not None:
+                self._is_over = True
+                self._last_trailers = call.trailers
+                self._transport._in_loop.run(call.end())
+            elif not self._is_over and hasattr(self._pieces, "close"):
                 self._pieces.close()
         except Exception:
             if self._transport._raises:
