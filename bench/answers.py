@@ -60,11 +60,12 @@ def check(scenario: Scenario, port: int, omits: frozenset[str] = frozenset(), ti
 
 def request_bytes(scenario: Scenario, port: int) -> bytes:
     """The request that wrk will send, byte for byte but for the order of field lines."""
-    lines = [f"{'POST' if scenario.upload else 'GET'} {scenario.path} HTTP/1.1", f"Host: {HOST}:{port}"]
+    body = scenario.sends.encode() or b"x" * scenario.upload
+    lines = [f"{'POST' if body else 'GET'} {scenario.path} HTTP/1.1", f"Host: {HOST}:{port}"]
     lines += [f"{name}: {value}" for name, value in scenario.headers]
-    if scenario.upload:
-        lines.append(f"Content-Length: {scenario.upload}")
-    return "\r\n".join([*lines, "", ""]).encode() + b"x" * scenario.upload
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def parse_answer(buffer: bytes) -> tuple[Answer, bytes] | None:

@@ -1,10 +1,13 @@
 -- What wrk is told beyond its command line: how many requests to send at once and how many bytes of body to upload with
--- each (the script's arguments), and to end with one line of JSON, whose figures are exact and whose histogram is whole, where wrk's own text rounds and summarises.
+-- each, or which body (the script's arguments), and to end with one line of JSON, whose figures are exact and whose histogram is whole, where wrk's own text rounds and summarises.
 
 function init(args)
    local depth, upload = tonumber(args[1]) or 1, tonumber(args[2]) or 0
    if upload > 0 then
       wrk.method, wrk.body = "POST", string.rep("x", upload)
+   end
+   if (args[3] or "") ~= "" then
+      wrk.method, wrk.body = "POST", args[3]
    end
    if depth > 1 then
       local batch = string.rep(wrk.format(), depth)

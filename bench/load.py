@@ -60,7 +60,8 @@ def wrk_command(scenario: Scenario, port: int, seconds: int, core: int, wrk: str
     command += ["--duration", f"{seconds}s", "--script", str(SCRIPT)]
     for name, value in scenario.headers:
         command += ["--header", f"{name}: {value}"]
-    return [*command, f"http://{HOST}:{port}{scenario.path}", "--", str(scenario.pipeline), str(scenario.upload)]
+    arguments = [str(scenario.pipeline), str(scenario.upload), scenario.sends]
+    return [*command, f"http://{HOST}:{port}{scenario.path}", "--", *arguments]
 
 
 def parse(stdout: str, stderr: str, connections: int) -> Load:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-Interface = Literal["firstbyte", "fixed", "wsgi", "asgi", "rsgi", "flask", "fastapi"]
+Interface = Literal["firstbyte", "fixed", "wsgi", "asgi", "rsgi", "flask", "fastapi", "framework", "models", "stack"]
 """What a server calls. `fixed`: nothing, it sends bytes known beforehand (nginx's `return`, the C loop)."""
 
 ANY: frozenset[Interface] = frozenset({"firstbyte", "fixed", "wsgi", "asgi", "rsgi"})
@@ -18,6 +18,10 @@ OURS: frozenset[Interface] = frozenset({"firstbyte"})
 WSGI: frozenset[Interface] = frozenset({"wsgi"})
 FLASK: frozenset[Interface] = frozenset({"flask"})
 FASTAPI: frozenset[Interface] = frozenset({"fastapi"})
+# Frameworks, each on a server that is usual for it; those with models, and those with middlewares and dependencies.
+FRAMEWORKS: frozenset[Interface] = frozenset({"firstbyte", "framework", "models"})
+MODELS: frozenset[Interface] = frozenset({"firstbyte", "models"})
+STACKS: frozenset[Interface] = frozenset({"firstbyte", "stack"})
 AWAITING: frozenset[Interface] = frozenset({"firstbyte", "asgi"})
 
 
@@ -40,6 +44,8 @@ class Scenario:
     """Requests sent at once on a connection, before the first answer is awaited."""
     upload: int = 0
     """Bytes of the body that each request brings, with POST."""
+    sends: str = ""
+    """The body that each request brings, with POST."""
     blocks: bool = False
     """Whether handlers block, so that servers with a thread option are given `threads`."""
     threads: int = 64
@@ -71,6 +77,20 @@ BROWSER_HEADERS = (
 HELLO = b"Hello, World!"
 MEBIBYTE = 1 << 20
 ITEM = json.dumps({"id": 42, "name": "Item 42", "tags": ["new", "sale", "garden"], "price": 19.99}).encode()
+
+_ADDRESS = {"street": "12 Rue de la Paix", "city": "Paris", "zip": "75002", "country": "FR"}
+ORDER = json.dumps(
+    {
+        "customer": "Ada Lovelace",
+        "billing": _ADDRESS,
+        "shipping": _ADDRESS,
+        "lines": [
+            {"sku": f"GARDEN-{number:05}", "quantity": number, "price": 19.5, "tags": ["new", "sale", "garden"]}
+            for number in range(1, 8)
+        ],
+        "note": "Please ring twice, and leave it with the neighbours if nobody is at home.",
+    }
+)
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
@@ -177,6 +197,39 @@ SCENARIOS: tuple[Scenario, ...] = (
         media_type="application/json",
         body=json.dumps({"message": "Hello, World!"}).encode(),
         interfaces=FASTAPI,
+    ),
+    Scenario(
+        name="frameworks",
+        about="`GET /items/42` with a browser's eight headers, by frameworks, each as its documentation writes it and "
+        "on a server that is usual for it.",
+        path="/items/42",
+        media_type="application/json",
+        body=ITEM,
+        interfaces=FRAMEWORKS,
+        headers=BROWSER_HEADERS,
+        app="firstbyte_api_app:app",
+    ),
+    Scenario(
+        name="post1k",
+        about="A POST of 1 KB of JSON into a nested model with constraints; the answer is its number of lines and "
+        "their total.",
+        path="/orders",
+        media_type="application/json",
+        body=json.dumps({"lines": 7, "total": 546.0}).encode(),
+        interfaces=MODELS,
+        sends=ORDER,
+        headers=(("Content-Type", "application/json"),),
+        app="firstbyte_api_app:app",
+    ),
+    Scenario(
+        name="stack",
+        about="Five middlewares, each adding a header, around a handler that two providers, or dependencies, give "
+        "something to; on FastAPI with `@app.middleware`, and (plain) with classes written against ASGI itself.",
+        path="/stack/42",
+        media_type="application/json",
+        body=json.dumps({"id": 42, "user": "somebody", "open": True}).encode(),
+        interfaces=STACKS,
+        app="firstbyte_api_app:stack",
     ),
     Scenario(
         name="upload1m",

@@ -129,13 +129,24 @@ def waitress(launch: Launch) -> list[str]:
     ]
 
 
+UVICORN = ("uvicorn", "uvloop", "httptools")
+
 SERVERS: tuple[Server, ...] = (
     Server("firstbyte", "firstbyte", "firstbyte", firstbyte),
     Server("firstbyte-wsgi", "wsgi", "firstbyte", firstbyte_hosting("wsgi")),
     Server("firstbyte-asgi", "asgi", "firstbyte", firstbyte_hosting("asgi")),
     Server("fastapi-firstbyte", "fastapi", "firstbyte", firstbyte_hosting("fastapi_app")),
-    Server("fastapi-uvicorn", "fastapi", "pip", uvicorn("fastapi_app"), ("fastapi", "uvicorn", "uvloop", "httptools")),
+    Server("fastapi-uvicorn", "fastapi", "pip", uvicorn("fastapi_app"), ("fastapi", *UVICORN)),
     Server("fastapi-granian", "fastapi", "pip", granian("asgi", "fastapi_app"), ("fastapi", "granian")),
+    Server("fastapi", "models", "pip", uvicorn("fastapi_app"), ("fastapi", *UVICORN)),
+    Server("litestar", "models", "pip", uvicorn("litestar_app"), ("litestar", *UVICORN)),
+    Server("starlette", "framework", "pip", uvicorn("starlette_app"), ("starlette", *UVICORN)),
+    Server("blacksheep", "framework", "pip", uvicorn("blacksheep_app"), ("blacksheep", *UVICORN)),
+    Server("flask", "framework", "pip", gunicorn("flask_app"), ("flask", "gunicorn")),
+    Server("bottle", "framework", "pip", bjoern("bottle_app"), ("bottle", "bjoern"), omits=frozenset({"date"})),
+    Server("falcon", "framework", "pip", bjoern("falcon_app"), ("falcon", "bjoern"), omits=frozenset({"date"})),
+    Server("fastapi-stack", "stack", "pip", uvicorn("fastapi_stack_app"), ("fastapi", *UVICORN)),
+    Server("fastapi-stack-plain", "stack", "pip", uvicorn("fastapi_plain_stack_app"), ("fastapi", *UVICORN)),
     Server("flask-firstbyte", "flask", "firstbyte", firstbyte_hosting("flask_app")),
     Server("flask-granian", "flask", "pip", granian("wsgi", "flask_app"), ("flask", "granian")),
     Server("flask-gunicorn", "flask", "pip", gunicorn("flask_app"), ("flask", "gunicorn")),
@@ -145,7 +156,7 @@ SERVERS: tuple[Server, ...] = (
     Server("granian-rsgi", "rsgi", "pip", granian("rsgi"), ("granian",)),
     Server("granian-asgi", "asgi", "pip", granian("asgi"), ("granian",)),
     Server("granian-wsgi", "wsgi", "pip", granian("wsgi"), ("granian",)),
-    Server("uvicorn", "asgi", "pip", uvicorn("asgi"), ("uvicorn", "uvloop", "httptools")),
+    Server("uvicorn", "asgi", "pip", uvicorn("asgi"), UVICORN),
     Server("falcon-bjoern", "wsgi", "pip", bjoern("falcon_app"), ("falcon", "bjoern"), omits=frozenset({"date"})),
     Server("gunicorn-gthread", "wsgi", "pip", gunicorn("wsgi"), ("gunicorn",)),
     Server("waitress", "wsgi", "pip", waitress, ("waitress",)),

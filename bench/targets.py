@@ -60,6 +60,11 @@ TARGETS: tuple[Target, ...] = (
     Target("hello", "cpu_us", "uvicorn", "<=", 0.65, of="firstbyte-asgi"),
     Target("hello", "cpu_us", "granian-asgi", "<=", 0.65, of="firstbyte-asgi"),
     Target("fastapi", "cpu_us", "fastapi-uvicorn", "<=", 0.85, of="fastapi-firstbyte"),
+    Target("frameworks", "cpu_us", "fastapi", "<=", 0.12),
+    Target("frameworks", "cpu_us", "starlette", "<=", 0.40),
+    Target("post1k", "cpu_us", "fastapi", "<=", 0.15),
+    Target("stack", "cpu_us", "fastapi-stack", "<=", 0.25),
+    Target("stack", "cpu_us", "fastapi-stack-plain", "<=", 0.25),
     *(
         Target(scenario, "per_second", peer, ">=", 1.00, of="firstbyte-wsgi")
         for scenario in ("upload1m", "file10m")

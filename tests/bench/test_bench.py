@@ -87,7 +87,7 @@ def test_wrk_is_pinned_and_sends_the_scenarios_headers():
     command = load.wrk_command(BY_NAME["json"], 8080, seconds=4, core=0)
     assert command[:3] == ["taskset", "-c", "0"]
     assert command.count("--header") == 8
-    assert command[-4:] == ["http://127.0.0.1:8080/items/42", "--", "1", "0"]
+    assert command[-5:] == ["http://127.0.0.1:8080/items/42", "--", "1", "0", ""]
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
@@ -268,6 +268,15 @@ def test_peers_are_required_and_their_applications_are_there(server):
     assert any("8080" in argument for argument in command)
     modules = {argument.removeprefix("bench.apps.").removesuffix(":app") for argument in command}
     assert any((APPS / f"{module}.py").is_file() for module in modules)
+
+
+def test_the_body_that_a_scenario_sends_is_that_of_the_check_too():
+    scenario = BY_NAME["post1k"]
+    assert load.wrk_command(scenario, 8080, seconds=4, core=0)[-1] == scenario.sends
+    head, _, body = answers.request_bytes(scenario, 8080).partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /orders HTTP/1.1\r\n")
+    assert body == scenario.sends.encode()
+    assert 900 < len(body) < 1100
 
 
 def test_granian_gets_its_threads_only_where_handlers_block():
