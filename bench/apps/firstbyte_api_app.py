@@ -54,8 +54,9 @@ class Session:
         self.open = True
 
 
-class User(str):
-    pass
+class User:
+    def __init__(self, name):
+        self.name = name
 
 
 def adding(number):
@@ -85,4 +86,4 @@ def user(session: Session) -> User:
 
 @stack.get("/stack/{id:int}")
 def stacked(id: int, session: Session, user: User):  # noqa: A002
-    return {"id": id, "user": user, "open": session.open}
+    return {"id": id, "user": user.name, "open": session.open}
