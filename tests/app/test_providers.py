@@ -12,6 +12,8 @@ from app.support import ask
 from firstbyte import App, HTTPError, Request, Response
 from firstbyte.app.params import Header
 from firstbyte.errors import ConfigurationError, RouteError
+from firstbyte.http.headers import Headers
+from firstbyte.http.services import Job
 
 
 class Session:
@@ -274,3 +276,145 @@ def test_a_yield_too_few_or_too_many(yields: int) -> None:
         return "x"
 
     assert ask(app, "GET", "/").status == 500
+
+
+# -- ended when the answer is sent
+
+
+class Log:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+
+class Slow(Log): ...
+
+
+class Quick(Log): ...
+
+
+class Behind:
+    """A server, to the requests: it runs jobs when it is told that the answer is sent."""
+
+    def __init__(self, full: bool = False) -> None:
+        self.full = full
+        self.jobs: list[Job] = []
+
+    def send_interim(self, status: int, fields: Headers) -> None: ...
+
+    def after(self, job: Job) -> None:
+        if self.full:
+            raise HTTPError(503)
+        self.jobs.append(job)
+
+    def sent(self) -> None:
+        for job in self.jobs:
+            result = job.call()
+            if job.is_async:
+                asyncio.run(result)
+
+
+@pytest.fixture
+def layered(told: list[str]) -> App:
+    """Three providers, of which the one in the middle is ended when the answer is sent."""
+    app = App()
+
+    def noting(name: str, kind: Any, asks: Any) -> Any:
+        def provider(before: Any) -> Any:
+            told.append(name)
+            try:
+                yield kind()
+            except Exception as error:
+                told.append(f"{name} {type(error).__name__}")
+                raise
+            finally:
+                told.append(f"/{name}")
+
+        provider.__annotations__ = {"before": asks, "return": Iterator[kind]}
+        return provider
+
+    app.provide(noting("log", Log, Request))
+    app.provide(after_response=True)(noting("slow", Slow, Log))
+    app.provide(noting("quick", Quick, Slow))
+    app.get("/")(_taking_quick)
+    app.get("/fail")(_failing)
+    app.get("/stream")(_streaming)
+    app.get("/async")(_awaiting)
+    return app
+
+
+def _taking_quick(quick: Quick) -> str:
+    return "fine"
+
+
+def _failing(quick: Quick) -> str:
+    raise ZeroDivisionError
+
+
+def _streaming(quick: Quick) -> Iterator[bytes]:
+    yield b"a piece"
+
+
+async def _awaiting(quick: Quick) -> str:
+    return "fine"
+
+
+def served(app: App, path: str, services: Behind | None) -> Response:
+    request = Request.build("GET", path)
+    request._services = services
+    endpoint = app.resolve(request)
+    answer = endpoint.call(request)
+    return asyncio.run(answer) if endpoint.is_async else answer  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("path", ["/", "/async", "/stream"])
+def test_one_that_asks_for_it_and_those_before_it_are_ended_behind_the_answer(
+    layered: App, told: list[str], path: str
+) -> None:
+    server = Behind()
+    response = served(layered, path, server)
+    if path == "/stream":
+        assert b"".join(response.body) == b"a piece"  # type: ignore[arg-type]
+    assert told == ["log", "slow", "quick", "/quick"]
+    server.sent()
+    assert told == ["log", "slow", "quick", "/quick", "/slow", "/log"]
+
+
+def test_what_the_handler_raised_is_thrown_in_then_too(layered: App, told: list[str]) -> None:
+    server = Behind()
+    assert served(layered, "/fail", server).status == 500
+    assert told[3:] == ["quick ZeroDivisionError", "/quick"]
+    server.sent()
+    assert told[5:] == ["slow ZeroDivisionError", "/slow", "log ZeroDivisionError", "/log"]
+
+
+@pytest.mark.parametrize("services", [None, Behind(full=True)])
+def test_they_are_ended_at_once_where_nothing_can_wait(layered: App, told: list[str], services: Behind | None) -> None:
+    assert served(layered, "/", services).status == 200
+    assert told == ["log", "slow", "quick", "/quick", "/slow", "/log"]
+
+
+# -- circles
+
+
+def _log_by_slow(slow: Slow) -> Log:
+    return Log()
+
+
+def test_providers_that_ask_for_each_other_are_refused_with_their_names(layered: App) -> None:
+    with (
+        pytest.raises(ConfigurationError, match=r"in a circle: _log_by_slow .* -> .*provider .* -> _log_by_slow"),
+        layered.override(Log, _log_by_slow),
+    ):
+        raise AssertionError
+    assert served(layered, "/", None).status == 200  # it is as it was
+
+
+def _asks_for_itself(log: Log) -> Log:
+    return log
+
+
+def test_one_that_asks_for_what_is_added_after_it_is_refused() -> None:
+    """So that there are no circles to begin with."""
+    app = App()
+    with pytest.raises(RouteError, match="_asks_for_itself"):
+        app.provide(_asks_for_itself)

@@ -100,27 +100,27 @@ class Source(NamedTuple):
     provider: Provider | None = None
 
 
-class Plan(NamedTuple):
-    """How a handler is called: each parameter's source, in the order of the signature."""
+class Plan:
+    """How a handler is called: each parameter's source, in the order of the signature.
 
-    sources: tuple[Source, ...]
-    takes_all: bool
-    """Whether it has ** for what the path gives and no parameter takes."""
+    `takes_all` says whether it has ** for what the path gives and no parameter takes. `provided` are the parameters
+    that come from providers, `reads_body` the names of those that are the body, or from it.
+    """
+
+    def __init__(self, sources: tuple[Source, ...], takes_all: bool) -> None:
+        self.sources = sources
+        self.takes_all = takes_all
+        self.provided = [(each.parameter, each.provider) for each in sources if each.provider is not None]
+        self.reads_body = [each.parameter for each in sources if each.kind in ("body", "form", "file")]
+        self._given = [each.parameter for each in sources if each.get is _given]
+        self._read = [
+            (each.parameter, each.get) for each in sources if each.provider is None and each.get is not _given
+        ]
 
     @property
     def is_simple(self) -> bool:
         """Whether there is nothing but the request and what the router gives."""
         return all(source.kind == "request" or source.get is _given for source in self.sources)
-
-    @property
-    def provided(self) -> list[tuple[str, Provider]]:
-        """The parameters that come from providers."""
-        return [(source.parameter, source.provider) for source in self.sources if source.provider is not None]
-
-    @property
-    def reads_body(self) -> list[str]:
-        """The parameters that are the body, or from it."""
-        return [source.parameter for source in self.sources if source.kind in ("body", "form", "file")]
 
     @property
     def awaits(self) -> bool:
@@ -147,20 +147,17 @@ class Plan(NamedTuple):
     def values(self, request: Request) -> dict[str, Any]:
         """The arguments that the request says. Raises ValidationError and HTTPError as `fill` does."""
         try:
-            filled = {
-                source.parameter: request.path_params[source.parameter] if source.get is _given else source.get(request)
-                for source in self.sources
-                if source.provider is None
-            }
+            filled = {name: get(request) for name, get in self._read}
+            for name in self._given:
+                filled[name] = request.path_params[name]
             return {**request.path_params, **filled} if self.takes_all else filled
         except ValidationError as error:
             if len(self.sources) == 1 or error.status != 422:
                 raise
         problems: list[Problem] = []
-        for source in self.sources:
+        for _, get in self._read:
             try:
-                if source.get is not _given and source.provider is None:
-                    source.get(request)
+                get(request)
             except ValidationError as error:
                 if error.status != 422:
                     raise

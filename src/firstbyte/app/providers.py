@@ -23,7 +23,7 @@ from typing import Any, TypeAlias, get_args, get_origin
 from firstbyte.app.event_streams import AsyncEvents, EventFeed
 from firstbyte.app.middleware import called, place
 from firstbyte.app.params import Plan
-from firstbyte.errors import ConfigurationError
+from firstbyte.errors import ConfigurationError, HTTPError
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 from firstbyte.http.upgrade import Upgrade
@@ -36,13 +36,15 @@ _WRAPPERS = (Iterator, Generator, AsyncIterator, AsyncGenerator, Awaitable, Coro
 class Provider:
     """One provider: what it provides, by which function, with its own parameters filled by `plan`.
 
-    `awaits` says whether it, or one that it asks for, is `async def`.
+    `awaits` says whether it, or one that it asks for, is `async def`; `after_response`, that it is ended when the
+    answer is sent.
     """
 
-    __slots__ = ("awaits", "function", "kind", "plan", "yields")
+    __slots__ = ("after_response", "awaits", "function", "kind", "plan", "yields")
 
-    def __init__(self, kind: Any, function: Callable[..., Any], plan: Plan) -> None:
+    def __init__(self, kind: Any, function: Callable[..., Any], plan: Plan, after_response: bool = False) -> None:
         self.kind = kind
+        self.after_response = after_response
         self.use(function, plan)
 
     def use(self, function: Callable[..., Any], plan: Plan) -> None:
@@ -81,11 +83,13 @@ def check_cycles(provider: Provider, above: tuple[Provider, ...] = ()) -> None:
 class Scope:
     """What has been provided for one request, and what is to be ended after it."""
 
-    __slots__ = ("_open", "values")
+    __slots__ = ("_late", "_open", "_request", "values")
 
     def __init__(self) -> None:
         self.values: dict[Provider, Any] = {}  # by who provides it
         self._open: list[Any] = []  # generators, in the order in which they were begun
+        self._late = 0  # how many of them are ended when the answer is sent: one that asks for that, and all before it
+        self._request: Request | None = None  # whose answer that is
 
     def provide(self, provider: Provider, request: Request) -> Any:
         """The value of a provider none of which awaits, made if this is the first to ask."""
@@ -98,6 +102,8 @@ class Scope:
                 made = next(made)
             except StopIteration:
                 raise _no_yield(provider) from None
+            if provider.after_response:
+                self._late, self._request = len(self._open), request
         self.values[provider] = made
         return made
 
@@ -116,16 +122,19 @@ class Scope:
                 made = await anext(made) if hasattr(made, "__anext__") else next(made)
             except (StopIteration, StopAsyncIteration):
                 raise _no_yield(provider) from None
+            if provider.after_response:
+                self._late, self._request = len(self._open), request
         self.values[provider] = made
         return made
 
     def end(self, error: BaseException | None) -> None:
         """Ends what was provided, the last first; each sees at its yield what was raised so far, `error` to begin with.
 
-        Raises what one of them raises of its own.
+        Raises what one of them raises of its own. Those that wait for the answer to be sent, and those before them, are
+        ended behind it, where a server gives them the time.
         """
         current = error
-        while self._open:
+        while len(self._open) > self._late:
             generator = self._open.pop()
             try:
                 if current is None:
@@ -139,13 +148,15 @@ class Scope:
                 continue
             generator.close()
             current = _second_yield(generator)
+        if self._late and not self._put_off(self.end, current):
+            self.end(current)
         if current is not None and current is not error:
             raise current
 
     async def aend(self, error: BaseException | None) -> None:
         """`end` for coroutines."""
         current = error
-        while self._open:
+        while len(self._open) > self._late:
             generator = self._open.pop()
             waits = hasattr(generator, "__anext__")
             try:
@@ -160,8 +171,20 @@ class Scope:
                 continue
             await generator.aclose() if waits else generator.close()
             current = _second_yield(generator)
+        if self._late and not self._put_off(self.aend, current):
+            await self.aend(current)
         if current is not None and current is not error:
             raise current
+
+    def _put_off(self, end: Callable[[BaseException | None], Any], error: BaseException | None) -> bool:
+        """Has what is left ended when the answer is sent; False if nobody sends it, or too much waits for that."""
+        self._late = 0
+        assert self._request is not None
+        try:
+            self._request.after(end, error)
+        except (RuntimeError, HTTPError):
+            return False
+        return True
 
     def attach(self, response: Response) -> bool:
         """Has a streamed body end this scope with itself. False for an answer that is complete."""

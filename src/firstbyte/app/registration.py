@@ -6,7 +6,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, TypedDict, TypeVar, Unpack
+from typing import Any, NamedTuple, TypedDict, TypeVar, Unpack, overload
 
 from firstbyte.app.calls import annotations_of, is_coroutine
 from firstbyte.app.failures import ErrorHandlers
@@ -312,20 +312,33 @@ class Group:
         self.parts.changed()
         return rule
 
-    def provide(self, function: Function) -> Function:
+    @overload
+    def provide(self, function: Function) -> Function: ...
+
+    @overload
+    def provide(self, *, after_response: bool = False) -> Callable[[Function], Function]: ...
+
+    def provide(self, function: Any = None, *, after_response: bool = False) -> Any:
         """Decorator: the function provides what its return annotation names to handlers that ask for it by type.
 
-        One with a yield is ended after the handler, with the handler's exception thrown in. It is called once a
-        request, and takes what handlers take, of other providers what those before it give. Add it above what asks for
-        it. One of a group stands there in the place of the app's. Raises ConfigurationError if it does not say what it
-        provides, or another one provides that.
+        One with a yield is ended after the handler, with the handler's exception thrown in; with `after_response`, when
+        the answer is sent, and then what it raises is logged. It is called once a request, and takes what handlers
+        take, of other providers what those before it give. Add it above what asks for it. One of a group stands there
+        in the place of the app's. Raises ConfigurationError if it does not say what it provides, or another one
+        provides that.
         """
+        if function is None:
+            return partial(self._provide, after_response)
+        return self._provide(after_response, function)
+
+    def _provide(self, after_response: bool, function: Function) -> Function:
         hints = annotations_of(function)
         kind = provided_by(function, hints)
         own = self._providers.maps[0]
         if kind in own:
             raise ConfigurationError(f"{place(own[kind].function)} and {place(function)} both provide {kind!r}")
-        own[kind] = Provider(kind, function, make_plan(function, hints, providers=self._providers))
+        plan = make_plan(function, hints, providers=self._providers)
+        own[kind] = Provider(kind, function, plan, after_response)
         return function
 
     @contextmanager
