@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -54,11 +55,12 @@ class UploadLimits:
 
 
 class Saved(NamedTuple):
-    """Where a file has come to be: the folders below the root, its name there, and whether it took another's place."""
+    """What a file has become: in which folders below the root, under which name, whether it took another's place."""
 
     folders: tuple[str, ...]
     name: str
     replaced: bool
+    facts: os.stat_result
 
 
 Condition: TypeAlias = Callable[["os.stat_result | None"], None]
@@ -258,54 +260,44 @@ class Store:
         composition, since other systems do not have both. `condition` is asked just before. Raises HTTPError also for
         folders that cannot be.
         """
-        with _room():
-            os.fsync(partial.fd)
         if not exact:
             name = safe_name(unicodedata.normalize("NFC", name)) or "upload"
-        with self._folder(folders, make=True) as place, self.partials() as source, self._naming:
-            folder = place.fd
-            assert folder is not None
-            if condition is not None:
-                condition(_facts(folder, name))
-            if self.overwrite:
-                replaced = _facts(folder, name) is not None
-                self._publish(source, partial, folder, name, replace=True)
-                return Saved(place.names, name, replaced)
-            for free in _free_names(name):
-                if (taken := _as_written(folder, free)) is None:
-                    with suppress(FileExistsError):
-                        self._publish(source, partial, folder, free, replace=False)
-                        return Saved(place.names, free, False)
-                    taken = free
-                if exact:
-                    raise _is_there(taken)
-        raise HTTPError(409, f"{name!r} is taken, and so is every other name that was tried")
-
-    def _publish(self, source: int, partial: Partial, folder: int, name: str, *, replace: bool) -> None:
-        """Makes the partial file the one of that name, in one step. Raises FileExistsError if it is not to replace."""
-        there = partial.identifier
-        try:
-            _rename(source, there, folder, name, replace=replace)
-        except IsADirectoryError:
-            raise _is_there(name) from None
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            # The folder is on another file system, where it gets a partial file of its own.
-            near = f".{there}.part"
-            fd = os.open(near, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
+        with _room(), self._folder(folders, make=True) as place, self.partials() as source:
+            os.fsync(partial.fd)
             try:
-                with os.fdopen(fd, "wb") as copy, os.fdopen(os.dup(partial.fd), "rb") as original, _room():
-                    original.seek(0)
-                    shutil.copyfileobj(original, copy)
-                    copy.flush()
-                    os.fsync(fd)
-                _rename(folder, near, folder, name, replace=replace)
-            finally:
-                with suppress(FileNotFoundError):
-                    os.unlink(near, dir_fd=folder)
-        with suppress(FileNotFoundError):
-            os.unlink(there, dir_fd=source)
+                saved = self._name(source, partial.identifier, place, name, exact, condition)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                with _copied(partial, place) as near:
+                    saved = self._name(place.opened, near, place, name, exact, condition)
+            with suppress(FileNotFoundError):
+                os.unlink(partial.identifier, dir_fd=source)
+            return saved
+
+    def _name(
+        self, source: int, there: str, place: _Folder, name: str, exact: bool, condition: Condition | None
+    ) -> Saved:
+        """Makes the file `there`, in the folder `source`, the one of that name, or one like it, in one step."""
+        folder = place.opened
+        with self._naming:
+            facts = _facts(folder, name)
+            if condition is not None:
+                condition(facts)
+            if self.overwrite:
+                if facts is not None and stat.S_ISDIR(facts.st_mode):
+                    raise _is_there(name)
+                os.replace(there, name, src_dir_fd=source, dst_dir_fd=folder)
+                return Saved(place.names, name, facts is not None, _stat(folder, name))
+            taken = {_folded(each): each for each in _names(folder)}
+            for free in _free_names(name):
+                if _folded(free) not in taken:
+                    with suppress(FileExistsError):
+                        _link(source, there, folder, free)
+                        return Saved(place.names, free, False, _stat(folder, free))
+                if exact:
+                    raise _is_there(taken.get(_folded(free), free))
+        raise HTTPError(409, f"{name!r} is taken, and so is every other name that was tried")
 
     @contextmanager
     def _folder(self, folders: Sequence[str], *, make: bool = False) -> Iterator[_Folder]:
@@ -368,6 +360,12 @@ class _Folder(NamedTuple):
     fd: int | None  # None if it is not there yet
     names: tuple[str, ...]  # from the root to it, as they are written there
 
+    @property
+    def opened(self) -> int:
+        """Its descriptor, where it is there."""
+        assert self.fd is not None
+        return self.fd
+
 
 def too_large(limit: int) -> HTTPError:
     """The answer to a file that is longer than one may be."""
@@ -387,7 +385,7 @@ def _room() -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise HTTPError(507, f"there is no room for it: {error.strerror}") from None
-        if error.errno in (errno.EACCES, errno.EROFS):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise HTTPError(403, f"the server may not write there: {error.strerror}") from None
         raise
 
@@ -401,25 +399,43 @@ def _lock(fd: int) -> bool:
     return True
 
 
-def _rename(source: int, old: str, target: int, new: str, *, replace: bool) -> None:
-    """Renames from folder to folder. Raises FileExistsError if the name is taken and not to be replaced."""
-    if replace:
-        os.replace(old, new, src_dir_fd=source, dst_dir_fd=target)
-        return
+def _link(source: int, there: str, folder: int, name: str) -> None:
+    """Gives a file another name, in a folder. Raises FileExistsError if that is taken."""
     try:
-        os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        os.link(there, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
         # A file system without hard links: an empty file has the name until this one takes its place.
-        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=target))
-        os.replace(old, new, src_dir_fd=source, dst_dir_fd=target)
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=folder))
+        os.replace(there, name, src_dir_fd=source, dst_dir_fd=folder)
+
+
+@contextmanager
+def _copied(partial: Partial, place: _Folder) -> Iterator[str]:
+    """A copy of a partial file in a folder that is on another file system; its name there."""
+    folder, near = place.opened, f".{partial.identifier}.part"
+    fd = os.open(near, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
+    try:
+        with os.fdopen(fd, "wb") as copy, os.fdopen(os.dup(partial.fd), "rb") as original:
+            original.seek(0)
+            shutil.copyfileobj(original, copy)
+            copy.flush()
+            os.fsync(fd)
+        yield near
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(near, dir_fd=folder)
+
+
+def _stat(folder: int, name: str) -> os.stat_result:
+    return os.stat(name, dir_fd=folder, follow_symlinks=False)
 
 
 def _facts(folder: int, name: str) -> os.stat_result | None:
     """What has that very name in a folder, if anything has."""
     try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return _stat(folder, name)
     except FileNotFoundError:
         return None
 

@@ -117,10 +117,10 @@ class Uploads:
             raise HTTPError(400, "the form has no file")
         if wants_html(request):
             return Response.redirect("./")
-        return Response.json({"saved": [_told(request, *each) for each in saved]}, 201)
+        return Response.json({"saved": [_told(request, each) for each in saved]}, 201)
 
-    def _save_form(self, request: Request, folders: Sequence[str]) -> Iterator[tuple[Saved, int]]:
-        """The files of a form and their sizes, when all of it has come."""
+    def _save_form(self, request: Request, folders: Sequence[str]) -> Iterator[Saved]:
+        """The files of a form, when all of it has come."""
         received: list[tuple[Partial, str]] = []
         try:
             for part in request.stream_parts(FormLimits(file_bytes=self._store.limits.file_bytes)):
@@ -131,7 +131,7 @@ class Uploads:
                 _receive(partial, part, Checksums.of(part.headers))
             for partial, name in received:
                 if name or partial.size:  # else a file input that was left empty
-                    yield self._store.commit(partial, folders, name), partial.size
+                    yield self._store.commit(partial, folders, name)
         finally:
             for partial, _ in received:
                 partial.discard()
@@ -164,10 +164,8 @@ class Uploads:
                     saved = self._store.commit(partial, folders, name, exact=True, condition=condition)
                 finally:
                     partial.discard()
-                told = _told(request, saved, partial.size)
-                etag = etag_of(os.fstat(partial.fd))
-        status = 200 if saved.replaced else 201
-        return Response.json(told, status, {"ETag": etag, "Location": quote(saved.name)})
+        told = {"ETag": etag_of(saved.facts), "Location": quote(saved.name)}
+        return Response.json(_told(request, saved), 200 if saved.replaced else 201, told)
 
     def _answer_upload(self, request: Request) -> Response:
         if request.method not in ("HEAD", "OPTIONS"):
@@ -227,10 +225,10 @@ def _receive(partial: Partial, pieces: Any, checksums: Checksums) -> None:
     checksums.check()
 
 
-def _told(request: Request, saved: Saved, size: int) -> dict[str, Any]:
+def _told(request: Request, saved: Saved) -> dict[str, Any]:
     """What an answer says of a file."""
     path = quote("/".join((*saved.folders, saved.name)))
-    return {"name": saved.name, "bytes": size, "url": f"{request.root_path}/{path}"}
+    return {"name": saved.name, "bytes": saved.facts.st_size, "url": f"{request.root_path}/{path}"}
 
 
 _: type[Handler] = Uploads

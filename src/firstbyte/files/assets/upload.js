@@ -1,7 +1,8 @@
 // The upload page: a small client of tus 1.0 (https://tus.io/protocols/resumable-upload) with what shows its work.
 (() => {
   "use strict";
-  const CHUNK = 4 * 1024 * 1024; // bytes of one request, and of what is sent again when a connection breaks
+  const MIB = 1024 * 1024;
+  const [SMALLEST, FIRST, LARGEST] = [MIB / 4, MIB, 16 * MIB]; // bytes of one request: what is sent again when it breaks
   const AT_ONCE = 3;
   const WAITS = [500, 1000, 2000, 4000, 8000]; // ms before each further try
   const TUS = { "Tus-Resumable": "1.0.0", Accept: "application/json" };
@@ -57,6 +58,7 @@
       this.file = file;
       this.path = path; // with the folders that were chosen or dropped
       this.offset = 0; // bytes that the server has
+      this.chunk = FIRST;
       this.key = ["firstbyte-upload", folder, path, file.size, file.lastModified].join("|");
       this.url = localStorage.getItem(this.key);
       this.row = document.getElementById("upload-row").content.firstElementChild.cloneNode(true);
@@ -113,7 +115,6 @@
     }
 
     async send() {
-      const small = this.file.size <= CHUNK;
       if (this.url) {
         const answer = await ask(this, "HEAD", this.url);
         this.offset = Number(answer.getResponseHeader("Upload-Offset"));
@@ -124,7 +125,7 @@
           "Upload-Length": this.file.size,
           "Upload-Metadata": `filename ${encode(this.file.name)},relativePath ${encode(this.path)}`,
         };
-        if (small && this.file.size) {
+        if (this.file.size && this.file.size <= FIRST) {
           Object.assign(headers, { "Content-Type": "application/offset+octet-stream" }, await checksum(this.file));
           return this.found(await ask(this, "POST", folder, headers, this.file));
         }
@@ -134,13 +135,17 @@
         localStorage.setItem(this.key, this.url); // for the same file, chosen again after the page was left
       }
       while (this.offset < this.file.size) {
-        const chunk = this.file.slice(this.offset, this.offset + CHUNK);
+        const begun = Date.now();
+        const chunk = this.file.slice(this.offset, this.offset + this.chunk);
         const headers = { "Upload-Offset": this.offset, "Content-Type": "application/offset+octet-stream" };
         Object.assign(headers, await checksum(chunk));
         if (this.state != "running") throw new DOMException("cancelled", "AbortError");
         const answer = await ask(this, "PATCH", this.url, headers, chunk);
         this.offset = Number(answer.getResponseHeader("Upload-Offset"));
         if (this.offset == this.file.size) this.found(answer);
+        const seconds = (Date.now() - begun) / 1000;
+        if (seconds < 1) this.chunk = Math.min(LARGEST, this.chunk * 2);
+        if (seconds > 4) this.chunk = Math.max(SMALLEST, this.chunk / 2);
       }
     }
 
