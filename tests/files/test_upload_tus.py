@@ -6,9 +6,12 @@ import os
 from base64 import b64encode
 from hashlib import new as new_hash
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.support import ask
 from files.support import app_of, names, said
@@ -44,7 +47,9 @@ def create(app: App, length: int, name: str = "b.bin", path: str = "/sub/", **fi
     metadata = f"filename {text(name)},filetype {text('text/plain')},empty"
     answer = tus(app, "POST", path, Upload_Length=length, Upload_Metadata=metadata, **fields)
     assert answer.status == 201, said(answer)
-    return path + answer.headers["location"]
+    location = answer.headers["location"]
+    assert location.startswith(f"{path}.uploads/")
+    return location
 
 
 def patch(app: App, path: str, offset: int, body: bytes, **fields: object) -> Response:
@@ -264,3 +269,31 @@ def test_the_store_by_itself(root: Path) -> None:
     assert store.commit(partial, ["new"], "c.txt").folders == ("new",)
     partial.close()
     assert (root / "new" / "c.txt").read_bytes() == b"1x"
+
+
+def test_mounted(root: Path) -> None:
+    app = App()
+    app.mount("/in box", app_of(root))
+    answer = tus(app, "POST", "/in%20box/sub/", Upload_Length=1, Upload_Metadata=f"filename {text('b c.bin')}")
+    location = answer.headers["location"]
+    assert location.startswith("/in%20box/sub/.uploads/")
+    assert patch(app, location, 0, b"x").headers["content-location"] == "/in%20box/sub/b%20c.bin"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=40), st.text(st.characters() | st.sampled_from("/\\.:~"), max_size=40))
+def test_whatever_a_file_is_called_it_comes_to_be_in_the_root(name: str, path: str) -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder) / "site"
+        root.mkdir()
+        (root / "taken").write_text("taken")
+        encoded = [b64encode(each.encode("utf-8", "replace")).decode() for each in (name, path)]
+        metadata = "filename {},relativePath {}".format(*encoded)
+        app = app_of(root, limits=UploadLimits(free_bytes=0))
+        answer = tus(app, "POST", "/", b"1", Upload_Length=1, Upload_Metadata=metadata, Content_Type=CHUNK)
+        made = {each for each in names(root) if not each.startswith(PARTIALS)} - {"taken"}
+        assert os.listdir(folder) == ["site"]
+        assert (root / "taken").read_text() == "taken"
+        assert len(made) == (1 if answer.status == 201 else 0)
+        assert answer.status == 201 or "folders" in said(answer)["detail"] or "folder" in said(answer)["detail"]
+        assert not any(part.startswith(".") for each in made for part in each.split("/"))

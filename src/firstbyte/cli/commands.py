@@ -13,7 +13,7 @@ import msgspec
 
 from firstbyte import __version__, compiled
 from firstbyte.cli.config import ConfigGroup
-from firstbyte.cli.development import folders_of, live_option, with_live
+from firstbyte.cli.development import folders_of, live_option
 from firstbyte.cli.files import Files, FolderCommand, file_options
 from firstbyte.cli.http_commands import http_commands
 from firstbyte.cli.listings import plugins, routes
@@ -25,7 +25,6 @@ from firstbyte.cli.serving import serve
 from firstbyte.cli.uploading import Uploading, upload_options
 from firstbyte.cli.workers import reload, status
 from firstbyte.errors import ConfigurationError
-from firstbyte.http.handler import Handler
 from firstbyte.http.request import Address
 
 
@@ -55,12 +54,11 @@ def cli() -> None:
 def run(app: str, interface: Any, factory: bool, live: bool, **options: Any) -> int:
     """Serve the app that APP names: module:app, or file.py:app (":app" may be left out)."""
     processes = options["processes"]
-
-    def load() -> Handler:
-        loaded = load_app(app, interface, factory=factory, multiprocess=processes.workers > 1)
-        return with_live(loaded, *(processes.reload_dir or folders_of(app))) if live else loaded
-
-    return serve(load, app, **options)
+    watched = (processes.reload_dir or folders_of(app)) if live else ()
+    multiprocess = processes.workers > 1
+    return serve(
+        lambda: load_app(app, interface, factory=factory, multiprocess=multiprocess), app, live=watched, **options
+    )
 
 
 @cli.command()
@@ -128,8 +126,8 @@ def serve_folder(directory: str, files: Files, uploading: Uploading, live: bool,
 
 def _serve_folder(path: Path, files: Files, uploading: Uploading, live: bool, **options: Any) -> int:
     app = files.app(path, uploading)
-    served = with_live(app, path) if live else app
-    return serve(lambda: served, f"the folder {path.resolve()}", say_more=say_reach, **options)
+    watched = [path] if live else []
+    return serve(lambda: app, f"the folder {path.resolve()}", live=watched, say_more=say_reach, **options)
 
 
 @cli.command()

@@ -7,7 +7,8 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -15,7 +16,7 @@ import click
 from firstbyte import __version__
 from firstbyte.batteries.health import PROCESS_CHECKS
 from firstbyte.cli.access_log import AccessLog
-from firstbyte.cli.development import explaining, folders_of, watching
+from firstbyte.cli.development import explaining, folders_of, watching, with_live
 from firstbyte.cli.log_file import LogFile
 from firstbyte.cli.logs import ErrorLog, set_up_logging
 from firstbyte.cli.metrics import observation_server, parse_place
@@ -62,16 +63,17 @@ def serve(
     debug: bool,
     say_more: Callable[[Iterable[Address], str], None] | None = None,
     proxying: Proxying | None = None,
+    live: Sequence[str | Path] = (),
 ) -> int:
     """Serves what `load` gives until it is stopped; returns the exit code. `what` names it in the start line, behind
     which `say_more` is called with the addresses and the scheme.
 
     What is below a `route` goes to other servers, as `proxying` says. Workers call `load`, each for itself, if there
-    are any. Raises ConfigurationError.
+    are any. Pages are reloaded when files in the folders `live` change. Raises ConfigurationError.
     """
 
     def load_handler() -> Handler:
-        handler = load()
+        handler = with_live(load(), *live) if live else load()
         if debug and hasattr(handler, "debug"):
             handler.debug = True
         if route:

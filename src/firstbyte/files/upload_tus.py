@@ -84,8 +84,8 @@ class Tus:
             if request.headers.get("content-type") == CHUNK or not length:
                 self._add(request, partial, upload)
             answer = self._answer(request, partial.identifier, upload, partial.size, 201)
-            # Relative, so that it holds wherever this is mounted or proxied.
-            answer.headers["Location"] = f"{PLACE}/{partial.identifier}"
+            # From the root on: tus-js-client takes what is relative for something beside its own page.
+            answer.headers["Location"] = f"{request.root_path}{request.raw_path}{PLACE}/{partial.identifier}"
             return answer
         except BaseException:  # the client does not know its address
             partial.discard()

@@ -131,7 +131,8 @@
         }
         const answer = await ask(this, "POST", folder, headers);
         if (!this.file.size) return this.found(answer);
-        this.url = new URL(answer.getResponseHeader("Location"), answer.responseURL).href;
+        // Beside this page, which may be behind a proxy that has taken something off the path.
+        this.url = folder + answer.getResponseHeader("Location").split("/").slice(-2).join("/");
         localStorage.setItem(this.key, this.url); // for the same file, chosen again after the page was left
       }
       while (this.offset < this.file.size) {
