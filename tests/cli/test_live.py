@@ -21,8 +21,8 @@ def served(*arguments: str) -> Iterator[Client]:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            match = re.search(r"http://127\.0\.0\.1:(\d+)", process.stderr.readline())
-            assert match is not None
+            lines = iter(process.stderr.readline, "")
+            match = next(found for line in lines if (found := re.search(r"http://127\.0\.0\.1:(\d+)", line)))
             client = Client(int(match[1]))
             yield client
             process.terminate()

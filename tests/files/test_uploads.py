@@ -282,6 +282,16 @@ def test_a_folder_that_is_there_may_have_any_name(app: App, root: Path) -> None:
     assert names(root) == {"a.txt", "what?/b.txt", "sub/b.txt"}
 
 
+def test_folders_that_are_closed(root: Path) -> None:
+    (root / "cgi-bin").mkdir()
+    app = app_of(root, without=[root / "cgi-bin"])
+    for path in ("/cgi-bin/a.py", "/CGI-BIN/a.py", "/cgi-bin/below/a.py"):
+        assert ask(app, "PUT", path, b"new").status == 403
+    assert post(app, "/cgi-bin/", ("a.py", b"new")).status == 403
+    assert ask(app, "PUT", "/sub/cgi-bin/a.py", b"new").status == 201
+    assert names(root) == {"a.txt", "sub/cgi-bin/a.py"}
+
+
 def test_many_at_once_under_one_name(app: App, root: Path) -> None:
     statuses: list[int] = []
 

@@ -90,7 +90,7 @@ class Files:
             compress=not self.no_compress,
             memory=self.file_cache,
         )
-        app.mount("/", uploading.around(folder, static))
+        app.mount("/", uploading.around(folder, static, programs))
         return app
 
 

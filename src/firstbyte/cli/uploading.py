@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,10 @@ class Uploading:
     upload_limit: int = 0  # none
     upload_free: int = FREE
 
-    def around(self, folder: Path, files: Callable[..., Handler]) -> Handler:
+    def around(self, folder: Path, files: Callable[..., Handler], without: Sequence[Path] = ()) -> Handler:
         """What `files` makes to serve the folder, with uploads to it if they are wanted. Raises ConfigurationError.
 
-        It is given the options of `StaticFiles` that uploads need.
+        It is given the options of `StaticFiles` that uploads need. Nothing is uploaded to the folders `without`.
         """
         if not self.upload:
             for each in fields(self):
@@ -42,7 +42,7 @@ class Uploading:
 
         limits = UploadLimits(file_bytes=self.upload_limit or None, free_bytes=self.upload_free)
         served = files(listing_extra=upload_fragment())
-        return Uploads(folder, files=served, limits=limits, overwrite=self.overwrite)
+        return Uploads(folder, files=served, limits=limits, overwrite=self.overwrite, without=without)
 
 
 def upload_options(command: Callable[..., Any]) -> Callable[..., Any]:

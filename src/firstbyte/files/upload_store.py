@@ -13,7 +13,7 @@ import shutil
 import stat
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -108,17 +108,26 @@ class Partial:
 
 
 class Store:
-    """The folder `root` as uploads see it. With `overwrite` a file may take the place of another of its name.
+    """The folder `root` as uploads see it. With `overwrite` a file may take the place of another of its name. Nothing
+    comes into the folders `without`.
 
     Raises ConfigurationError if there is no such folder.
     """
 
-    def __init__(self, root: str | Path, limits: UploadLimits | None = None, *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        limits: UploadLimits | None = None,
+        *,
+        overwrite: bool = False,
+        without: Iterable[str | Path] = (),
+    ) -> None:
         self.root = Path(root).resolve()
         if not self.root.is_dir():
             raise ConfigurationError(f"there is no folder {root} to upload to")
         self.limits = limits or UploadLimits()
         self.overwrite = overwrite
+        self._without = {_identity(Path(each).stat()) for each in without}
         self._naming = threading.Lock()  # from the look at the names of a folder until one of them is taken
         self._swept = float("-inf")
 
@@ -335,6 +344,8 @@ class Store:
                     with _room(), suppress(FileExistsError):
                         os.mkdir(name, dir_fd=above)
                 name = taken or name
+            if (facts := _facts(above, name)) is not None and _identity(facts) in self._without:
+                raise HTTPError(403, f"nothing is uploaded to {name!r}")
             return os.open(name, _FOLDER, dir_fd=above), name
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
@@ -426,6 +437,10 @@ def _copied(partial: Partial, place: _Folder) -> Iterator[str]:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(near, dir_fd=folder)
+
+
+def _identity(facts: os.stat_result) -> tuple[int, int]:
+    return facts.st_dev, facts.st_ino
 
 
 def _stat(folder: int, name: str) -> os.stat_result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ class Uploads:
 
     POST to a folder takes the files of a form, under names that are safe and free; PUT takes one file under exactly its
     name; the listing has a page for files and folders, whose uploads can be broken off and resumed, as those of any
-    client of tus 1.0. Nothing is overwritten unless `overwrite` says so. A file appears under its name when it is whole
-    and on the disk. What pages of other sites send is refused.
+    client of tus 1.0. Nothing is overwritten unless `overwrite` says so, and nothing comes into the folders `without`.
+    A file appears under its name when it is whole and on the disk. What pages of other sites send is refused.
 
     Since anybody's files are served here, those in which a browser may run scripts are put in a sandbox (CSP), unless
     they are `trusted`. Raises ConfigurationError if there is no such folder.
@@ -56,9 +56,10 @@ class Uploads:
         files: Handler | None = None,
         limits: UploadLimits | None = None,
         overwrite: bool = False,
+        without: Iterable[str | Path] = (),
         trusted: bool = False,
     ) -> None:
-        self._store = Store(folder, limits, overwrite=overwrite)
+        self._store = Store(folder, limits, overwrite=overwrite, without=without)
         self._tus = Tus(self._store)
         self._files: Handler = files or StaticFiles(folder, listing=True, listing_extra=upload_fragment())
         self._trusted = trusted
