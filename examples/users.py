@@ -11,15 +11,16 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from firstbyte import App, HTTPError, Request, Response
+from firstbyte import App, HTTPError
 from firstbyte.app.openapi import OpenAPI, describe
 from firstbyte.app.params import Query
+from firstbyte.batteries.cors import cors
 
-ORIGIN = os.environ.get("USERS_ORIGIN", "http://localhost:3000")
 MOST = 10_000  # users that are kept
 
 app = App()
 app.install(OpenAPI(title="Users", version="1.0.0", description="The users of an imaginary site."))
+app.middleware(cors(os.environ.get("USERS_ORIGIN", "http://localhost:3000")))  # which answers preflights, too
 
 
 class Role(enum.Enum):
@@ -69,24 +70,6 @@ users: dict[int, User] = {}
 lock = Lock()  # handlers run in several threads
 GONE = {404: "There is no such user."}
 TAKEN = {409: "The e-mail address is another user's, or there are too many users."}
-
-
-@app.middleware
-def cors(request: Request):
-    """Lets scripts of one other origin in: a browser asks by OPTIONS first (the preflight)."""
-    if request.headers.get("origin") != ORIGIN:
-        yield
-        return None
-    if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-        response = Response(b"", 204)
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
-        response.headers["Access-Control-Allow-Headers"] = "Content-Type"
-        response.headers["Access-Control-Max-Age"] = "600"
-    else:
-        response = yield
-    response.headers["Access-Control-Allow-Origin"] = ORIGIN
-    response.headers.vary_on("Origin")
-    return response
 
 
 @app.get("/users")
