@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -34,6 +35,9 @@ class Colour(enum.Enum):
         (Decimal, "1_0"),
         (Decimal, " 1"),
         (list[float], ["1", "nan"]),
+        (datetime, "1600000000"),
+        (datetime | None, "1.5e9"),
+        (timedelta, "-5"),
     ],
 )
 def test_what_nobody_means_does_not_fit(kind: Any, text: Any) -> None:
@@ -49,6 +53,9 @@ def test_what_nobody_means_does_not_fit(kind: Any, text: Any) -> None:
         (float, "-1.5e3", -1500.0),
         (Decimal, "-0.10", Decimal("-0.10")),
         (Any, "inf", "inf"),
+        (timedelta, "PT5S", timedelta(seconds=5)),
+        (datetime, "2026-11-21T10:00:00", datetime(2026, 11, 21, 10)),
+        (datetime | int, "5", 5),
         (list[int] | None, ["1", "2"], [1, 2]),
         (tuple[int, str], ["1", "2"], (1, "2")),
     ],

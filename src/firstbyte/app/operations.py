@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-from firstbyte.app.annotations import without_none
+from firstbyte.app.annotations import bare, without_none
 from firstbyte.app.answers import answers
 from firstbyte.app.calls import annotations_of
 from firstbyte.app.pages import PROBLEM, ProblemDetails
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _URLENCODED, _MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+_FORMS = (_URLENCODED, _MULTIPART)
 _MSGPACK = "application/msgpack"
 REFUSALS = {
     400: "The request cannot be read: its path, or its body, is not what it says it is.",
@@ -164,9 +165,7 @@ class Operation:
             return _form_body(parts, schemas)
         for given in self._inputs:
             if given.where == "body":
-                schema = {} if given.kind in (bytes, str) else schemas.of(given.kind)
-                content = {each: {"schema": schema} for each in _media_types(given.kind, schemas)}
-                return {"content": content, "required": given.required}
+                return _body(given, schemas)
         return None
 
     def _responses(self, schemas: Schemas, said: Description) -> dict[str, Any]:
@@ -197,7 +196,7 @@ class Operation:
     def _refusals(self) -> Iterator[int]:
         """The statuses with which a request may be refused before the handler sees it."""
         kinds = {each.where for each in self._inputs}
-        read = any(each.where == "body" and each.kind not in (bytes, str) for each in self._inputs)
+        read = any(each.where == "body" and bare(each.kind) not in (bytes, str) for each in self._inputs)
         if "path" in kinds:
             yield from (400, 404)
         if kinds & {"form", "file"} or read:
@@ -262,6 +261,19 @@ def _parameter(given: _Input, name: str, required: bool, schema: Schema) -> dict
     return {**parameter, "schema": schema}
 
 
+def _body(given: _Input, schemas: Schemas) -> dict[str, Any]:
+    """The body that is one value."""
+    kind = bare(given.kind)
+    if kind is bytes or kind is str:  # as it came, which may be nothing
+        return {"content": {"application/octet-stream" if kind is bytes else "text/plain": {"schema": {}}}}
+    schema = schemas.of(given.kind)
+    content = {
+        each: {"schema": _form_schema(schema, schemas) if each in _FORMS else schema}
+        for each in _media_types(given.kind, schemas)
+    }
+    return {"content": content, "required": given.required}
+
+
 def _form_body(parts: Sequence[_Input], schemas: Schemas) -> dict[str, Any]:
     """The body that consists of these fields and files."""
     properties: dict[str, Schema] = {}
@@ -273,11 +285,11 @@ def _form_body(parts: Sequence[_Input], schemas: Schemas) -> dict[str, Any]:
             required += [given.name] * given.required
         elif given.kind is not FormData:
             whole = schemas.resolved(schemas.of(given.kind))
-            properties |= {name: _without_null(schema) for name, schema in whole.get("properties", {}).items()}
+            properties |= whole.get("properties", {})
             required += whole.get("required", ()) if given.required else ()
-    schema = {"type": "object", "properties": properties, "required": required}
+    schema = _form_schema({"type": "object", "properties": properties, "required": required}, schemas)
     has_files = any(_is_file(each) for each in properties.values())
-    media_types = [_MULTIPART] if has_files else [_URLENCODED, _MULTIPART]
+    media_types = [_MULTIPART] if has_files else _FORMS
     return {"content": {each: {"schema": schema} for each in media_types}, "required": bool(required)}
 
 
@@ -297,15 +309,21 @@ def _server(host: HostPattern) -> dict[str, Any]:
 
 def _media_types(kind: Any, schemas: Schemas) -> list[str]:
     """The Content-Types that a body of this type may have."""
-    if kind is bytes:
-        return ["application/octet-stream"]
-    if kind is str:
-        return ["text/plain"]
     properties = schemas.resolved(schemas.of(kind)).get("properties", {}).values()
     if any(_is_file(each) for each in properties):
         return [_MULTIPART]
     is_flat = bool(properties) and all(_is_text(each, schemas) for each in properties)
-    return [JSON, *[_URLENCODED, _MULTIPART] * is_flat, _MSGPACK]
+    return [JSON, *_FORMS * is_flat, _MSGPACK]
+
+
+def _form_schema(schema: Schema, schemas: Schemas) -> Schema:
+    """A structure's schema as a form has it: without null, and without lists of nothing, which it could not tell."""
+    whole = schemas.resolved(schema)
+    properties = {name: _without_null(each) for name, each in whole.get("properties", {}).items()}
+    for name in whole.get("required", ()):
+        if properties[name].get("type") == "array":
+            properties[name] = {"minItems": 1, **properties[name]}
+    return schema if properties == whole.get("properties") else {**whole, "properties": properties}
 
 
 def _is_text(schema: Schema, schemas: Schemas, inside: bool = False) -> bool:

@@ -1,6 +1,7 @@
 """Values from the texts of queries, headers, cookies and forms, which have no types of their own.
 
-msgspec converts them. Where it would take what nobody means, "null" for nothing or "nan" for a number, they do not fit.
+msgspec converts them. Where it would take what nobody means, they do not fit: "null" for nothing, "nan" for a number,
+"5" for a time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from firstbyte.errors import ValidationError
 from firstbyte.http.multidict import MultiDict
 from firstbyte.http.uploads import FormData
 
-_NO_NUMBER = re.compile(r"[+-]?s?(nan|inf)|.*[_\s]", re.IGNORECASE)  # what float and Decimal read, but no JSON says
+_NO_NUMBER = re.compile(r"[+-]?s?(nan|inf).*|.*[_\s].*", re.IGNORECASE)  # what float and Decimal read, but no JSON says
+_A_NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?", re.IGNORECASE)  # which would be seconds, of a time or since 1970
 _UNFIT = "\0"  # in the place of a text that is not to fit: it stands for no value
 
 
@@ -27,7 +29,7 @@ class Texts:
     Raises TypeError for a type that no text can be converted to.
     """
 
-    __slots__ = ("_choices", "_is_number", "_kind", "many")
+    __slots__ = ("_choices", "_kind", "_unfit", "many")
 
     def __init__(self, kind: Any) -> None:
         self._kind = without_none(kind)
@@ -43,22 +45,31 @@ class Texts:
                 self._choices += [str(member.value) for member in each.cls]
             elif isinstance(each, msgspec.inspect.LiteralType):
                 self._choices += map(str, each.values)
-        self._is_number = any(isinstance(each, _NUMBERS) for each in leaves) and not any(
-            isinstance(each, _ANYTHING) for each in leaves
-        )
+        self._unfit: re.Pattern[str] | None = None  # what msgspec would read, and nobody means
+        if not any(isinstance(each, _ANYTHING) for each in leaves):
+            if any(isinstance(each, _FRACTIONS) for each in leaves):
+                self._unfit = _NO_NUMBER
+            elif any(isinstance(each, _TIMES) for each in leaves) and not any(
+                isinstance(each, msgspec.inspect.IntType) for each in leaves
+            ):
+                self._unfit = _A_NUMBER
 
     def read(self, given: Any, where: str) -> Any:
         """The value of a text, or of a list of them, that came at `where`. Raises ValidationError."""
         try:
-            if self._is_number:
-                fit = [_finite(each) for each in given] if isinstance(given, list) else _finite(given)
-                return msgspec.convert(fit, self._kind, strict=False)
-            return msgspec.convert(given, self._kind, strict=False)
+            fit = given
+            if self._unfit is not None:
+                fit = [self._fit(each) for each in given] if isinstance(given, list) else self._fit(given)
+            return msgspec.convert(fit, self._kind, strict=False)
         except msgspec.ValidationError as error:
             problem = problem_of(error, where, given)
             if not problem.expected and self._choices:
                 problem.expected = f"one of {', '.join(self._choices)}"
             raise refuse([problem]) from None
+
+    def _fit(self, text: str) -> str:
+        assert self._unfit is not None
+        return _UNFIT if self._unfit.fullmatch(text) else text
 
 
 class ByName:
@@ -136,10 +147,6 @@ def has_names(kind: Any) -> bool:
     )
 
 
-def _finite(text: str) -> str:
-    return _UNFIT if _NO_NUMBER.match(text) else text
-
-
 def _leaves(info: Any) -> Iterator[Any]:
     """What a type of msgspec.inspect consists of, in unions and lists."""
     inner = [*getattr(info, "types", ()), *getattr(info, "item_types", ())]
@@ -164,6 +171,7 @@ def _name_of(info: Any) -> str:
 
 
 _BYTES = (msgspec.inspect.BytesType, msgspec.inspect.ByteArrayType, msgspec.inspect.MemoryViewType)
-_NUMBERS = (msgspec.inspect.FloatType, msgspec.inspect.DecimalType)
+_FRACTIONS = (msgspec.inspect.FloatType, msgspec.inspect.DecimalType)
+_TIMES = (msgspec.inspect.DateTimeType, msgspec.inspect.TimeDeltaType)
 _ANYTHING = (msgspec.inspect.StrType, msgspec.inspect.AnyType)
 _NO_TEXT = (msgspec.inspect.CustomType, msgspec.inspect.ExtType, msgspec.inspect.RawType)
