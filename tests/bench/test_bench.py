@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import sys
 from datetime import date
 
 import pytest
 from bench.scenarios import HELLO, ITEM, SCENARIOS
 from bench.servers import APPS, ROOT, SERVERS, Launch
 
-from bench import answers, load, measure, peers, processes, report, targets
+from bench import answers, load, measure, peers, processes, report, start, targets
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 PLAN = measure.Plan(seconds=4, rounds=3, server_core=1, load_core=0, wrk="wrk")
@@ -277,6 +278,13 @@ def test_the_body_that_a_scenario_sends_is_that_of_the_check_too():
     assert head.startswith(b"POST /orders HTTP/1.1\r\n")
     assert body == scenario.sends.encode()
     assert 900 < len(body) < 1100
+
+
+def test_the_program_that_starts_firstbyte_has_its_routes():
+    names = {}
+    exec(start.FIRSTBYTE, names)
+    assert len(names["app"].routes) == 200
+    assert start.cpu_seconds(sys.executable, "pass") > 0
 
 
 def test_granian_gets_its_threads_only_where_handlers_block():

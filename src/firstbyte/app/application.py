@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Literal, Unpack, overload
 
 from firstbyte.app.compose import Built, build, refused
-from firstbyte.app.foreign_wsgi import answer_wsgi
 from firstbyte.app.lifespans import LifespanT, entered_in_order
 from firstbyte.app.registration import Group, GroupOptions, Parts, Route
 from firstbyte.app.routing import slash_toggled
@@ -93,6 +92,8 @@ class App(Group):
         """Answers for another server, as the application that it calls: WSGI's (environ, start_response), ASGI 3's
         (scope, receive, send) or ASGI 2's (scope), which uvicorn tries first."""
         if len(arguments) == 2:
+            from firstbyte.app.foreign_wsgi import answer_wsgi  # here, since most apps need neither
+
             return answer_wsgi(self, *arguments)
         from firstbyte.app.foreign_asgi import answer_asgi  # here, since asyncio takes long to import
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -81,7 +81,7 @@ class Failures:
 
     def unhandled(self, request: Request, error: Exception) -> Response:
         """The last resort: what a middleware raised, or a fault of the program. Logged once, with its id."""
-        identifier = secrets.token_hex(4)
+        identifier = os.urandom(4).hex()
         try:
             response = self._handled(request, error)
             if response is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from typing import BinaryIO
 
 
@@ -21,6 +20,8 @@ class Collector:
         """Takes the next piece."""
         self.size += len(piece)
         if self._file is None and self.size > self._in_memory:
+            import tempfile  # here, since it takes long to import
+
             self._file = tempfile.TemporaryFile(prefix="firstbyte-")  # noqa: SIM115 - `take` gives it away, `close` closes it
             self._file.writelines(self._pieces)
             self._pieces.clear()

@@ -22,16 +22,14 @@ from firstbyte.engine.hub import Hub
 from firstbyte.engine.incoming import AwaitedBody, IncomingBody, has_left
 from firstbyte.engine.output import BATCH, JOIN, Output
 from firstbyte.engine.states import BODY, CLOSED, DISCARD, HEAD, LINGER, STATES, WRITING
-from firstbyte.engine.upgrade import start
 from firstbyte.errors import ProtocolError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Address, Ends, Request
 from firstbyte.http.response import Feed, FileBody, Response
-from firstbyte.wire import writer
 from firstbyte.wire.head import CHUNKED
 from firstbyte.wire.reader import RequestReader
-from firstbyte.wire.writer import CONTINUE, BodyWriter, encode_head, encode_plain
+from firstbyte.wire.writer import CONTINUE, NONE, BodyWriter, encode_head, encode_plain
 
 if TYPE_CHECKING:
     from firstbyte.engine.exchange import Exchange
@@ -321,7 +319,7 @@ class Connection:
         self._linger = self._linger or response.status == 101
         self._out.append(head.data)
         self._size = self._head = len(head.data)
-        if head.ending == writer.NONE:
+        if head.ending == NONE:
             close_quietly(response)
         elif isinstance(body, bytes):
             if body:
@@ -339,6 +337,8 @@ class Connection:
             if reader.in_body:
                 self.flush()  # the generator may wait for a body whose client waits for this head
             if not isinstance(body, Iterator) or isinstance(body, Feed):
+                from firstbyte.engine.upgrade import start  # here, since asyncio takes long to import
+
                 return start(reactor, self, response)  # else a coroutine gives them, by `push` and `end_body`
             self._stream = body
             if reactor.driver.detach(self):

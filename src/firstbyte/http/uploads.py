@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -60,6 +58,8 @@ class UploadedFile:
         """Takes the next piece of the content. Raises OSError on a full disk."""
         self.size += len(piece)
         if self.size > self._in_memory and isinstance(self.file, io.BytesIO):
+            import tempfile  # here, since it takes long to import
+
             file = tempfile.TemporaryFile(prefix="firstbyte-")  # noqa: SIM115 - `close` closes it
             file.write(self.file.getvalue())
             self.file = file
@@ -89,7 +89,9 @@ class UploadedFile:
         with part.open("xb") as file:
             try:
                 self.file.seek(0)
-                shutil.copyfileobj(self.file, file)
+                from shutil import copyfileobj  # as above
+
+                copyfileobj(self.file, file)
                 file.close()
                 if is_folder:
                     path = _reserve(path, safe_name(self.filename) or "upload")
