@@ -105,11 +105,16 @@ def pip(server: Server, peers: Peers, say: Callable[[str], None]) -> str:
     return ", ".join([versions[first], *(f"{package} {versions[package]}" for package in others)])
 
 
+def python(server: Server, peers: Peers, say: Callable[[str], None]) -> str:
+    return sys.version.partition(" ")[0]
+
+
 PROVIDERS: dict[Source, Callable[[Server, Peers, Callable[[str], None]], str]] = {
     "firstbyte": firstbyte,
     "gcc": gcc,
     "nginx": nginx,
     "pip": pip,
+    "python": python,
 }
 
 # --- the package managers --------------------------------------------------------------------------------------------

@@ -7,7 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-Interface = Literal["firstbyte", "fixed", "wsgi", "asgi", "rsgi", "flask", "fastapi", "framework", "models", "stack"]
+from bench import site
+
+Interface = Literal["firstbyte", "fixed", "wsgi", "asgi", "rsgi", "flask", "fastapi", "framework", "models", "stack", "files"]
 """What a server calls. `fixed`: nothing, it sends bytes known beforehand (nginx's `return`, the C loop)."""
 
 ANY: frozenset[Interface] = frozenset({"firstbyte", "fixed", "wsgi", "asgi", "rsgi"})
@@ -22,6 +24,7 @@ FASTAPI: frozenset[Interface] = frozenset({"fastapi"})
 FRAMEWORKS: frozenset[Interface] = frozenset({"firstbyte", "framework", "models"})
 MODELS: frozenset[Interface] = frozenset({"firstbyte", "models"})
 STACKS: frozenset[Interface] = frozenset({"firstbyte", "stack"})
+FILES: frozenset[Interface] = frozenset({"files"})
 AWAITING: frozenset[Interface] = frozenset({"firstbyte", "asgi"})
 
 
@@ -53,6 +56,8 @@ class Scenario:
     """The application on firstbyte, in apps/."""
     headers: tuple[tuple[str, str], ...] = ()
     """Field lines beyond the Host that wrk sends."""
+    status: int = 200
+    """The right status."""
 
 
 # What a desktop browser sends when one follows a link within a shop, with a session and a consent cookie.
@@ -249,5 +254,27 @@ SCENARIOS: tuple[Scenario, ...] = (
         body=bytes(10 * MEBIBYTE),
         interfaces=WSGI,
         connections=8,
+    ),
+    *(
+        Scenario(
+            name=f"static{size}",
+            about=f"A file of {size} from a folder.",
+            path=f"/{size}.bin",
+            media_type="application/octet-stream",
+            body=site.content(f"{size}.bin"),
+            interfaces=FILES,
+            connections=connections,
+        )
+        for size, connections in (("4k", 64), ("64k", 64), ("10m", 8))
+    ),
+    Scenario(
+        name="static304",
+        about="A file of 4k from a folder, which the client has already: 304.",
+        path="/4k.bin",
+        media_type="",
+        body=b"",
+        interfaces=FILES,
+        headers=(("If-Modified-Since", site.CHANGED_DATE),),
+        status=304,
     ),
 )

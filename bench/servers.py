@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from bench import site
 from bench.scenarios import Interface, Scenario
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +21,7 @@ BUILD = Path(__file__).parent / "build"
 HOST = "127.0.0.1"
 THREADS = 64
 
-Source = Literal["firstbyte", "gcc", "nginx", "pip"]
+Source = Literal["firstbyte", "gcc", "nginx", "pip", "python"]
 """Where a server comes from; `peers` has a function for each."""
 
 
@@ -80,9 +81,21 @@ def nginx(launch: Launch) -> list[str]:
     home.mkdir(parents=True, exist_ok=True)
     config = home / "nginx.conf"
     template = (APPS / "nginx.conf").read_text()
-    config.write_text(template.replace("@HOME@", str(home)).replace("@ADDRESS@", launch.address))
+    text = template.replace("@HOME@", str(home)).replace("@ADDRESS@", launch.address)
+    config.write_text(text.replace("@SITE@", str(site.make(BUILD / "site"))))
     # -e: the log that is compiled in belongs to the system's nginx.
     return [launch.programs["nginx"], "-e", "stderr", "-p", str(home), "-c", str(config)]
+
+
+def firstbyte_files(launch: Launch) -> list[str]:
+    program = str(Path(sys.executable).parent / "firstbyte")
+    folder = str(site.make(BUILD / "site"))
+    return [program, "serve", folder, "--host", HOST, "--port", str(launch.port), "--no-access-log"]
+
+
+def http_server(launch: Launch) -> list[str]:
+    options = ["--bind", HOST, "--directory", str(site.make(BUILD / "site")), "--protocol", "HTTP/1.1"]
+    return [sys.executable, "-m", "http.server", str(launch.port), *options]
 
 
 def bjoern(app: str) -> Callable[[Launch], list[str]]:
@@ -152,6 +165,9 @@ SERVERS: tuple[Server, ...] = (
     Server("flask-gunicorn", "flask", "pip", gunicorn("flask_app"), ("flask", "gunicorn")),
     Server("c-epoll", "fixed", "gcc", epoll_loop),
     Server("nginx", "fixed", "nginx", nginx),
+    Server("firstbyte-files", "files", "firstbyte", firstbyte_files),
+    Server("nginx-files", "files", "nginx", nginx),
+    Server("http.server", "files", "python", http_server),
     Server("bjoern", "wsgi", "pip", bjoern("wsgi"), ("bjoern",), omits=frozenset({"date"})),
     Server("granian-rsgi", "rsgi", "pip", granian("rsgi"), ("granian",)),
     Server("granian-asgi", "asgi", "pip", granian("asgi"), ("granian",)),

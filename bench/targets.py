@@ -66,6 +66,11 @@ TARGETS: tuple[Target, ...] = (
     Target("stack", "cpu_us", "fastapi-stack", "<=", 0.25),
     Target("stack", "cpu_us", "fastapi-stack-plain", "<=", 0.25),
     *(
+        Target(f"static{kind}", "cpu_us", peer, "<=", limit, of="firstbyte-files")
+        for kind in ("4k", "64k", "10m", "304")
+        for peer, limit in (("nginx-files", 1.20), ("http.server", 0.15))
+    ),
+    *(
         Target(scenario, "per_second", peer, ">=", 1.00, of="firstbyte-wsgi")
         for scenario in ("upload1m", "file10m")
         for peer in ("bjoern", "granian-wsgi", "gunicorn-gthread", "waitress")

@@ -16,9 +16,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from app.support import ask
 from cli.test_cli import fetch, running
-from firstbyte import App
+from firstbyte import App, Handler, Request, Response
 from firstbyte.cli import commands, reach
 from firstbyte.cli.files import plain_arguments
 from firstbyte.errors import ConfigurationError
@@ -69,6 +68,14 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(commands, "serve", serve)
     return seen
+
+
+def ask(handler: Handler, method: str, target: str, **fields: str) -> Response:
+    headers = {name.replace("_", "-"): value for name, value in fields.items()}
+    request = Request.build(method, target, headers)
+    response = handler.resolve(request).call(request)
+    assert isinstance(response, Response)
+    return response
 
 
 def run(*arguments: str) -> None:
@@ -199,6 +206,11 @@ def test_a_code_for_a_phone(site: Path) -> None:
         assert "▀" in text
 
 
-def test_the_app_of_a_folder_is_an_app(site: Path, served: dict[str, Any]) -> None:
-    run("folder", "--spa")
-    assert isinstance(served["app"], App)
+def test_errors_are_pages(site: Path, served: dict[str, Any]) -> None:
+    run("folder")
+    assert not isinstance(served["app"], App)  # which would look for a route of its own first
+    assert ask(served["app"], "GET", "/none", accept="text/html").content_type == "text/html; charset=utf-8"
+    assert ask(served["app"], "GET", "/none").content_type == "application/problem+json"
+    refused = ask(served["app"], "POST", "/")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert ask(served["app"], "GET", "/%zz").status == 400

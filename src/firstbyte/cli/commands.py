@@ -125,9 +125,9 @@ def serve_folder(directory: str, files: Files, uploading: Uploading, live: bool,
 
 
 def _serve_folder(path: Path, files: Files, uploading: Uploading, live: bool, **options: Any) -> int:
-    app = files.app(path, uploading)
+    handler = files.handler(path, uploading)
     watched = [path] if live else []
-    return serve(lambda: app, f"the folder {path.resolve()}", live=watched, say_more=say_reach, **options)
+    return serve(lambda: handler, f"the folder {path.resolve()}", live=watched, say_more=say_reach, **options)
 
 
 @cli.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,12 @@ import click
 from firstbyte.cli.options import Size
 from firstbyte.cli.uploading import Uploading
 from firstbyte.errors import ConfigurationError
+from firstbyte.http.handler import Handler
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
 if TYPE_CHECKING:
-    from firstbyte.app.application import App
+    from firstbyte.app.middleware import Middleware
 
 PROGRAMS = ("cgi-bin", "htbin")  # the folders that --cgi runs programs of
 
@@ -44,9 +45,9 @@ class Files:
     auth: tuple[str, ...] = ()
     protocol: str = "HTTP/1.1"
 
-    def app(self, folder: Path, uploading: Uploading) -> App:
+    def handler(self, folder: Path, uploading: Uploading) -> Handler:
         """What serves the folder. Raises ConfigurationError."""
-        from firstbyte.app.application import App
+        from firstbyte.files.pages import ErrorPages
         from firstbyte.files.policy import NO_CACHE, CacheRule, parse_header, parse_type
         from firstbyte.files.static import StaticFiles
 
@@ -54,25 +55,9 @@ class Files:
             raise ConfigurationError(f"there is no folder {folder} to serve")
         if self.hidden and uploading.upload:
             raise ConfigurationError("--hidden would serve uploads that are not complete: leave it, or --upload, out")
-        app = App()
-        if self.protocol == "HTTP/1.0":
-            app.middleware(_close)
-        if self.cors:
-            from firstbyte.batteries.cors import cors
-
-            named = tuple(each.strip() for text in self.cors for each in text.split(","))
-            app.middleware(cors(*named, credentials=bool(self.auth) and "*" not in named))
-        if self.auth:
-            from firstbyte.batteries.basic_auth import basic_auth
-
-            app.middleware(basic_auth(self.auth))
         programs = [folder / name for name in PROGRAMS if self.cgi and (folder / name).is_dir()]
         if self.cgi and not programs:
             raise ConfigurationError(f"there are no programs to run: {folder} has neither a folder cgi-bin nor htbin")
-        for each in programs:
-            from firstbyte.hosts.cgi import CGI
-
-            app.mount(f"/{each.name}", CGI(each))
         cache = [CacheRule("*", NO_CACHE)] if self.no_cache else [CacheRule.parse(text) for text in self.cache]
         static = partial(
             StaticFiles,
@@ -90,8 +75,36 @@ class Files:
             compress=not self.no_compress,
             memory=self.file_cache,
         )
-        app.mount("/", uploading.around(folder, static, programs))
+        files = uploading.around(folder, static, programs)
+        middleware = list(self._middleware())
+        if not (middleware or programs):
+            return ErrorPages(files)
+        from firstbyte.app.application import App
+
+        app = App()
+        for each in middleware:
+            app.middleware(each)
+        for path in programs:
+            from firstbyte.hosts.cgi import CGI
+
+            app.mount(f"/{path.name}", CGI(path))
+        app.mount("/", files)
         return app
+
+    def _middleware(self) -> Iterator[Middleware]:
+        """What goes around each answer, the outermost first."""
+        if self.protocol == "HTTP/1.0":
+            yield _close
+        if self.cors:
+            from firstbyte.batteries.cors import cors
+
+            named = tuple(each.strip() for text in self.cors for each in text.split(","))
+            # Before the password is asked for: the preflight of a browser has none.
+            yield cors(*named, credentials=bool(self.auth) and "*" not in named)
+        if self.auth:
+            from firstbyte.batteries.basic_auth import basic_auth
+
+            yield basic_auth(self.auth)
 
 
 class FolderCommand(click.Command):
