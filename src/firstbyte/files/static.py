@@ -8,7 +8,7 @@ whole head is remembered, and holds as long as the file's stat says that nothing
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
 
@@ -20,9 +20,9 @@ from firstbyte.files.policy import CacheRule, Policy
 from firstbyte.files.representations import Changed, Found, Representations
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.media import parse_quality_list
-from firstbyte.http.representation import respond
+from firstbyte.http.representation import Representation, respond
 from firstbyte.http.request import Request
-from firstbyte.http.response import Prepared, Response
+from firstbyte.http.response import FileBody, Prepared, Response
 from firstbyte.http.send_file import send_file
 
 MEMORY = 32 * 1024 * 1024  # bytes of small files and compressed texts in memory
@@ -160,17 +160,18 @@ class StaticFiles:
             except Changed:
                 continue
             if key is not None and key[0] == "GET" and found.served.modified <= what.changed:
-                self._remember(key, found, response)
+                self._remember(key, found, what, response)
             return response
         raise HTTPError(503, "the file changes all the time", {"Retry-After": "1"})
 
-    def _remember(self, key: _Key, found: Found, response: Response) -> None:
-        """Has the next request with this head answered alike, if it is a 304 or a body in memory."""
-        whole = response.status == 200 and found.body is not None
-        if whole or response.status == 304:
+    def _remember(self, key: _Key, found: Found, what: Representation, response: Response) -> None:
+        """Has the next request with this head answered alike, if it is the whole file or a 304."""
+        if response.status in (200, 304):
             if len(self._known) >= _KNOWN:
                 self._known.clear()
-            self._known[key] = _Known(found, Prepared(response.status, response.headers), whole)
+            # Not a body in memory: that is held where it is counted.
+            span = what.span if found.body is None else None
+            self._known[key] = _Known(found, Prepared(response.status, response.headers), span)
 
     def _answer_method(self, request: Request) -> Response:
         allow = {"Allow": "GET, HEAD, OPTIONS"}
@@ -182,19 +183,18 @@ class StaticFiles:
 class _Known:
     """What came of a head: it does again until its files change, its body leaves the memory, or a second is over."""
 
-    __slots__ = ("_prepared", "_served", "_until", "_whole", "_witnesses")
+    __slots__ = ("_prepared", "_served", "_span", "_until", "_witnesses")
 
-    def __init__(self, found: Found, prepared: Prepared, whole: bool) -> None:
+    def __init__(self, found: Found, prepared: Prepared, span: Callable[[int, int], bytes | FileBody] | None) -> None:
         self._served = found.served
         self._witnesses = found.witnesses
         self._prepared = prepared
-        self._whole = whole
+        self._span = span  # of a file that is not in memory
         self._until = monotonic() + LOOK_AGAIN
 
     def response(self) -> Response | None:
         """The answer, or None if it does not hold any more."""
-        body = self._served.body if self._whole else b""
-        if body is None or monotonic() > self._until:
+        if monotonic() > self._until:
             return None
         for path, signature in self._witnesses:
             try:
@@ -203,8 +203,19 @@ class _Known:
                 return None
             if (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino) != signature:
                 return None
-        self._served.used = True
-        return self._prepared.response(body)
+        prepared, served = self._prepared, self._served
+        if prepared.status == 304:
+            return prepared.response(b"")
+        body: bytes | FileBody | None = served.body
+        if body is None:
+            if self._span is None:
+                return None  # it is not in memory any more
+            try:
+                body = self._span(0, served.size)
+            except Changed:
+                return None
+        served.used = True
+        return prepared.response(body)
 
 
 def _is_folder(path: str) -> bool:

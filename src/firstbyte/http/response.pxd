@@ -24,4 +24,4 @@ cdef class Prepared:
     cdef public object content_type
     cdef public bytes encoded
 
-    cpdef Response response(self, bytes body)
+    cpdef Response response(self, object body)

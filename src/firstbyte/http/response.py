@@ -250,7 +250,7 @@ class Prepared:
         self.content_type = headers.get("content-type")
         self.encoded: bytes | None = None
 
-    def response(self, body: bytes) -> Response:
+    def response(self, body: bytes | FileBody) -> Response:
         """A response with these, and a body."""
         made = Response.__new__(Response)
         made.body = body
