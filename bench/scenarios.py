@@ -9,7 +9,9 @@ from typing import Literal
 
 from bench import site
 
-Interface = Literal["firstbyte", "fixed", "wsgi", "asgi", "rsgi", "flask", "fastapi", "framework", "models", "stack", "files"]
+Interface = Literal[
+    "firstbyte", "fixed", "wsgi", "asgi", "rsgi", "flask", "fastapi", "framework", "models", "stack", "files"
+]
 """What a server calls. `fixed`: nothing, it sends bytes known beforehand (nginx's `return`, the C loop)."""
 
 ANY: frozenset[Interface] = frozenset({"firstbyte", "fixed", "wsgi", "asgi", "rsgi"})
