@@ -217,7 +217,7 @@ def test_what_runs_behind_the_answer(leaves: bool, caplog: pytest.LogCaptureFixt
     messages = call(app, http(), [{"type": "http.request"}], leaves)
     assert len(messages) == (0 if leaves else 2)
     assert sent == ["job", "ajob"]
-    assert "failed behind its answer" in caplog.text
+    assert "failed in the background" in caplog.text
 
 
 def events_app(kind: str, ended: list[str], keep_alive: float) -> App:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from functools import partial
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Literal, TypeVar, Unpack, overload
 
 from firstbyte.app.compose import Built, build, refused
+from firstbyte.app.every import periodic
 from firstbyte.app.lifespans import LifespanT, entered_in_order
 from firstbyte.app.registration import Group, GroupOptions, Parts, Route
 from firstbyte.app.routing import slash_toggled
@@ -14,6 +17,9 @@ from firstbyte.app.signals import Signals
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Request
+from firstbyte.http.services import Periodic, periodic_of
+
+EveryT = TypeVar("EveryT", bound=Callable[[], Any])
 
 
 class App(Group):
@@ -37,6 +43,7 @@ class App(Group):
         self.debug = debug
         self.trailing_slash = trailing_slash
         self._built: Built | None = None
+        self._periodic: list[Periodic] = []
         self._signals = Signals(self._changed)
         self.request_started = self._signals.started
         self.request_finished = self._signals.finished
@@ -78,6 +85,26 @@ class App(Group):
         if function is None:
             return entered_in_order(self.parts.contexts)
         return super().lifespan(function)
+
+    def every(self, period: str | float | timedelta) -> Callable[[EveryT], EveryT]:
+        """Decorator: the function is called again and again, once in each `period` ("30s", "5m", "1h", or seconds).
+
+        In one process of those that serve the app, in a thread, or in the loop if it is `async def`; not while it still
+        runs, nor when the server stops. What it raises is logged. Raises ConfigurationError for another period, or a
+        function that takes something.
+        """
+
+        def decorate(function: EveryT) -> EveryT:
+            self._periodic.append(periodic(function, period))
+            return function
+
+        return decorate
+
+    @property
+    def periodic(self) -> list[Periodic]:
+        """What is to be done again and again, here and in what is mounted (see `Handler`)."""
+        mounted = [each for _, mount in self.parts.mounts for each in periodic_of(mount.handler)]
+        return [*self._periodic, *mounted]
 
     def resolve(self, request: Request) -> Endpoint:
         """See `Handler.resolve`."""

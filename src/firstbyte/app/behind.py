@@ -57,7 +57,7 @@ class ForeignServices:
 
                     await to_thread(job.context.run, job.call)
             except Exception:
-                logger.exception("%s failed behind its answer", job.name)
+                logger.exception("%s failed in the background", job.name)
             finally:
                 _unfinished.discard(job)
 
@@ -75,4 +75,4 @@ def _end(job: Job, future: Future[None]) -> None:
     _unfinished.discard(job)
     error = future.exception()
     if error is not None:
-        logger.error("%s failed behind its answer", job.name, exc_info=error)
+        logger.error("%s failed in the background", job.name, exc_info=error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from firstbyte.http.handler import Endpoint, Handler, lifespan_of
 from firstbyte.http.hosts import Hosts
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
+from firstbyte.http.services import Periodic, periodic_of
 
 Tell: TypeAlias = Callable[[Request, str], None]
 """Is told what was ignored or refused, and why, in one line."""
@@ -47,6 +48,11 @@ class Front:
     def lifespan(self) -> AbstractAsyncContextManager[Any]:
         """The inner handler's (see `Handler`)."""
         return lifespan_of(self._handler)
+
+    @property
+    def periodic(self) -> Sequence[Periodic]:
+        """The inner handler's (see `Handler`)."""
+        return periodic_of(self._handler)
 
     def resolve(self, request: Request) -> Endpoint:
         """The inner handler's endpoint, or that of a refusal."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
 from firstbyte.errors import HTTPError
-from firstbyte.http.handler import Endpoint, Handler
+from firstbyte.http.handler import Endpoint, Handler, lifespan_of
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
+from firstbyte.http.services import Periodic, periodic_of
 
 
 class RedirectToHTTPS:
@@ -24,6 +29,15 @@ class RedirectToHTTPS:
     def is_async(self) -> bool:
         """Whether the inner handler has coroutines (see `Handler`)."""
         return bool(getattr(self._handler, "is_async", False))
+
+    def lifespan(self) -> AbstractAsyncContextManager[Any]:
+        """The inner handler's (see `Handler`)."""
+        return lifespan_of(self._handler)
+
+    @property
+    def periodic(self) -> Sequence[Periodic]:
+        """The inner handler's (see `Handler`)."""
+        return periodic_of(self._handler)
 
     def resolve(self, request: Request) -> Endpoint:
         """The inner handler's endpoint, or the redirect's."""

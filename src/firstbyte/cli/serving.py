@@ -28,6 +28,7 @@ from firstbyte.cli.worker_metrics import add_ended, metrics_slot
 from firstbyte.engine.listener import address_of, listen, listen_unix
 from firstbyte.engine.metrics import Metrics
 from firstbyte.engine.observer import Observer
+from firstbyte.engine.periodic import Election
 from firstbyte.engine.server import Server
 from firstbyte.engine.supervisor import Supervisor
 from firstbyte.engine.systemd import Notifier, activated_sockets
@@ -118,6 +119,7 @@ def serve(
         drop_privileges(processes.user, processes.group)
         notifier = Notifier()
         if processes.are_supervised:
+            options["election"] = stack.enter_context(contextlib.closing(Election()))
             plan = Plan(
                 load_handler,
                 options,

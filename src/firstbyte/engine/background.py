@@ -1,4 +1,4 @@
-"""What runs behind answers (`Request.after`): functions in a few threads of their own, coroutines in the loop."""
+"""What runs beside requests (`Request.after`, `App.every`): functions in a few threads, coroutines in the loop."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Background:
         True if none is left.
         """
         for job in list(self._unfinished):
-            logger.error("%s has not ended behind its answer before the server did", job.name)
+            logger.error("%s has not ended before the server did", job.name)
         return self._pool.end_threads()
 
     def _run(self, job: Job) -> None:
@@ -72,9 +72,10 @@ class Background:
             else:
                 job.context.run(job.call)
         except Exception:
-            logger.exception("%s failed behind its answer", job.name)
+            logger.exception("%s failed in the background", job.name)
         finally:
             self._unfinished.discard(job)
+            job.after()
 
     def _start_task(self, loop: asyncio.AbstractEventLoop, job: Job) -> None:
         task = loop.create_task(self._awaited(job), context=job.context)
@@ -85,9 +86,10 @@ class Background:
         try:
             await job.call()
         except Exception:
-            logger.exception("%s failed behind its answer", job.name)
+            logger.exception("%s failed in the background", job.name)
         finally:
             self._unfinished.discard(job)
+            job.after()
 
 
 class ConnectionServices:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from firstbyte.engine.listener import Listener, address_of, listen, listen_unix
 from firstbyte.engine.observer import Observer
+from firstbyte.engine.periodic import Election, Schedule
 from firstbyte.engine.reactor import Reactor
 from firstbyte.engine.threads import ThreadDriver
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.errors import StartupError
 from firstbyte.http.handler import Handler
 from firstbyte.http.request import Address
+from firstbyte.http.services import periodic_of
 from firstbyte.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Server:
 
     `remove_path` is the path of a Unix socket among `sockets` that is removed when the server stops to listen; one that
     it makes itself always is. With `shared`, other processes accept at the same sockets: a stop leaves them the clients
-    that wait there.
+    that wait there; `election` says which of them does what the handler has to do again and again.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Server:
         observers: Iterable[Observer] = (),
         backlog: int = 1024,
         shared: bool = False,
+        election: Election | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -88,6 +91,8 @@ class Server:
         self.reactor = Reactor(handler, limits or Limits(), self.timeouts, observers)
         if threads < 1:
             raise ValueError(f"the number of threads is {threads}: there must be at least one")
+        self._election = election
+        self._schedule: Schedule | None = None
         self._threads = threads
         self._loop = loop
         self._warn_blocking = warn_blocking
@@ -174,9 +179,16 @@ class Server:
         if signals and threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 previous[number] = signal.signal(number, self._on_signal)
+        schedule = self._schedule = Schedule(periodic_of(self.reactor.handler), self.reactor.background, self._election)
+
+        def begin() -> None:
+            schedule.start()
+            ready()
+
         try:
-            driver.run(self._is_over, ready)
+            driver.run(self._is_over, begin)
         finally:
+            schedule.stop()
             for number, handler in previous.items():
                 signal.signal(number, handler)
             ended = driver.stop()
@@ -237,6 +249,8 @@ class Server:
         return is_idle or monotonic() >= self._stop_by
 
     def _begin_drain(self) -> None:
+        if self._schedule is not None:
+            self._schedule.stop()
         self.reactor.begin_drain()
         self._remove()
         self._wake()

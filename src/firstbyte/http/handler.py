@@ -95,6 +95,9 @@ class Handler(Protocol):
     gives an asynchronous context manager. The server enters it in its loop before it accepts anybody, and leaves it, in
     the same task, when the last answer is sent. What it raises on entering ends the start; StartupError is shown as its
     message alone. A handler around others passes it on (`lifespan_of`).
+
+    One that has something to do again and again has an attribute `periodic`, a sequence of `services.Periodic`; a
+    handler around others passes that on as well (`services.periodic_of`).
     """
 
     def resolve(self, request: Request) -> Endpoint:

@@ -125,7 +125,7 @@ class HandlerTransport(MemoryTransport):
         except Exception:
             if self._raises:
                 raise
-            logger.exception("%s failed behind its answer", job.name)
+            logger.exception("%s failed in the background", job.name)
 
     def _begin(self, endpoint: Endpoint, request: Request) -> AsyncCall:
         request.peer = peer = Peer()
