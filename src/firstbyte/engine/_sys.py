@@ -10,6 +10,7 @@ import contextlib
 import os
 import select
 import selectors
+import threading
 from collections import deque
 from typing import Protocol
 
@@ -123,10 +124,9 @@ class SelectorPoller:
 
 
 class Waker:
-    """A descriptor that becomes readable when any thread calls `wake`.
+    """A descriptor that becomes readable when any thread calls `wake`; once it is closed nothing does.
 
-    Only when no thread is left that may call is it to be closed: one that did would write to a descriptor that has
-    become another's. Else it closes itself when nobody has it any more.
+    It closes itself when nobody has it any more.
     """
 
     def __init__(self) -> None:
@@ -134,15 +134,19 @@ class Waker:
         os.set_blocking(self.fileno, False)
         os.set_blocking(self._write_end, False)
         self._closed = False
+        # Without it, one that wakes could write to a descriptor that has just become another's. A signal handler may
+        # wake within a call of the same thread.
+        self._lock = threading.RLock()
 
     def wake(self) -> None:
         """Makes `fileno` readable; safe in a signal handler."""
-        if self._closed:
-            return
-        try:
-            os.write(self._write_end, b"w")
-        except BlockingIOError:
-            pass  # the pipe is full of wake-ups that have not been seen yet
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                os.write(self._write_end, b"w")
+            except BlockingIOError:
+                pass  # the pipe is full of wake-ups that have not been seen yet
 
     def wait(self) -> None:
         """Waits until someone calls `wake`, and clears."""
@@ -160,11 +164,12 @@ class Waker:
             pass
 
     def close(self) -> None:
-        """Closes both ends; `wake` must not be called any more."""
-        if not self._closed:
-            self._closed = True
-            os.close(self.fileno)
-            os.close(self._write_end)
+        """Closes both ends; nobody may wait any more."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.close(self.fileno)
+                os.close(self._write_end)
 
     def __del__(self) -> None:
         self.close()
