@@ -3,7 +3,8 @@
 import socket
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from bench import answers, machine
@@ -109,11 +110,14 @@ def able_servers(scenario: Scenario, servers: Iterable[Server], peers: Peers) ->
 def measure(scenario: Scenario, server: Server, peers: Peers, plan: Plan) -> Sample:
     """Start a server, check its answers, warm it up, load it for one window, end it. Raises `NotMeasured`."""
     port = free_port()
-    launch = Launch(scenario, port, peers.programs)
+    launch = Launch(scenario, port, peers.programs, free_port() if scenario.behind else 0)
     log = BUILD / "logs" / f"{scenario.name}-{server.name}.log"
     if scenario.idle:
         machine.allow_open_files()
-    with Process(server.command(launch), plan.server_core, log) as process:
+    with (
+        Process(server.command(launch), plan.server_core, log) as process,
+        started_behind(launch, plan.load_core) if scenario.behind else nullcontext(),
+    ):
         try:
             wait_until_listening(process, port)
             answers.check(scenario, port, server.omits)
@@ -124,6 +128,15 @@ def measure(scenario: Scenario, server: Server, peers: Peers, plan: Plan) -> Sam
             raise NotMeasured(str(problem)) from problem
         except (LoadFailed, OSError) as problem:
             raise NotMeasured(f"{problem}\n{process.last_words()}") from problem
+
+
+@contextmanager
+def started_behind(launch: Launch, core: int) -> Iterator[None]:
+    """The server behind a proxy. Raises `NotMeasured`."""
+    command = [launch.programs["epoll_hello"], str(launch.behind)]
+    with Process(command, core, BUILD / "logs" / "behind.log") as process:
+        wait_until_listening(process, launch.behind)
+        yield
 
 
 def measure_window(scenario: Scenario, process: Process, port: int, plan: Plan) -> Sample:

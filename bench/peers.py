@@ -42,6 +42,8 @@ def prepare(servers: Iterable[Server], say: Callable[[str], None]) -> Peers:
     peers = Peers()
     for server in servers:
         try:
+            if server.interface == "proxy" and "epoll_hello" not in peers.programs:
+                gcc(server, peers, say)  # what is behind it
             peers.versions[server.name] = PROVIDERS[server.source](server, peers, say)
         except Unavailable as reason:
             peers.missing[server.name] = str(reason)

@@ -10,9 +10,10 @@ from typing import Literal
 from bench import site
 
 Interface = Literal[
-    "firstbyte", "fixed", "wsgi", "asgi", "rsgi", "flask", "fastapi", "framework", "models", "stack", "files"
+    "firstbyte", "fixed", "wsgi", "asgi", "rsgi", "flask", "fastapi", "framework", "models", "stack", "files", "proxy"
 ]
-"""What a server calls. `fixed`: nothing, it sends bytes known beforehand (nginx's `return`, the C loop)."""
+"""What a server calls. `fixed`: nothing, it sends bytes known beforehand (nginx's `return`, the C loop).
+`proxy`: another server."""
 
 ANY: frozenset[Interface] = frozenset({"firstbyte", "fixed", "wsgi", "asgi", "rsgi"})
 # A handler that blocks: what is fixed has none. RSGI is coroutines only, as ASGI is; granian's ASGI row stands for it.
@@ -60,6 +61,8 @@ class Scenario:
     """Field lines beyond the Host that wrk sends."""
     status: int = 200
     """The right status."""
+    behind: bool = False
+    """Whether the answers come from a server behind, the C loop, on the core of the load."""
 
 
 # What a desktop browser sends when one follows a link within a shop, with a session and a consent cookie.
@@ -98,6 +101,7 @@ ORDER = json.dumps(
         "note": "Please ring twice, and leave it with the neighbours if nobody is at home.",
     }
 )
+PROXY: frozenset[Interface] = frozenset({"proxy"})
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
@@ -278,5 +282,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         interfaces=FILES,
         headers=(("If-Modified-Since", site.CHANGED_DATE),),
         status=304,
+    ),
+    Scenario(
+        name="proxy",
+        about="`GET /` through a proxy, which keeps its connections to the server behind it and tells it who asks.",
+        path="/",
+        media_type="text/plain",
+        body=HELLO,
+        interfaces=PROXY,
+        behind=True,
     ),
 )

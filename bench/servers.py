@@ -32,6 +32,8 @@ class Launch:
     scenario: Scenario
     port: int
     programs: Mapping[str, str]
+    behind: int = 0
+    """The port of the server behind, where the scenario has one."""
 
     @property
     def address(self) -> str:
@@ -71,20 +73,38 @@ def firstbyte_hosting(app: str) -> Callable[[Launch], list[str]]:
     return command
 
 
+def firstbyte_proxy(launch: Launch) -> list[str]:
+    program, _, _, *options = firstbyte(launch)
+    return [program, "proxy", f"http://{HOST}:{launch.behind}", *options]
+
+
 def epoll_loop(launch: Launch) -> list[str]:
     return [launch.programs["epoll_hello"], str(launch.port)]
 
 
-def nginx(launch: Launch) -> list[str]:
+def nginx(template: str) -> Callable[[Launch], list[str]]:
     """nginx with a configuration of its own, written beside its other files."""
-    home = BUILD / "nginx"
-    home.mkdir(parents=True, exist_ok=True)
-    config = home / "nginx.conf"
-    template = (APPS / "nginx.conf").read_text()
-    text = template.replace("@HOME@", str(home)).replace("@ADDRESS@", launch.address)
-    config.write_text(text.replace("@SITE@", str(site.make(BUILD / "site"))))
-    # -e: the log that is compiled in belongs to the system's nginx.
-    return [launch.programs["nginx"], "-e", "stderr", "-p", str(home), "-c", str(config)]
+
+    def command(launch: Launch) -> list[str]:
+        home = BUILD / "nginx"
+        home.mkdir(parents=True, exist_ok=True)
+        config = home / f"{template}.conf"
+        text = (APPS / f"{template}.conf").read_text().replace("@UPSTREAM@", f"{HOST}:{launch.behind}")
+        text = text.replace("@HOME@", str(home)).replace("@ADDRESS@", launch.address)
+        config.write_text(text.replace("@SITE@", str(site.make(BUILD / "site"))))
+        # -e: the log that is compiled in belongs to the system's nginx.
+        return [launch.programs["nginx"], "-e", "stderr", "-p", str(home), "-c", str(config)]
+
+    return command
+
+
+def aiohttp_proxy(launch: Launch) -> list[str]:
+    program = ["-m", "bench.apps.aiohttp_proxy"]
+    return [launch.programs["python"], *program, f"http://{HOST}:{launch.behind}", str(launch.port)]
+
+
+def httpx_proxy(launch: Launch) -> list[str]:
+    return ["env", f"UPSTREAM=http://{HOST}:{launch.behind}", *uvicorn("httpx_proxy")(launch)]
 
 
 def firstbyte_files(launch: Launch) -> list[str]:
@@ -164,9 +184,9 @@ SERVERS: tuple[Server, ...] = (
     Server("flask-granian", "flask", "pip", granian("wsgi", "flask_app"), ("flask", "granian")),
     Server("flask-gunicorn", "flask", "pip", gunicorn("flask_app"), ("flask", "gunicorn")),
     Server("c-epoll", "fixed", "gcc", epoll_loop),
-    Server("nginx", "fixed", "nginx", nginx),
+    Server("nginx", "fixed", "nginx", nginx("nginx")),
     Server("firstbyte-files", "files", "firstbyte", firstbyte_files),
-    Server("nginx-files", "files", "nginx", nginx),
+    Server("nginx-files", "files", "nginx", nginx("nginx")),
     Server("http.server", "files", "python", http_server),
     Server("bjoern", "wsgi", "pip", bjoern("wsgi"), ("bjoern",), omits=frozenset({"date"})),
     Server("granian-rsgi", "rsgi", "pip", granian("rsgi"), ("granian",)),
@@ -175,5 +195,9 @@ SERVERS: tuple[Server, ...] = (
     Server("uvicorn", "asgi", "pip", uvicorn("asgi"), UVICORN),
     Server("falcon-bjoern", "wsgi", "pip", bjoern("falcon_app"), ("falcon", "bjoern"), omits=frozenset({"date"})),
     Server("gunicorn-gthread", "wsgi", "pip", gunicorn("wsgi"), ("gunicorn",)),
+    Server("firstbyte-proxy", "proxy", "firstbyte", firstbyte_proxy),
+    Server("nginx-proxy", "proxy", "nginx", nginx("nginx_proxy")),
+    Server("aiohttp-proxy", "proxy", "pip", aiohttp_proxy, ("aiohttp", "uvloop")),
+    Server("httpx-proxy", "proxy", "pip", httpx_proxy, ("httpx", "starlette", "uvicorn", "uvloop", "httptools")),
     Server("waitress", "wsgi", "pip", waitress, ("waitress",)),
 )

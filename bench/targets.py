@@ -70,6 +70,9 @@ TARGETS: tuple[Target, ...] = (
         for kind in ("4k", "64k", "10m", "304")
         for peer, limit in (("nginx-files", 1.20), ("http.server", 0.15))
     ),
+    Target("proxy", "cpu_us", "nginx-proxy", "<=", 2.00, of="firstbyte-proxy"),
+    Target("proxy", "cpu_us", "aiohttp-proxy", "<=", 0.30, of="firstbyte-proxy"),
+    Target("proxy", "cpu_us", "httpx-proxy", "<=", 0.30, of="firstbyte-proxy"),
     *(
         Target(scenario, "per_second", peer, ">=", 1.00, of="firstbyte-wsgi")
         for scenario in ("upload1m", "file10m")
