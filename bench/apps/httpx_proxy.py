@@ -14,7 +14,7 @@ client = httpx.AsyncClient(base_url=os.environ["UPSTREAM"], limits=httpx.Limits(
 
 
 async def pass_on(request: Request) -> StreamingResponse:
-    url = httpx.URL(path=request.url.path, query=request.url.query.encode())
+    url = httpx.URL(path=request.url.path, query=request.url.query.encode() or None)
     headers = [(name, value) for name, value in request.headers.raw if name not in HOPS]
     headers.append((b"x-forwarded-for", (request.client.host if request.client else "").encode()))
     has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
