@@ -51,20 +51,19 @@ class Pool:
         self._swept = monotonic()
         self.closed = False
 
+    def take_idle(self, origin: str) -> Pooled | None:
+        """An idle connection to `origin` with its slot, if there is one."""
+        with self._lock:
+            return self._pop_idle(origin)
+
     async def acquire(self, origin: str, timeout: float | None, fresh: bool = False) -> Pooled | None:
         """A slot: an idle connection to `origin`, or None if one must be opened (always, if `fresh`).
 
         Raises TimeoutError if no slot became free in time.
         """
         with self._lock:
-            if not fresh:
-                idle = self._idle.get(origin)
-                if idle:
-                    connection = idle.pop()
-                    if monotonic() - connection.idle_since < self._idle_timeout:
-                        return connection
-                    idle.append(connection)  # and so are those that were idle for longer
-                    self._sweep()
+            if not fresh and (connection := self._pop_idle(origin)) is not None:
+                return connection
             if self._take_slot(origin):
                 return None
             want = _Want(origin, self._network.waiter(), fresh)
@@ -122,6 +121,17 @@ class Pool:
         return sum(len(idle) for idle in self._idle.values())
 
     # -- under the lock
+
+    def _pop_idle(self, origin: str) -> Pooled | None:
+        idle = self._idle.get(origin)
+        if not idle:
+            return None
+        connection = idle.pop()
+        if monotonic() - connection.idle_since < self._idle_timeout:
+            return connection
+        idle.append(connection)  # and so are those that were idle for longer
+        self._sweep()
+        return None
 
     def _take_slot(self, origin: str) -> bool:
         if self._slots.get(origin, 0) >= self._max_per_origin and not self._evict(origin):

@@ -22,7 +22,7 @@ TRUSTED_IDLE = 1.0  # seconds for which an idle connection is taken to be alive,
 class Message(NamedTuple):
     """A request as it is sent. `can_be_repeated` says whether to do so does no harm and is possible.
 
-    See `Exchange` for the last three.
+    See `Exchange` for the last two.
     """
 
     method: str
@@ -31,7 +31,6 @@ class Message(NamedTuple):
     can_be_repeated: bool = False
     expects_continue: bool = False
     upgrades: bool = False
-    on_interim: Callable[[ResponseHead], object] | None = None
 
 
 class Sender:
@@ -42,7 +41,14 @@ class Sender:
         self._pool = pool
         self._connector = connector
 
-    async def send(self, message: Message, url: URL, route: Route, budget: Budget) -> tuple[ResponseHead, Exchange]:
+    async def send(
+        self,
+        message: Message,
+        url: URL,
+        route: Route,
+        budget: Budget,
+        on_interim: Callable[[ResponseHead], object] | None = None,
+    ) -> tuple[ResponseHead, Exchange]:
         """The head of the final response; its body is the exchange's to read. Raises ClientError.
 
         It is sent once, and once more over a new connection if a kept one proves to be dead where that does no harm.
@@ -51,9 +57,11 @@ class Sender:
         trusts = message.can_be_repeated and not is_async
         fresh = False
         while True:
-            connection = await self._acquire(url, route, budget, fresh, trusts)
+            connection = None if fresh else self._kept(route.key, trusts)
+            if connection is None:
+                connection = await self._acquire(url, route, budget, fresh, trusts)
             exchange = Exchange(connection, self._pool, budget, is_async, message.upgrades)
-            exchange.on_interim = message.on_interim
+            exchange.on_interim = on_interim
             try:
                 head = await exchange.send(message.method, message.head, message.body, message.expects_continue)
                 return head, exchange
@@ -61,6 +69,22 @@ class Sender:
                 if fresh or connection.used == 1 or not exchange.unanswered or not message.can_be_repeated:
                     raise
                 fresh = True
+
+    def _kept(self, origin: str, trusts: bool) -> Connection | None:
+        """A kept connection that is alive, with its slot."""
+        connection = cast("Connection | None", self._pool.take_idle(origin))
+        return connection if connection is None or self._is_alive(connection, trusts) else None
+
+    def _is_alive(self, connection: Connection, trusts: bool) -> bool:
+        """Whether a kept connection is; one that is not is closed and its slot given back."""
+        # To ask the kernel costs a system call, and the answer can be outdated by the time the request is sent.
+        if trusts and monotonic() - connection.idle_since < TRUSTED_IDLE:
+            return True
+        if connection.stream.recv_now() is None:
+            return True
+        connection.close()
+        self._pool.discard(connection.origin)
+        return False
 
     async def _acquire(self, url: URL, route: Route, budget: Budget, fresh: bool, trusts: bool) -> Connection:
         """A connection, kept or new, whose slot is the caller's. Raises ClientError."""
@@ -75,13 +99,8 @@ class Sender:
             if kept is None:
                 break
             connection = cast("Connection", kept)
-            # To ask the kernel costs a system call, and the answer can be outdated by the time the request is sent.
-            if trusts and monotonic() - connection.idle_since < TRUSTED_IDLE:
+            if self._is_alive(connection, trusts):
                 return connection
-            if connection.stream.recv_now() is None:
-                return connection
-            connection.close()
-            pool.discard(origin)
         try:
             return await self._connector.connect(url, route, budget)
         except BaseException:

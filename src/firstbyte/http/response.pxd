@@ -23,5 +23,6 @@ cdef class Prepared:
     cdef public Headers headers
     cdef public object content_type
     cdef public bytes encoded
+    cdef public bint is_dated
 
     cpdef Response response(self, object body)

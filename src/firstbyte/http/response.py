@@ -239,16 +239,17 @@ class Response:
 class Prepared:
     """Status and header fields that many responses share. `headers` must not be changed; each response has a copy.
 
-    `encoded` is what the wire floor has made of them, for the next response.
+    `encoded` is what the wire floor has made of them, for the next response; `is_dated` whether they have a Date.
     """
 
-    __slots__ = ("content_type", "encoded", "headers", "status")
+    __slots__ = ("content_type", "encoded", "headers", "is_dated", "status")
 
     def __init__(self, status: int, headers: Headers) -> None:
         self.status = status
         self.headers = Headers(headers)
         self.content_type = headers.get("content-type")
         self.encoded: bytes | None = None
+        self.is_dated = "date" in headers
 
     def response(self, body: bytes | FileBody) -> Response:
         """A response with these, and a body."""

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from firstbyte.http.forwarded import parse_ip
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Request
+from firstbyte.http.response import Prepared
+from firstbyte.wire.response import ResponseHead
 
 HOP_BY_HOP = frozenset(
     (
@@ -98,11 +100,23 @@ def _is_ours(lowered: str) -> bool:
     return name in _OURS or name.startswith(_OURS_PREFIX)
 
 
-def answered_fields(block: bytes) -> Headers:
-    """What of the fields of an upstream's answer is passed on; not to be changed."""
+class Answered(NamedTuple):
+    """What of the fields of an upstream's answer is passed on: all of them, not to be changed, and the head for a body
+    that is whole, whose length the server here writes."""
+
+    headers: Headers
+    prepared: Prepared
+
+
+def answered_fields(answer: ResponseHead) -> Answered:
+    """What of its fields is passed on."""
+    block, status = answer.block, answer.status
     known = _answered.get(block)
-    if known is None:
-        known = _without_hops(Headers.from_block(block))
+    if known is None or known.prepared.status != status:
+        headers = _without_hops(Headers.from_block(block))
+        without_length = Headers(headers)
+        del without_length["content-length"]
+        known = Answered(headers, Prepared(status, without_length))
         if len(block) <= _REMEMBERED_SIZE:
             if len(_answered) >= _REMEMBERED:
                 _answered.clear()
@@ -130,14 +144,15 @@ def _members(values: Iterable[str]) -> list[str]:
     return [member for value in values for part in value.split(",") if (member := part.strip(" \t").lower())]
 
 
-def forwarded_lines(request: Request, prefix: str, families: frozenset[str]) -> bytes:
+def forwarded_lines(request: Request, host: str, prefix: str, families: frozenset[str]) -> bytes:
     """The field lines that say for whom the proxy asks: X-Forwarded-* and Forwarded (RFC 7239), as `families` says.
 
     They say what is known of the client here, and nothing of what came in such fields: what of that was to be believed
-    has been by then (`TrustedProxies`). `prefix` is the part of the path that is not passed on.
+    has been by then (`TrustedProxies`). `host` is the one it has asked for, `prefix` the part of the path that is not
+    passed on.
     """
     client = request.client
-    key = (client.host if client is not None else "", request.scheme, request.host, prefix, families)
+    key = (client.host if client is not None else "", request.scheme, host, prefix, families)
     known = _forwarded.get(key)
     if known is None:
         known = _forward(*key)
@@ -165,5 +180,5 @@ def _forward(client: str, scheme: str, host: str, prefix: str, families: frozens
 
 
 _passed: dict[bytes, Passed] = {}
-_answered: dict[bytes, Headers] = {}
+_answered: dict[bytes, Answered] = {}
 _forwarded: dict[tuple[str, str, str, str, frozenset[str]], bytes] = {}

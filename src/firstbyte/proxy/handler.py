@@ -49,6 +49,8 @@ FORWARDED = ("x-forwarded", "forwarded")
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))  # RFC 9110 section 9.2.1, without TRACE
 _NOT_PASSED_ON = frozenset(("TRACE", "CONNECT"))
 _WEBSOCKET = "websocket"  # the one protocol that connections are given to: h2c, for one, would get past all rules here
+_REMEMBERED = 1024  # heads
+_REMEMBERED_SIZE = 2048  # bytes of one
 _ALLOW = {"Allow": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
 
 ErrorPage = Callable[[Request, int, str], Response]
@@ -105,6 +107,8 @@ class Proxy:
         self._host = host
         self._via = via
         self._rewrite = rewrite
+        self._changes_nothing = via is None and not rewrite  # of the answers' fields
+        self._written: dict[tuple[object, ...], Message] = {}
         self._timeouts = timeouts or ProxyTimeouts()
         self._waits = _waits(self._timeouts, self._timeouts.first_byte)
         self._later = _waits(self._timeouts, self._timeouts.between)
@@ -157,30 +161,28 @@ class Proxy:
     async def _pass_on(self, request: Request) -> Response:
         """The answer of a server. Raises HTTPError, ClientDisconnected."""
         passed = passed_fields(request)
-        if passed.max_forwards == 0 and request.method == "OPTIONS":
-            return Response(b"", 204, _ALLOW)  # RFC 9110 section 7.6.2: it is this server that is asked
-        message = self._message(request, passed)
-        received = _received_path(request)
-        is_safe = message.can_be_repeated
-        tried: list[Upstream] = []
         upstreams = self.upstreams
+        tried: list[Upstream] = []
         failure: ClientError | None = None
+        body = self._body(request, passed)
         while (upstream := upstreams.choose(tried)) is not None:
+            message = self._message(request, passed, upstream, body)
+            if message is None:  # RFC 9110 section 7.6.2: it is this server that is asked
+                return Response(b"", 204, _ALLOW)
             budget = Budget(self._waits)
-            head = self._head(request, passed, upstream, received, message)
+            interim = partial(_pass_interim, request) if request.minor else None
             upstream.active += 1
             try:
-                answer, exchange = await self._sender.send(
-                    message._replace(head=head), upstream.url, upstream.route, budget
-                )
+                answer, exchange = await self._sender.send(message, upstream.url, upstream.route, budget, interim)
             except ClientError as error:
                 upstream.active -= 1
                 if not isinstance(error, PoolTimeout):
                     upstreams.failed(upstream, error)
                 failure = error
                 tried.append(upstream)
-                if not (isinstance(error, ConnectError | PoolTimeout) or (is_safe and isinstance(error, ServerClosed))):
-                    break  # it may have done something, or part of the body is gone
+                may_have_acted = not isinstance(error, ConnectError | PoolTimeout)
+                if may_have_acted and not (message.can_be_repeated and isinstance(error, ServerClosed)):
+                    break
                 continue
             except BaseException:
                 upstream.active -= 1
@@ -197,59 +199,72 @@ class Proxy:
         logger.warning("%s %s: %d, %s", request.method, request.target, status, failure)
         raise HTTPError(status, f"{text} {failure}" if self.debug else text)
 
-    def _message(self, request: Request, passed: Passed) -> Message:
-        """What is to be sent, but for its head. Raises HTTPError for what is not passed on."""
+    def _body(self, request: Request, passed: Passed) -> RelayedRequest | None:
+        if request.head and not passed.length and not passed.is_chunked:
+            return None  # its fields say so, and are as they came
+        pieces = request.stream()
+        return None if pieces.ended else RelayedRequest(request, pieces, passed.length)
+
+    def _message(
+        self, request: Request, passed: Passed, upstream: Upstream, body: RelayedRequest | None
+    ) -> Message | None:
+        """What is sent to one of the servers, None for what goes no further. Raises HTTPError."""
+        if body is not None or request.field_block is None:
+            return self._write(request, passed, upstream, body)
+        # Clients send the same head again and again, and each time it comes to the same.
+        client = request.client
+        key = (
+            request.head,
+            client and client.host,
+            request.scheme,
+            request.forwarded_host,
+            request.root_path,
+            upstream,
+        )
+        known = self._written.get(key)
+        if known is None:
+            known = self._write(request, passed, upstream, None)
+            if known is not None and len(request.head) <= _REMEMBERED_SIZE:
+                if len(self._written) >= _REMEMBERED:
+                    self._written.clear()
+                self._written[key] = known
+        return known
+
+    def _write(
+        self, request: Request, passed: Passed, upstream: Upstream, body: RelayedRequest | None
+    ) -> Message | None:
+        """See `_message`."""
         method = request.method
         if method in _NOT_PASSED_ON:
             raise HTTPError(405, f"{method} is not passed on.", _ALLOW)
         if self._via is not None and passed.via is not None and _names(passed.via, self._via):
             raise HTTPError(508, "The request has come through this proxy before.")
-        body = None
-        pieces = request.stream()
-        if not pieces.ended:
-            body = RelayedRequest(request, pieces, passed.length)
-        return Message(
-            method,
-            b"",
-            body,
-            method in _SAFE and body is None,
-            body is not None and passed.expects_continue and request.minor > 0,
-            _WEBSOCKET in passed.upgrade and method == "GET" and body is None and request.minor > 0,
-            partial(_pass_interim, request) if request.peer is not None and request.minor else None,
-        )
-
-    def _head(self, request: Request, passed: Passed, upstream: Upstream, received: str, message: Message) -> bytes:
-        """The head of the request to one of the servers. Raises HTTPError 400."""
-        mounted = request.root_path + request.raw_path
-        prefix = ""
-        if upstream.base is None:
-            prefix = mounted.removesuffix(received) if mounted != received else ""
-        elif request.root_path or upstream.base:
-            prefix = request.root_path
-            if leaves_its_folder(request.raw_path):
-                raise HTTPError(400, "The path has dot segments, which are not passed on.")
-        target = upstream.target(request.raw_path, received, request.raw_query)
+        hops = passed.max_forwards if method == "OPTIONS" else None
+        if hops == 0:
+            return None
+        upgrades = _WEBSOCKET in passed.upgrade and method == "GET" and body is None and request.minor > 0
+        expects = body is not None and passed.expects_continue and request.minor > 0
+        target, prefix = _target(request, upstream)
         host = passed.host if self._keeps_host(upstream) else None
-        lines = [f"{request.method} {target} HTTP/1.1\r\nHost: {upstream.name if host is None else host}\r\n"]
-        body = message.body
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {upstream.name if host is None else host}"]
         if body is not None:
-            lines.append(
-                "Transfer-Encoding: chunked\r\n" if body.length is None else f"Content-Length: {body.length}\r\n"
-            )
-            if message.expects_continue:
-                lines.append("Expect: 100-continue\r\n")
-        elif request.method not in _SAFE:
-            lines.append("Content-Length: 0\r\n")
-        if message.upgrades:
-            lines.append(f"Connection: Upgrade\r\nUpgrade: {_WEBSOCKET}\r\n")
+            lines.append("Transfer-Encoding: chunked" if body.length is None else f"Content-Length: {body.length}")
+        elif method not in _SAFE:
+            lines.append("Content-Length: 0")
+        if expects:
+            lines.append("Expect: 100-continue")
+        if upgrades:
+            lines += ["Connection: Upgrade", f"Upgrade: {_WEBSOCKET}"]
         elif passed.takes_trailers:
-            lines.append("TE: trailers\r\nConnection: TE\r\n")
-        if passed.max_forwards is not None and request.method == "OPTIONS":
-            lines.append(f"Max-Forwards: {passed.max_forwards - 1}\r\n")
+            lines += ["TE: trailers", "Connection: TE"]
+        if hops is not None:
+            lines.append(f"Max-Forwards: {hops - 1}")
         if self._via is not None:
-            lines.append(f"Via: 1.{request.minor} {self._via}\r\n")
-        forwarded = forwarded_lines(request, prefix, self._forwarded)
-        return b"%b%b%b\r\n" % ("".join(lines).encode("latin-1"), passed.lines, forwarded)
+            lines.append(f"Via: 1.{request.minor} {self._via}")
+        asked_for = request.forwarded_host or passed.host or ""
+        forwarded = forwarded_lines(request, asked_for, prefix, self._forwarded)
+        head = b"%b\r\n%b%b\r\n" % ("\r\n".join(lines).encode("latin-1"), passed.lines, forwarded)
+        return Message(method, head, body, method in _SAFE and body is None, expects, upgrades)
 
     def _keeps_host(self, upstream: Upstream) -> bool:
         return self._host == "keep" or (self._host == "auto" and not upstream.secure)
@@ -268,24 +283,29 @@ class Proxy:
             status = answer.status
             if status > 599:
                 raise HTTPError(502, "The server behind this one gave an answer that is no valid HTTP.")
-            headers = Headers(answered_fields(answer.block))
+            shared, prepared = answered_fields(answer)
+            if status == 101:
+                return self._switch(answer, Headers(shared), exchange, done)
+            has_content = has_body(status) and status != 205
+            if not has_content:
+                exchange.close()
+            first = exchange.take()
+            is_whole = exchange.is_over and exchange.trailers is None
+            if is_whole and has_content and self._changes_nothing and request.method != "HEAD":
+                done()
+                return prepared.response(first)
+            headers = Headers(shared)
+            if not has_content and status != 304:
+                del headers["content-length"]
             if self._via is not None:
                 headers.add("Via", f"1.{answer.minor} {self._via}")
             if self._rewrite:
                 rewrite(headers, upstream, request.root_path)
-            if status == 101:
-                return self._switch(answer, headers, exchange, done)
-            if not has_body(status) or status == 205:
-                if status != 304:
-                    del headers["content-length"]
-                exchange.close()
-            first = exchange.take()
         except BaseException:
             exchange.close()
             done()
             raise
         # The answer to HEAD has the length that the server gave or none: that of what is sent would be another.
-        is_whole = exchange.is_over and exchange.trailers is None
         if is_whole and (request.method != "HEAD" or "content-length" in headers):
             done()
             return Response.passed_on(first, status, headers)
@@ -304,6 +324,18 @@ class Proxy:
         return Upgrade(Tunnel(exchange, self._timeouts.idle, done), headers)
 
 
+def _target(request: Request, upstream: Upstream) -> tuple[str, str]:
+    """What is asked of a server (RFC 9112 section 3.2.1), and the prefix that is taken off. Raises HTTPError 400."""
+    received = _received_path(request)
+    prefix = request.root_path
+    if upstream.base is None:
+        mounted = prefix + request.raw_path
+        prefix = mounted.removesuffix(received) if mounted != received else ""
+    elif (prefix or upstream.base) and leaves_its_folder(request.raw_path):
+        raise HTTPError(400, "The path has dot segments, which are not passed on.")
+    return upstream.target(request.raw_path, received, request.raw_query), prefix
+
+
 def _received_path(request: Request) -> str:
     """The path as it came, whatever mounts have made of it since."""
     if not request.root_path or not request.head:
@@ -317,7 +349,7 @@ def _received_path(request: Request) -> str:
 def _pass_interim(request: Request, answer: ResponseHead) -> None:
     """Sends on a response of 1xx; a 100 is for this proxy, which has its own for the client."""
     if answer.status > 101:
-        request.send_interim(answer.status, answered_fields(answer.block))
+        request.send_interim(answer.status, answered_fields(answer).headers)
 
 
 def _names(via: str, name: str) -> bool:

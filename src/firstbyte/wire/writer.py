@@ -66,6 +66,8 @@ def encode_plain(response: Response, body: bytes, tail: bytes) -> bytes | None:
             prefix = prepared.encoded = _prepared_prefix(prepared)
         if not prefix:
             return None
+        if prepared.is_dated:
+            tail = tail[_DATE_SIZE:]
         if prepared.status == 304:
             return None if body else prefix + tail
         size = len(body)
@@ -214,6 +216,7 @@ class BodyWriter:
 
 
 _DIGITS = [b"%d" % number for number in range(1024)]
+_DATE_SIZE = len("\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT")  # of what a tail begins with
 _prefixes: dict[tuple[int, str | None], bytes] = {}
 
 
@@ -240,7 +243,8 @@ def _prepared_prefix(prepared: Prepared) -> bytes:
         return b""
     if not _LOOKED_AT.isdisjoint(prepared.headers):
         return b""
-    head = f"HTTP/1.1 {status} {phrase(status)}\r\nServer: {SERVER}\r\n".encode("latin-1") + _lines(prepared.headers)
+    server = "" if "server" in prepared.headers else f"Server: {SERVER}\r\n"
+    head = f"HTTP/1.1 {status} {phrase(status)}\r\n{server}".encode("latin-1") + _lines(prepared.headers)
     return head.removesuffix(b"\r\n") if status == 304 else head + b"Content-Length: "
 
 
@@ -270,5 +274,5 @@ def _trailer_lines(trailers: Headers) -> bytes:
 
 
 _SERVERS_OWN = frozenset(("transfer-encoding", "keep-alive", "upgrade", "te", "proxy-connection"))
-_LOOKED_AT = _SERVERS_OWN | {"connection", "content-length", "date", "server"}
+_LOOKED_AT = _SERVERS_OWN | {"connection", "content-length"}
 _NO_TRAILERS = _SERVERS_OWN | {"connection", "content-length", "content-encoding", "content-type", "host", "trailer"}
