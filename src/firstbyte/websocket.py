@@ -118,16 +118,16 @@ class _Common:
     def push(self, frame: bytes) -> bool:
         """Sends frames that were encoded for many, without compression; False if the peer has to read first.
 
-        Never waits. What comes behind the closing of the WebSocket is for nobody. Call it in the thread that the
-        WebSocket belongs to, which for a SyncWebSocket is any.
+        Never waits. What comes behind the closing of the WebSocket is for nobody. Call it with the lock held, in the
+        thread that the WebSocket belongs to, which for a SyncWebSocket is any.
         """
-        with self.lock:
-            if self.closed or self._is_lost:
-                return True
-            if self._is_full:
-                return False
-            self._send(frame)
+        protocol = self._protocol
+        if protocol.close_sent or protocol.is_over or self._is_lost:
             return True
+        if self._is_full:
+            return False
+        self._send(frame)
+        return True
 
     def outlet(self, writable: Callable[[], None] | None) -> Any:
         """Has `writable` be called, with the lock held, whenever the peer has read what waited. Returns the lock."""
@@ -143,6 +143,8 @@ class _Common:
     @property
     def deadline(self) -> float:
         """See `Session`."""
+        if self._close_by == self._answer_by:  # both inf, as long as nobody closes
+            return self._alive.deadline
         return min(self._alive.deadline, self._close_by, self._answer_by)
 
     def begin(self, transport: Transport, draining: bool) -> None:

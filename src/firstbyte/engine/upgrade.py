@@ -81,7 +81,11 @@ class Takeover(Exchange):
         with self.lock:
             if self._is_over:
                 return False
-            has_room = self.connection.push(data)
+            connection = self.connection
+            has_room = connection.push(data)
+            if has_room and self._write_by == inf and connection.flush():
+                connection.deadline = self._session.deadline  # all is sent, and what is watched for stays as it is
+                return True
             self._settle()
             self._is_full = not (has_room or self._is_over or self._write_by == inf)
             return not self._is_full

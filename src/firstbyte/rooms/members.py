@@ -22,10 +22,11 @@ class Member:
     Beyond that the oldest is dropped, and the peer told how many were, or if it `disconnects`, the WebSocket closed.
     """
 
-    __slots__ = ("_backlog", "_disconnects", "_dropped", "_joins", "_last", "_waiting", "entry", "name", "ws")
+    __slots__ = ("_backlog", "_disconnects", "_dropped", "_joins", "_last", "_lock", "_waiting", "entry", "name", "ws")
 
     def __init__(self, ws: WebSocket | SyncWebSocket, name: str | None, backlog: int, disconnects: bool) -> None:
         self.ws = ws
+        self._lock = ws.lock
         self.name = name
         self.entry = ""  # what the engine knows it by
         self._backlog = backlog
@@ -46,13 +47,15 @@ class Member:
 
     def offer(self, frame: bytes, position: Position | None) -> None:
         """Sends a frame, or has it wait; `position` is None for what is no message of the history."""
-        with self.ws.lock:
+        with self._lock:
+            if self._joins:
+                self._keep(frame, position)
+                return
             if position is not None:
-                if position <= self._last and not self._joins:
+                if position <= self._last:
                     return
-                if not self._joins:
-                    self._last = position
-            if self._joins or self._waiting or not self.ws.push(frame):
+                self._last = position
+            if self._waiting or not self.ws.push(frame):
                 self._keep(frame, position)
 
     def writable(self) -> None:
