@@ -1,7 +1,8 @@
 """The command `python -m bench.rooms`: what a broadcast to a thousand members costs, beside a loop over `websockets`.
 
-The members offer compression, as browsers do; whether a server takes that is its own affair. They are plain sockets in this process, on one core; the server is alone on another. What counts is its CPU time
-for each message that a member gets.
+The members offer compression, as browsers do; whether a server takes that is its own affair. They are plain sockets in
+this process, on one core; the server is alone on another. What counts is its CPU time for each message that a member
+gets.
 """
 
 import base64

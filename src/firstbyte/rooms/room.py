@@ -229,9 +229,10 @@ class Joining:
         return self._rooms._engine, self._local
 
     def _tell(self, snapshot: Snapshot) -> None:
-        """What it is told first: who is there, whether something is lost, and then the history."""
+        """What it is told first: who is there, how much of the history follows, whether some of it is lost."""
         welcome: dict[str, Any] = {"present": snapshot.present} if self._rooms._presence else {}
-        frames = [event_frame(**welcome, missed=snapshot.missed), *map(message_frame, snapshot.history)]
+        welcome |= {"history": len(snapshot.history), "missed": snapshot.missed}
+        frames = [event_frame(**welcome), *map(message_frame, snapshot.history)]
         self._member.begin(frames, snapshot.history[-1].position if snapshot.history else NOWHERE)
 
     def _end(self) -> Engine:
