@@ -22,6 +22,15 @@ ITEMS  title=milk      a field of the body, which is JSON, or a form with --form
 Exit codes: 0 for an answer of 1xx to 3xx, 4 for 4xx, 5 for 5xx, 2 for wrong usage, 7 for none at all.
 """
 
+_CHAT = """Talk over the WebSocket at URL: what is typed is sent line by line, what comes is shown meanwhile.
+
+\b
+URL    ws://host/path, or :8000/path for localhost; http means ws
+ITEMS  q==term and X-Token:abc as for `firstbyte get`: nick==ann
+
+Ctrl-D ends it. Messages of `firstbyte.rooms` are shown in words, and asked for again when the connection broke.
+"""
+
 METHODS = {
     "GET": "Get what is at URL.",
     "POST": "Post the fields of ITEMS to URL.",
@@ -34,7 +43,7 @@ METHODS = {
 
 
 def http_commands() -> list[click.Command]:
-    """A command for each of the methods, and `request METHOD` for any."""
+    """A command for each of the methods, `request METHOD` for any, and `chat` for WebSockets."""
 
     def command(method: str, url: str, items: Sequence[str], **options: Any) -> int:
         return _perform(method, url, items, strict=True, **options)
@@ -45,21 +54,36 @@ def http_commands() -> list[click.Command]:
     def request(method: str, url: str, items: Sequence[str], **options: Any) -> int:
         return _perform(method, url, items, strict=False, **options)
 
+    @click.command("chat", help=_CHAT)
+    @_with(*_TO, *_CONNECTION)
+    def chat(url: str, items: Sequence[str], **options: Any) -> int:
+        from firstbyte.cli.chat import chat
+
+        return chat(url, items, **options)
+
     return [
         click.command(method.lower(), help=f"{what}\n{_ITEMS}")(_http_options(functools.partial(command, method)))
         for method, what in METHODS.items()
-    ] + [request]
+    ] + [request, chat]
+
+
+def _with(*options: Callable[..., Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Gives these arguments and options to a command."""
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        def run(**given: Any) -> int:
+            return command(**given)
+
+        for each in reversed(options):
+            run = each(run)
+        return run
+
+    return decorate
 
 
 def _http_options(command: Callable[..., int]) -> Callable[..., int]:
     """The arguments URL and ITEMS, and the options that all of the commands have."""
-
-    def run(**options: Any) -> int:
-        return command(**options)
-
-    for each in reversed(_OPTIONS):
-        run = each(run)
-    return run
+    return _with(*_OPTIONS)(command)
 
 
 def _perform(method: str, url: str, items: Sequence[str], **options: Any) -> int:
@@ -68,9 +92,18 @@ def _perform(method: str, url: str, items: Sequence[str], **options: Any) -> int
     return perform(method, url, items, **options)
 
 
+_TO = (click.argument("url"), click.argument("items", nargs=-1))
+_CONNECTION = (
+    click.option("-a", "--auth", metavar="USER:PASSWORD", help="Credentials; without :PASSWORD it is asked for."),
+    click.option(
+        "--auth-type", type=click.Choice(["basic", "digest", "bearer"]), default="basic", show_default=True,
+        help="What they are for; with bearer, --auth is the token.",
+    ),
+    click.option("--verify/--insecure", default=True, show_default=True, help="Check the server's certificate."),
+    click.option("--proxy", metavar="URL", help="Go through this proxy; http, https, socks5 and socks5h."),
+)  # fmt: skip
 _OPTIONS = (
-    click.argument("url"),
-    click.argument("items", nargs=-1),
+    *_TO,
     click.option("-j", "--json", "kind", flag_value="json", help="The body is JSON, the default; ask for JSON too."),
     click.option("-f", "--form", "kind", flag_value="form", help="The body is a form."),
     click.option("--raw", metavar="TEXT", help="The whole body: text, @FILE, or @- for standard input."),
@@ -81,17 +114,11 @@ _OPTIONS = (
     click.option("--timing", is_flag=True, help="Show when each phase was, as a waterfall."),
     click.option("-d", "--download", is_flag=True, help="Save the body in a file; go on with what was cut off."),
     click.option("-o", "--output", metavar="FILE", help="The file of --download."),
-    click.option("-a", "--auth", metavar="USER:PASSWORD", help="Credentials; without :PASSWORD it is asked for."),
-    click.option(
-        "--auth-type", type=click.Choice(["basic", "digest", "bearer"]), default="basic", show_default=True,
-        help="What they are for; with bearer, --auth is the token.",
-    ),
+    *_CONNECTION,
     click.option("--follow/--no-follow", default=None, help="Follow redirects; the default with --download alone."),
     click.option(
         "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
         help="For all of it together; none by default.",
     ),
-    click.option("--verify/--insecure", default=True, show_default=True, help="Check the server's certificate."),
-    click.option("--proxy", metavar="URL", help="Go through this proxy; http, https, socks5 and socks5h."),
     click.option("--session", metavar="FILE", help="Keep cookies in this file from one command to the next."),
 )  # fmt: skip

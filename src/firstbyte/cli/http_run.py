@@ -97,7 +97,7 @@ def _session(
         timeout=client.Timeout(total=timeout),
         follow_redirects=follow,
         verify=verify,
-        auth=None if auth is None else _auth(auth, auth_type),
+        auth=None if auth is None else auth_of(auth, auth_type),
         cookies=jar,
         proxy=proxy,
         hooks=hooks,
@@ -107,7 +107,7 @@ def _session(
         jar.save(path)
 
 
-def _auth(credentials: str, kind: str) -> client.Auth:
+def auth_of(credentials: str, kind: str) -> client.Auth:
     """What --auth and --auth-type say; a password that is not among it is asked for."""
     if kind == "bearer":
         return client.Bearer(credentials)
