@@ -193,6 +193,7 @@ def test_both_ways_at_once(running: Running, terminals: ExitStack) -> None:
 
 def test_what_was_said_meanwhile_comes_after_a_break(running: Running, terminals: ExitStack) -> None:
     ann = terminals.enter_context(Terminal(command(running, "/rooms/tea", "nick==ann")))
+    ann.wait_for("ann is here")
     bob = terminals.enter_context(Terminal(command(running, "/rooms/tea", "nick==bob")))
     ann.wait_for("bob is here")
     bob.type("first\r")

@@ -27,6 +27,7 @@ from firstbyte.http.url import URL, encode_query, parse_query
 _USAGE, _NETWORK = 2, 7  # exit codes, as those of the other commands of the client
 _UNSENT = 100  # lines that wait to be sent
 _LONGEST = 10.0  # seconds between two tries to connect again
+_PROMPT = "> "
 _TYPING = 4.0  # seconds for which somebody who has pressed a key is said to be typing
 
 
@@ -118,7 +119,7 @@ class Chat:
             if shown.typing:
                 self._show_typing(shown.typing)
             else:
-                self._screen.show(shown.lines)
+                self._screen.show(shown.lines, _PROMPT if shown.id else None)  # who has sent it types no more
 
     async def _say(self, ws: client.AsyncWebSocket) -> None:
         while True:
@@ -157,7 +158,7 @@ class Chat:
         if self._typing is not None:
             self._typing.cancel()
         self._screen.draw(f"{name} is typing > ")
-        self._typing = asyncio.get_running_loop().call_later(_TYPING, self._screen.draw, "> ")
+        self._typing = asyncio.get_running_loop().call_later(_TYPING, self._screen.draw, _PROMPT)
 
     def _url(self) -> URL:
         """The address, from the last message on if there was one."""

@@ -193,11 +193,11 @@ class Screen:
         self._editor = editor
         self._prompt = "> "
 
-    def show(self, lines: Sequence[str]) -> None:
+    def show(self, lines: Sequence[str], prompt: str | None = None) -> None:
         """Shows them, whatever is typed meanwhile."""
         for line in lines:
             self._out.write(f"\r\x1b[K{line}\n" if self._is_terminal else f"{line}\n")
-        self.draw()
+        self.draw(prompt)
 
     def draw(self, prompt: str | None = None) -> None:
         """The line as it is now, with what fits of it around the cursor."""
