@@ -187,8 +187,10 @@ class Joining:
     ) -> None:
         self._rooms = rooms
         self._room = room
-        self._member = Member(ws, name, rooms._backlog, rooms._disconnects)
+        self._ws = ws
+        self._name = name
         self._known = known
+        self._member: Member
         self._local: Local
 
     def __enter__(self) -> SyncRoom:
@@ -224,7 +226,8 @@ class Joining:
             logger.info(_LEFT, self._room, error)
 
     def _begin(self, is_async: bool) -> tuple[Engine, Local]:
-        check_kind(self._member.ws, is_async)
+        check_kind(self._ws, is_async)
+        self._member = Member(self._ws, self._name, self._rooms._backlog, self._rooms._disconnects)
         self._local = self._rooms._hub.add(self._room, self._member)
         return self._rooms._engine, self._local
 
