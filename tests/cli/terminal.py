@@ -74,6 +74,12 @@ class Terminal:
         assert found, f"no {text!r} on the terminal:\n{self.text()}"
         return found
 
+    def wait_for_line(self, line: str) -> None:
+        """Returns when this is the last line, all of it."""
+        with self._changed:
+            found = self._changed.wait_for(lambda: self.screen()[-1] == line, WAIT)
+        assert found, f"the last line is not {line!r}:\n{self.text()}"
+
     def end(self, keys: str) -> int:
         """Presses keys that end it; its exit code."""
         self.type(keys)

@@ -195,12 +195,11 @@ class Screen:
 
     def show(self, lines: Sequence[str], prompt: str | None = None) -> None:
         """Shows them, whatever is typed meanwhile."""
-        for line in lines:
-            self._out.write(f"\r\x1b[K{line}\n" if self._is_terminal else f"{line}\n")
-        self.draw(prompt)
+        clear = "\r\x1b[K" if self._is_terminal else ""
+        self.draw(prompt, "".join(f"{clear}{line}\n" for line in lines))
 
-    def draw(self, prompt: str | None = None) -> None:
-        """The line as it is now, with what fits of it around the cursor."""
+    def draw(self, prompt: str | None = None, above: str = "") -> None:
+        """The line as it is now, with what fits of it around the cursor; all is written at once, so nothing flickers."""
         if prompt is not None:
             self._prompt = prompt
         if self._is_terminal:
@@ -211,7 +210,8 @@ class Screen:
             while width(before + behind) > room:
                 behind = behind[:-1]
             back = f"\x1b[{width(behind)}D" if behind else ""
-            self._out.write(f"\r\x1b[K{self._prompt}{before}{behind}{back}")
+            above += f"\r\x1b[K{self._prompt}{before}{behind}{back}"
+        self._out.write(above)
         self._out.flush()
 
     def clear(self) -> None:
