@@ -9,8 +9,11 @@ import threading
 from base64 import b64encode
 from hashlib import sha256, sha512
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.support import ask
 from files.support import app_of, names, said
@@ -266,6 +269,22 @@ def test_put_refuses_what_is_not_safe(app: App, root: Path, path: str) -> None:
     answer = ask(app, "PUT", path, b"new")
     assert answer.status in (400, 403, 404, 405, 409), (path, answer.status)
     assert names(root.parent) == before
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.sampled_from([*"/.\\:~ %aA", "..", "%2e", "%2F", "%5c", "%00", "%c0%ae", "sub", "link"]), max_size=12)
+)
+def test_no_path_of_put_leaves_the_root(parts: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder) / "site"
+        (root / "sub").mkdir(parents=True)
+        (root / "link").symlink_to(folder)
+        answer = ask(app_of(root, limits=UploadLimits(free_bytes=0)), "PUT", "/" + "".join(parts), b"new")
+        assert os.listdir(folder) == ["site"]
+        made = names(root) - {"link"}
+        assert len(made) == (answer.status == 201)
+        assert not any(part.startswith(".") for each in made for part in each.split("/"))
 
 
 def test_put_refuses_a_link_that_hangs(app: App, root: Path) -> None:

@@ -11,7 +11,10 @@
   const list = section.querySelector("ul");
   const status = section.querySelector("[role=status]");
   const folder = location.pathname.replace(/[^/]*$/, "");
-  const uploads = [];
+  const uploads = new Set();
+  const queue = []; // those that wait, and some that did
+  const counts = { waiting: 0, running: 0, cancelled: 0, failed: 0, done: 0 };
+  let bytes = 0; // of all
 
   // -- one request
 
@@ -65,6 +68,8 @@
       this.bar = this.row.querySelector("progress");
       this.note = this.row.querySelector("small");
       this.row.querySelector("b").textContent = path;
+      this.bar.ariaLabel = path;
+      for (const button of this.row.querySelectorAll("button")) button.ariaLabel = `${button.textContent} ${path}`;
       this.row.querySelector(".cancel").onclick = () => this.cancel();
       this.row.querySelector(".resume").onclick = () => this.set("waiting");
       this.row.querySelector(".discard").onclick = () => this.discard();
@@ -73,15 +78,22 @@
     }
 
     set(state, text = "") {
-      this.state = state;
+      this.become(state);
+      if (state == "waiting") queue.push(this);
       this.row.dataset.state = state;
       this.text = text;
       this.show(this.offset);
       next();
     }
 
-    show(bytes) {
-      this.bar.value = this.file.size ? bytes / this.file.size : this.state == "done" ? 1 : 0;
+    become(state) {
+      if (this.state) counts[this.state]--;
+      if (state) counts[state]++;
+      this.state = state;
+    }
+
+    show(sent) {
+      this.bar.value = this.file.size ? sent / this.file.size : this.state == "done" ? 1 : 0;
       const percent = Math.floor(this.bar.value * 100);
       const note = this.text || (this.state == "done" ? "" : `${percent} %`);
       this.note.textContent = [size(this.file.size), this.state == "running" ? "" : this.state, note]
@@ -164,7 +176,7 @@
 
     cancel() {
       if (this.state == "waiting") return this.set("cancelled");
-      this.state = "cancelled";
+      this.become("cancelled");
       this.request?.abort();
       this.wake?.();
     }
@@ -173,7 +185,9 @@
       const { url } = this;
       this.forget();
       this.row.remove();
-      uploads.splice(uploads.indexOf(this), 1);
+      this.become(null);
+      uploads.delete(this);
+      bytes -= this.file.size;
       next();
       for (const wait of url ? WAITS : []) {
         const error = await ask(this, "DELETE", url).catch((error) => error);
@@ -190,20 +204,16 @@
 
   // -- all of them
 
-  const are = (state) => uploads.filter((upload) => upload.state == state);
-  let shown = 0;
+  let shown = 0; // how many were done when the listing was last made anew
 
   function next() {
-    const waiting = are("waiting");
-    const running = are("running");
-    if (waiting.length && running.length < AT_ONCE) return void waiting[0].run();
-    const done = are("done").length;
-    const bytes = uploads.reduce((sum, upload) => sum + upload.file.size, 0);
-    const rest = uploads.length - done;
-    status.textContent = uploads.length ? `${done} of ${uploads.length} uploaded, ${size(bytes)} in all` : "";
-    if (!running.length && done > shown && (shown = done)) refresh();
-    document.body.classList.toggle("uploading", running.length > 0);
-    section.dataset.left = rest;
+    while (queue.length && counts.running < AT_ONCE) {
+      const upload = queue.shift();
+      if (upload.state == "waiting") upload.run();
+    }
+    const { done, running } = counts;
+    status.textContent = uploads.size ? `${done} of ${uploads.size} uploaded, ${size(bytes)} in all` : "";
+    if (!running && done > shown && (shown = done)) refresh();
   }
 
   async function refresh() {
@@ -221,7 +231,8 @@
   }
 
   function add(file, path) {
-    uploads.push(new Upload(file, path || file.webkitRelativePath || file.name));
+    uploads.add(new Upload(file, path || file.webkitRelativePath || file.name));
+    bytes += file.size;
     next();
   }
 
@@ -260,8 +271,8 @@
     for (const entry of entries) entry instanceof File ? add(entry) : walk(entry);
   });
 
-  addEventListener("beforeunload", (event) => are("running").length && event.preventDefault());
+  addEventListener("beforeunload", (event) => counts.running && event.preventDefault());
   // Not while something is being uploaded, which may well be what has changed.
-  addEventListener("firstbyte:reload", (event) => uploads.length && event.preventDefault());
+  addEventListener("firstbyte:reload", (event) => uploads.size && event.preventDefault());
   section.classList.add("scripted");
 })();
