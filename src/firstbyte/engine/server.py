@@ -201,9 +201,7 @@ class Server:
         From any thread or signal handler; returns at once. 0 stops without waiting for anything.
         """
         by = monotonic() + (self.timeouts.drain if timeout is None else timeout)
-        if 0 < self._stop_by <= by:
-            return  # one that is under way is never put off, and may be over by now, its descriptors another's
-        self._stop_by = by
+        self._stop_by = min(by, self._stop_by or by)  # a stop that is already under way is never put off
         if self._driver is not None:
             self._driver.hurry = True
         self.reactor.submit(self._begin_drain)
