@@ -158,11 +158,16 @@ def test_the_path() -> None:
     def handler(id: int, day: date, name: str, rest: Any) -> None:
         pass
 
+    def constrained(n: Annotated[int, msgspec.Meta(ge=1)]) -> None:
+        pass
+
     app = App()
     app.get("/{id}/{day}/{name}.txt/{rest:path}")(handler)
+    app.get("/n/{n:int}")(constrained)
     app.get("/all/{a}")(lambda **kwargs: "")
     paths = described(app)["paths"]
-    assert list(paths) == ["/{id}/{day}/{name}.txt/{rest}", "/all/{a}"]
+    assert list(paths) == ["/{id}/{day}/{name}.txt/{rest}", "/n/{n}", "/all/{a}"]
+    assert paths["/n/{n}"]["get"]["parameters"][0]["schema"] == {"type": "integer", "minimum": 1}
     found = paths["/{id}/{day}/{name}.txt/{rest}"]["get"]
     assert [each["schema"] for each in found["parameters"]] == [
         {"type": "integer", "format": "int64"},

@@ -446,3 +446,46 @@ def test_a_field_that_is_missing_is_named_with_its_place() -> None:
 
     problems = msgspec.json.decode(answer(handler, "/", "POST", {}, b'[{"title":"a"},{}]').body)["problems"]
     assert problems == [{"where": "body[1].title", "message": "Object missing required field title"}]
+
+
+# -- in the path
+
+
+@pytest.mark.parametrize(
+    ("annotation", "path", "message"),
+    [
+        (str, "/{x:int}", "x is int in the path, and str here"),
+        (date, "/{x:path}", "x is path in the path, and date here"),
+        (Item, "/{x}", "x is in the path, and no part of it is a Item"),
+        (list[int], "/{x}", "x is in the path, and no part of it is a list"),
+        (Opaque, "/{x}", "the annotation of x cannot be read from a request.*no text is a Opaque"),
+    ],
+)
+def test_what_no_path_can_fill(annotation: Any, path: str, message: str) -> None:
+    def handler(x: Any) -> str:
+        return ""
+
+    handler.__annotations__["x"] = annotation
+    with pytest.raises(RouteError, match=rf"handler .*test_params.py:\d+\): {message}"):
+        App().add_route(path, handler)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "at", "path", "status"),
+    [
+        (Annotated[int, Meta(ge=1)], "/{x:int}", "/1", 200),
+        (Annotated[int, Meta(ge=1)], "/{x:int}", "/0", 404),
+        (Annotated[int, Meta(ge=1)], "/{x}", "/0", 404),
+        (Annotated[str, Meta(max_length=3)], "/{x:path}", "/a/b", 200),
+        (Annotated[str, Meta(max_length=3)], "/{x:path}", "/a/bc", 404),
+        (Decimal, "/{x}", "/nan", 404),
+        (int | None, "/{x}", "/null", 404),
+        (Any, "/{x:int}", "/5", 200),
+    ],
+)
+def test_constraints_hold_in_the_path(annotation: Any, at: str, path: str, status: int) -> None:
+    def handler(x: Any) -> str:
+        return text(x)
+
+    handler.__annotations__["x"] = annotation
+    assert answer(handler, path, at=at).status == status

@@ -13,7 +13,7 @@ from firstbyte.app.annotations import bare, without_none
 from firstbyte.app.answers import answers
 from firstbyte.app.calls import annotations_of
 from firstbyte.app.pages import PROBLEM, ProblemDetails
-from firstbyte.app.params import Plan, Source
+from firstbyte.app.params import BY_CONVERTER, Plan, Source
 from firstbyte.app.routing import Parameter, Pattern
 from firstbyte.app.rules import requires
 from firstbyte.app.schemas import FILE, Schema, Schemas, Wanted
@@ -229,9 +229,9 @@ def _input(source: Source, in_path: dict[str, str]) -> _Input | None:
     if source.kind == "path":
         if source.name not in in_path:
             return None  # it is in the host
-        converter = in_path[source.name]
-        read_here = converter == "str" and source.type not in (None, Any, str)
-        return _Input("path", source.name, source.type, True, None, "" if read_here else converter)
+        converter, kind = in_path[source.name], source.type and without_none(source.type)
+        as_read = kind is None or kind is Any or kind == BY_CONVERTER.get(converter)
+        return _Input("path", source.name, kind, True, None, converter if as_read else "")
     if source.kind == "header" and source.name.lower() in _IGNORED_HEADERS:
         return None
     kind = without_none(source.type) if source.kind != "body" else source.type

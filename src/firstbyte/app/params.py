@@ -84,6 +84,7 @@ class Body:
     """The body, whatever the type; `bytes` and `str` are it as it came."""
 
 
+BY_CONVERTER: dict[str, Any] = {name: kind for kind, name in BY_ANNOTATION.items()} | {"path": str}
 MARKS = (Query, Header, Cookie, Form, File, Body)
 
 
@@ -236,7 +237,7 @@ def _source(
     if name in in_path:
         if mark is not None:
             raise RouteError(f"{place(function)}: {name} is in the path and cannot be {mark} as well")
-        return Source(name, "path", name, kind, True, None, _from_path(name, kind, in_path[name]))
+        return Source(name, "path", name, kind, True, None, _from_path(function, name, kind, in_path[name]))
     if kind is Request or (hint is None and name == "request"):
         return Source(name, "request", name, Request, True, None, _itself)
     if hint is None:
@@ -329,15 +330,27 @@ def _file(function: Callable[..., Any], parameter: inspect.Parameter, kind: Any,
     return Source(parameter.name, "file", field, kind, is_needed, default, get)
 
 
-def _from_path(name: str, kind: Any, converter: str) -> Get:
-    """A path parameter; one of a type that the router does not know is converted, and is a 404 where it cannot be."""
-    if kind is None or kind is Any or kind is str or BY_ANNOTATION.get(kind) == converter or converter != "str":
+def _from_path(function: Callable[..., Any], name: str, kind: Any, converter: str) -> Get:
+    """A path parameter; what the router does not read or check is converted, and is a 404 where it cannot be.
+
+    Raises RouteError for a type that no segment of a path can be, or that is not what the path says.
+    """
+    wanted = kind and without_none(kind)
+    if wanted is None or wanted is Any or BY_CONVERTER.get(converter) == wanted:
         return _given
+    if is_structure(kind) or is_many(kind):
+        raise RouteError(f"{place(function)}: {name} is in the path, and no part of it is a {named(kind)}")
+    if converter != "str":
+        if BY_CONVERTER[converter] != bare(wanted):
+            raise RouteError(f"{place(function)}: {name} is {converter} in the path, and {named(kind)} here")
+        convert: Callable[[Any, str], Any] = lambda value, where: msgspec.convert(value, wanted)  # noqa: E731
+    else:
+        convert = _checked(function, name, lambda: Texts(wanted)).read
 
     def get(request: Request) -> Any:
         try:
-            return msgspec.convert(request.path_params[name], kind, strict=False)
-        except msgspec.ValidationError:
+            return convert(request.path_params[name], name)
+        except (msgspec.ValidationError, ValidationError):
             raise HTTPError(404, f"nothing is at {request.path}") from None
 
     return get
