@@ -139,6 +139,16 @@ def test_a_reset_within_an_answer_of_unknown_length_is_seen(proxied: Proxied, ra
     assert not client.rest().endswith(b"0\r\n\r\n")
 
 
+def test_a_client_of_1_0_sees_that_an_answer_is_not_whole(proxied: Proxied, raw: MakeRaw) -> None:
+    client = proxied(raw(after(OK + b"Content-Length: 5000\r\n\r\nhe"))).client()
+    client.send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+    chunked = proxied(raw(after(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n"))).client()
+    chunked.send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+    assert client.read(head_only=True)[1]["content-length"] == "5000"
+    with pytest.raises(ConnectionResetError):
+        chunked.rest()
+
+
 def test_an_early_answer_ends_the_upload(proxied: Proxied, raw: MakeRaw) -> None:
     def refuse(sock: socket.socket) -> None:
         sock.recv(65536)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
@@ -220,10 +222,10 @@ class LoopDriver(Pool):
             exchange.close("client left")
         except ClientError as error:  # of whom the pieces are had from, who has told of it
             logger.info("the answer to %s %s is broken off: %s", request.method, request.target, error)
-            exchange.close("response broken off")
+            _break_off(exchange)
         except Exception:
             logger.exception("the answer to %s %s is broken off", request.method, request.target)
-            exchange.close("response broken off")
+            _break_off(exchange)
         finally:
             if silence is not None:
                 silence.end()
@@ -378,3 +380,11 @@ class LoopDriver(Pool):
             return self._running
         exchange = self._exchanges.get(asyncio.current_task(self._loop))
         return None if exchange is None else exchange.endpoint
+
+
+def _break_off(exchange: Exchange) -> None:
+    """Ends an answer that is not whole: with a reset, for a client of HTTP/1.0 to whom its end would be that of the
+    body."""
+    if not exchange.request.minor and exchange.connection.ends.scheme == "http":
+        exchange.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    exchange.close("response broken off")
