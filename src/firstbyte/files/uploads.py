@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from firstbyte.app.pages import wants_html
-from firstbyte.errors import HTTPError
+from firstbyte.errors import ClientDisconnected, HTTPError
 from firstbyte.files.after import After
 from firstbyte.files.static import StaticFiles
 from firstbyte.files.upload_digests import Checksums
@@ -186,6 +186,8 @@ class Uploads:
             raise HTTPError(503, "as many uploads are being received as may be: try again", {"Retry-After": "1"})
         try:
             yield
+        except ClientDisconnected as error:  # which is no fault, and will happen: nobody hears this but the log
+            raise HTTPError(400, str(error)) from None
         finally:
             self._room.release()
 
