@@ -109,7 +109,8 @@ def annotated(**annotations: Any) -> Callable[..., Any]:
         (UUID, {"type": "string", "format": "uuid"}),
         (Annotated[int, msgspec.Meta(ge=1, lt=5)], {"type": "integer", "minimum": 1, "exclusiveMaximum": 5}),
         (list[int], {"type": "array", "items": {"type": "integer"}}),
-        (Literal["a", "b"], {"enum": ["a", "b"]}),
+        (Literal["a", "b"], {"type": "string", "enum": ["a", "b"]}),
+        (Literal[1, "b"], {"enum": [1, "b"]}),
         (Colour, {"$ref": f"{SCHEMA}Colour"}),
     ],
 )
@@ -225,6 +226,7 @@ def test_structures_are_described_once_and_those_that_nobody_uses_not_at_all() -
     schemas = document["components"]["schemas"]
     assert list(schemas) == ["Colour", "Model", "Problem", "ProblemDetails", "Task", "Tree"]
     assert schemas["Task"]["description"] == "What is to be done."
+    assert schemas["Colour"] == {"title": "Colour", "enum": ["blue", "red"], "type": "string"}
 
 
 def test_structures_of_one_name() -> None:

@@ -36,6 +36,7 @@ class Schemas:
         made, self.components = msgspec.json.schema_components(
             [each.kind for each in ours], schema_hook=_other, ref_template=_PLACE + "{name}"
         )
+        _say_types([made, self.components])
         theirs = [each for each in wanted if uses_pydantic(each.kind)]
         for each, schema in zip([*ours, *theirs], [*made, *self._pydantic(theirs)], strict=True):
             self._schemas[id(each.kind), each.mode] = schema
@@ -79,6 +80,16 @@ class Schemas:
             defined = {f"pydantic.{name}": schema for name, schema in _["$defs"].items()}
         self.components.update(defined)
         return [made[number, each.mode] for number, each in enumerate(wanted)]
+
+
+def _say_types(node: Any) -> None:
+    """Adds the type of the values to every enum within; msgspec leaves it out, and readers then show "any"."""
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list | tuple) else ():
+        _say_types(each)
+    if isinstance(node, dict) and isinstance(node.get("enum"), list) and "type" not in node:
+        for name, kind in (("string", str), ("integer", int)):
+            if all(type(value) is kind for value in node["enum"]):
+                node["type"] = name
 
 
 def _other(kind: Any) -> Schema:
