@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from engine.support import Client, Running, Serve
-from files.support import app_of, names
+from files.support import names
+from firstbyte.files.pages import ErrorPages
 from firstbyte.files.upload_store import PARTIALS, UploadLimits
+from firstbyte.files.uploads import Uploads
 
 PIECE = 1 << 20
 
@@ -31,7 +33,7 @@ def driver(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def running(serve: Serve, root: Path) -> Running:
-    return serve(app_of(root, limits=UploadLimits(file_bytes=64 * PIECE)))
+    return serve(ErrorPages(Uploads(root, limits=UploadLimits(file_bytes=64 * PIECE))))  # as the command line does
 
 
 def head(method: str, path: str, length: int | None = None, *fields: str) -> bytes:
