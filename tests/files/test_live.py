@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from engine.support import Client, Running, Serve
+from files.support import app_of
 from firstbyte import App, Request, Response
 from firstbyte.errors import ConfigurationError
 from firstbyte.files.live import Changes, Live
@@ -176,6 +177,13 @@ def test_nothing_else_has_it(app: App, site: Path, method: str, path: str, field
     response = ask(Live(app, site), method, path, **fields)
     assert TAG.search(body_of(response)) is None
     assert method == "POST" or response.headers["cache-control"] == "no-cache"
+
+
+def test_a_page_in_a_sandbox_could_not_listen(site: Path) -> None:
+    response = ask(Live(app_of(site), site), "GET", "/big.html")
+    assert "sandbox" in response.headers["content-security-policy"]
+    assert TAG.search(body_of(response)) is None
+    response.close()
 
 
 def test_what_is_no_page_is_validated(app: App, site: Path) -> None:

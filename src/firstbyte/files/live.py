@@ -148,7 +148,8 @@ class Live:
         is_page = (
             media_type is not None and media_type.essence == "text/html" and response.status not in (204, 206, 304)
         )
-        if not is_page or "content-encoding" in headers or not _wants_page(request):
+        closed = "content-encoding" in headers or "sandbox" in (headers.get_joined("content-security-policy") or "")
+        if not is_page or closed or not _wants_page(request):
             if headers.get("cache-control") != "no-store":
                 headers["Cache-Control"] = "no-cache"
             return response
