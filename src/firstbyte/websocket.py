@@ -285,6 +285,8 @@ class _Common:
         elif isinstance(error, HTTPError):
             self._begin_close(INTERNAL if error.status >= 500 else 1008, error.detail[:40])
         else:
+            if isinstance(error, Exception):
+                self.request.failure = error
             logger.error("%s failed", self.request.target, exc_info=error)
             self._begin_close(INTERNAL, "")
         self._queue.clear()

@@ -236,6 +236,8 @@ def fields_of(response: Response) -> tuple[list[tuple[str, str]], int | None]:
     for lowered, name, value in given:
         if lowered == "content-length":
             length = _number(value)
+        elif lowered == "upgrade" and response.status == 426:
+            continue  # the server's to write, which does not know
         elif lowered in _SERVERS_OWN:
             raise ResponseError(f"the header {name} is the server's to write")
         elif lowered != "connection":  # what asks for the end of the connection has no place in WSGI

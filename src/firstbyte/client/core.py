@@ -75,9 +75,9 @@ class Core:
         self._app = app
 
     @property
-    def is_in_memory(self) -> bool:
-        """Whether an app answers in the place of the network."""
-        return self._app is not None
+    def can_upgrade(self) -> bool:
+        """Whether a 101 can be answered: by any server, and by an app in memory that is told of it."""
+        return self._app is None or self._app.upgrades
 
     async def send(self, request: ClientRequest, call: Call) -> ClientResponse:
         """The response to a request, and to those it leads to. Raises ClientError with all that is known of it."""
@@ -169,7 +169,10 @@ class Core:
             cookie = None  # the caller writes the field
         source: BodySource
         if self._app is not None:
-            answer, source = await self._app.send(request, () if cookie is None else (("Cookie", cookie),), budget)
+            fields: tuple[tuple[str, str], ...] = () if cookie is None else (("Cookie", cookie),)
+            if call.upgrade is not None:
+                fields += call.upgrade.fields()
+            answer, source = await self._app.send(request, fields, budget)
         else:
             answer, source = await self._over_the_wire(request, cookie, budget, call.upgrade)
         response = ClientResponse(request, answer, source, settings.max_body)

@@ -15,10 +15,11 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 from firstbyte.client.hooks import Timings
+from firstbyte.client.network import Stream
 from firstbyte.client.request import ClientRequest
 from firstbyte.client.timeouts import Budget
 from firstbyte.errors import BadResponse, ClientError, ConfigurationError, IncompleteBody, ProtocolError, TotalTimeout
@@ -53,6 +54,8 @@ class AppInput(NamedTuple):
 class MemoryTransport:
     """Sends requests to one app. Raises ConfigurationError for what is no app."""
 
+    upgrades = False  # a 101 can be answered
+
     def __init__(self, app: Any, is_async: bool) -> None:
         self._app = app
         self._is_async = is_async
@@ -76,8 +79,8 @@ class MemoryTransport:
         except ClientError:
             close()
             raise
-        has_none = request.method == "HEAD" or answer.status in (204, 304)
-        return answer, MemoryBody(self, pieces, close, budget, 0 if has_none else answer.length)
+        length = 0 if request.method == "HEAD" or answer.status in (204, 304) else answer.length
+        return answer, MemoryBody(self, pieces, close, budget, UNTIL_CLOSE if answer.status == 101 else length)
 
     async def _call(self, asked: AppInput) -> Answer:
         if not self._coroutine:
@@ -155,9 +158,11 @@ class MemoryBody:
             return await anext(self._pieces, None)
         return await self._transport.blocking(next, self._pieces, None)
 
-    def take_over(self) -> NoReturn:
-        """See `BodySource.take_over`. Raises ClientError: nothing here can be taken over."""
-        raise ClientError("an app in memory has no connection to give to another protocol")
+    def take_over(self) -> tuple[Stream, bytes]:
+        """See `BodySource.take_over`. Raises ClientError where nothing can be taken over."""
+        if not self._transport.upgrades:
+            raise ClientError("an app in memory has no connection to give to another protocol")
+        return cast("Stream", self._pieces), b""
 
     def close(self) -> None:
         """See `BodySource.close`."""

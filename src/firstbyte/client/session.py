@@ -206,7 +206,7 @@ class BaseSession(Generic[R]):
         """A WebSocket that has shaken hands, to be closed. Raises ClientError."""
         own = {name: options.pop(name) for name in SETTINGS if name in options}  # type: ignore[misc]
         settings = WebSocketSettings(**own)
-        if self._core.is_in_memory:
+        if not self._core.can_upgrade:
             raise InvalidRequest("an app in memory has no connection for a WebSocket: run a Server for it")
         request, call = self.prepare("GET", http_url(str(url)), cast("RequestOptions", options), True)
         handshake = Handshake(settings)

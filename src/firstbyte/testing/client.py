@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self, Unpack
 
 from firstbyte.client.memory import MemoryTransport
 from firstbyte.client.network import run
-from firstbyte.client.session import Session
+from firstbyte.client.session import Session, WebSocketOptions
+from firstbyte.client.websocket import WebSocket
+from firstbyte.errors import WebSocketClosed
 from firstbyte.hosts.detect import as_handler
 from firstbyte.http.handler import Handler, lifespan_of
 from firstbyte.http.request import Address
+from firstbyte.http.url import URL
 from firstbyte.testing.loop import Context, LoopThread
 from firstbyte.testing.transport import HandlerTransport
+from firstbyte.testing.websocket import Wire
 
 
 class TestClient(Session):
@@ -50,6 +56,24 @@ class TestClient(Session):
     def early_hints(self) -> list[str]:
         """The Link values of the 103 responses that came before the last response."""
         return self._transport.services.early_hints
+
+    @contextmanager
+    def websocket(self, url: str | URL, **options: Unpack[WebSocketOptions]) -> Iterator[WebSocket]:
+        """See `Session.websocket`. What its handler raises is raised here, when the block ends."""
+        wire: Wire | None = None
+        try:
+            with super().websocket(url, **options) as ws:
+                wire = self._transport.wire
+                yield ws
+        except WebSocketClosed:
+            self._raise_failure(wire)
+            raise
+        self._raise_failure(wire)
+
+    def _raise_failure(self, wire: Wire | None) -> None:
+        failure = None if wire is None else wire.failure()
+        if failure is not None and self._transport.raises:
+            raise failure
 
     def __enter__(self) -> Self:
         lifespan = lifespan_of(self._handler)

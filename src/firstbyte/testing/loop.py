@@ -32,6 +32,10 @@ class LoopThread:
         """The result of a coroutine, which runs in the loop as a task, for another thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
+    def post(self, work: Callable[[], object]) -> None:
+        """Has the loop call something, soon."""
+        self._loop.call_soon_threadsafe(work)
+
     def close(self) -> None:
         """Cancels what still runs, and ends the loop and its thread."""
         self.run(_cancel_all())
@@ -115,6 +119,7 @@ class AsyncCall:
         self._is_complete = False  # all of the answer is in the queue, or taken
         self._has_failed = False  # and who takes the pieces knows
         self._answered: asyncio.Future[Response]
+        self._behind: asyncio.Future[Callable[[], Coroutine[Any, Any, None]]]
         self._task: asyncio.Task[None]
 
     async def begin(self) -> Response:
@@ -153,9 +158,20 @@ class AsyncCall:
         if error is not None and not (self._has_failed or isinstance(error, ClientDisconnected)):
             raise error
 
+    def go_on(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Has the task of the call do something behind its 101."""
+        self._behind.set_result(work)
+
     async def _run(self) -> None:
         response: Response = await self._endpoint.call(self._request)
         body: Any = response.body
+        if response.status == 101 and body.is_async:
+            self._behind = asyncio.get_running_loop().create_future()
+            self._answered.set_result(response)
+            work = await self._behind
+            self._is_complete = True
+            await work()
+            return
         if not hasattr(body, "__anext__"):
             self._is_complete = True
             self._answered.set_result(response)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from firstbyte.client.memory import Answer, AppInput, MemoryServices, MemoryTransport, answer_of, build_request
 from firstbyte.engine.answers import (
@@ -23,8 +23,11 @@ from firstbyte.http.headers import Headers
 from firstbyte.http.request import Address, Request
 from firstbyte.http.response import FileBody, Response
 from firstbyte.http.services import Job
+from firstbyte.http.upgrade import Upgrade
 from firstbyte.testing.loop import AsyncCall, LoopThread, Peer
+from firstbyte.testing.websocket import ClientEnd, Wire
 from firstbyte.wire.limits import Limits
+from firstbyte.wire.writer import Tails, encode_head
 
 logger = logging.getLogger("firstbyte.testing")
 
@@ -37,13 +40,16 @@ class HandlerTransport(MemoryTransport):
     With `raises`, what they raise is raised here; else it is logged and becomes what the server makes of it.
     """
 
+    upgrades = True
+
     def __init__(self, handler: Handler, raises: bool, client: Address) -> None:
         super().__init__(handler, False)
         self._handler = handler
-        self._raises = raises
+        self.raises = raises
         self._client = client
         self._loop: LoopThread | None = None
         self.services = MemoryServices()
+        self.wire: Wire | None = None  # of the last WebSocket
         self.open: set[Pieces] = set()  # the streamed answers that nobody has read to their end
 
     def use(self, loop: LoopThread | None) -> None:
@@ -59,7 +65,10 @@ class HandlerTransport(MemoryTransport):
         request = build_request(asked)
         request.client = self._client
         services = self.services = request._services = MemoryServices()
-        head, pieces, close = answer_of(self.answer(request), request)
+        response, call = self.answer(request)
+        if isinstance(response, Upgrade):
+            return self._upgrade(request, response, call)
+        head, pieces, close = answer_of(response, request)
 
         def end() -> None:
             jobs, services.jobs = services.jobs, []
@@ -69,28 +78,32 @@ class HandlerTransport(MemoryTransport):
 
         return head, pieces, end
 
-    def answer(self, request: Request) -> Response:
-        """The response to a request; an asynchronous body has become one that is not."""
+    def answer(self, request: Request) -> tuple[Response, AsyncCall | None]:
+        """The response to a request, and the call of a coroutine; an asynchronous body has become one that is not."""
         try:
             endpoint = self._handler.resolve(request)
         except Exception as error:
-            if self._raises and not isinstance(error, HTTPError):
+            if self.raises and not isinstance(error, HTTPError):
                 raise
             endpoint = failed_endpoint(request, error)
         if not endpoint.streams_body:
             longest = _LIMITS.body if endpoint.max_body is None else endpoint.max_body
             if len(request.body) > longest:
-                return error_response(413, f"the body is longer than {longest} bytes")
-        response = self._respond(endpoint, request)
-        if response.status == 101:
-            response.close()
-            raise ConfigurationError(f"{request.target} is a WebSocket's: connect with client.websocket(...)")
-        if request.failure is not None and self._raises:
+                return error_response(413, f"the body is longer than {longest} bytes"), None
+        response, call = self._respond(endpoint, request)
+        if request.failure is not None and self.raises:
             response.close()
             raise request.failure
-        return response
+        return response, call
 
-    def _respond(self, endpoint: Endpoint, request: Request) -> Response:
+    def _upgrade(self, request: Request, response: Upgrade, call: AsyncCall | None) -> Answer:
+        head = encode_head(response, request.method, 1, True, Tails(""))
+        session: Any = response.body
+        self.wire = Wire(request, session, call, self._loop)
+        self.wire.begin()
+        return head.data, cast("Any", ClientEnd(self.wire)), self.wire.close
+
+    def _respond(self, endpoint: Endpoint, request: Request) -> tuple[Response, AsyncCall | None]:
         call: AsyncCall | None = None
         try:
             if endpoint.is_async:
@@ -103,15 +116,15 @@ class HandlerTransport(MemoryTransport):
             if call is None:
                 check_body(request, response)
         except Exception as error:
-            if self._raises and not isinstance(error, HTTPError):
+            if self.raises and not isinstance(error, HTTPError):
                 raise
-            return failed_response(request, endpoint)
+            return failed_response(request, endpoint), None
         if not isinstance(response.body, bytes | FileBody) and response.status != 101:
             is_awaited = call is not None and hasattr(response.body, "__anext__")
             pieces = _awaited(call, self._in_loop) if is_awaited and call is not None else response.body
             response.body = Pieces(pieces, call if is_awaited else None, self, partial(trailers_of, request, response))
         request.answered = True
-        return response
+        return response, call
 
     def _run(self, job: Job) -> None:
         """What runs behind an answer."""
@@ -123,7 +136,7 @@ class HandlerTransport(MemoryTransport):
             else:
                 job.context.run(job.call)
         except Exception:
-            if self._raises:
+            if self.raises:
                 raise
             logger.exception("%s failed in the background", job.name)
 
@@ -167,7 +180,7 @@ class Pieces(Iterator[bytes]):
         except StopIteration:
             raise
         except Exception as error:
-            if self._transport._raises:
+            if self._transport.raises:
                 raise
             raise IncompleteBody("the answer is broken off", phase="body") from error
 
@@ -183,7 +196,7 @@ class Pieces(Iterator[bytes]):
             elif not self._is_over and hasattr(self._pieces, "close"):
                 self._pieces.close()
         except Exception:
-            if self._transport._raises:
+            if self._transport.raises:
                 raise
             logger.exception("the end of an answer failed")
 
