@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from firstbyte.engine.pool import Pool
 from firstbyte.engine.states import CLOSED
 from firstbyte.errors import HTTPError
 from firstbyte.http.headers import Headers
@@ -28,6 +27,8 @@ class Background:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        from firstbyte.engine.pool import Pool  # here: compiled, it loads connections, which load this module
+
         self._pool = Pool(THREADS)
         self._tasks: set[asyncio.Task[Any]] = set()  # a reference keeps them alive
         self._unfinished: set[Job] = set()
