@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,6 +73,44 @@ def test_the_fast_scan_and_the_line_check_agree(data: bytes) -> None:
         assert scanned is None
     else:
         assert scanned is not None
+
+
+_LINES = [
+    b"Host: a", b"Content-Length: 3", b"content-length: 12", b"Content-Length: 0", b"CONTENT-LENGTH: 4",
+    b"Content-Length: 3, 3", b"Content-Length: +3", b"Content-Length:  3", b"Content-Length: 0000003",
+    b"Content-Length: 1234567890123456789", b"Transfer-Encoding: chunked", b"Connection: close",
+    b"X: Content-Length: 5", b"Expect: 100-continue", b" folded", b"X: a\nContent-Length: 6", b"X: a\r",
+]  # fmt: skip
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(_LINES), min_size=1, max_size=5), min_size=2, max_size=6),
+    st.sampled_from(["0", "1"]),
+)
+@SETTINGS
+def test_remembered_blocks_without_their_length_change_nothing(heads: list[list[bytes]], minor: str) -> None:
+    def scanned(scanner: HeadScanner, data: bytes) -> object:
+        try:
+            found = scanner.scan(data, 0, Ends())
+        except ProtocolError as error:
+            return error.status, error.rule, error.offset
+        return found and (found[0].head, found[1:])
+
+    remembering = HeadScanner(LIMITS)
+    for lines in [*heads, *heads]:
+        data = b"\r\n".join([f"POST / HTTP/1.{minor}".encode(), *lines, b"", b""])
+        assert scanned(remembering, data) == scanned(HeadScanner(LIMITS), data)
+
+
+def test_fields_with_another_length_are_not_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    scanner = HeadScanner(LIMITS)
+    heads = [f"POST /{n} HTTP/1.1\r\nHost: a\r\nContent-Length: {n}\r\nX: b\r\n\r\n".encode() for n in (3, 500)]
+    first = scanner.scan(heads[0], 0, Ends())
+    monkeypatch.setattr("firstbyte.wire.head._framing", None)
+    second = scanner.scan(heads[1], 0, Ends())
+    assert first is not None
+    assert second is not None
+    assert (first[2], second[2]) == ((3, True, False), (500, True, False))
 
 
 @given(near_requests())

@@ -7,6 +7,7 @@ cdef class HeadScanner:
     cdef public object limits
     cdef dict _heads
     cdef dict _blocks
+    cdef dict _blocks_but_length
 
-    @cython.locals(request=Request, size=Py_ssize_t, line_end=Py_ssize_t, stop=Py_ssize_t, fields_at=Py_ssize_t, head=bytes, block=bytes)
+    @cython.locals(request=Request, size=Py_ssize_t, line_end=Py_ssize_t, stop=Py_ssize_t, fields_at=Py_ssize_t, head=bytes, block=bytes, rest=bytes, block_framing=tuple, known_framing=tuple)
     cpdef scan(self, bytes buffer, Py_ssize_t start, Ends ends)

@@ -32,16 +32,18 @@ Head: TypeAlias = tuple[Request, int, Framing]
 class HeadScanner:
     """Scans heads under one set of limits.
 
-    It remembers the heads and the field blocks that it has lately found valid and that announce no body: clients send
-    the same ones again and again, and what was checked once need not be checked again. What it remembers is bounded.
+    It remembers the heads and the field blocks that it has lately found valid: clients send the same ones again and
+    again, and what was checked once need not be checked again. Those with a body differ in its length, so of them all
+    but the line of Content-Length is remembered. What it remembers is bounded.
     """
 
-    __slots__ = ("_blocks", "_heads", "limits")
+    __slots__ = ("_blocks", "_blocks_but_length", "_heads", "limits")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._heads: dict[bytes, tuple[str, str, str, int, int, Framing]] = {}  # what `_scan` has made of a whole head
         self._blocks: dict[bytes, Framing] = {}  # field block of an HTTP/1.1 request without a body
+        self._blocks_but_length: dict[bytes, Framing] = {}  # one with a Content-Length, its whole line left out
 
     def scan(self, buffer: bytes, start: int, ends: Ends) -> Head | None:
         """The head that begins at `start`, or None if no whole, well-formed head is there (see `check_lines`).
@@ -69,6 +71,15 @@ class HeadScanner:
         version = 0 if minor == b"0" else 1  # RFC 9110 section 6.2: a higher one is read as the highest known here
         block = buffer[line_end + 2 : stop]
         block_framing = self._blocks.get(block) if version else None
+        length_line = None
+        if block_framing is None and version and len(block) <= _KNOWN_SIZE:
+            length_line = _LENGTH_LINE.search(block)
+            if length_line is not None:
+                # What is left is lines as they were found valid, with one Content-Length and no Transfer-Encoding.
+                rest = block[: length_line.start() + 1] + block[length_line.end() :]
+                known_framing = self._blocks_but_length.get(rest)
+                if known_framing is not None:
+                    block_framing = (int(length_line[1]), known_framing[1], known_framing[2])
         if block_framing is None:
             if _match_block(block) is None:
                 return None
@@ -81,6 +92,8 @@ class HeadScanner:
                 raise
             if version and not block_framing[0]:
                 remember(self._blocks, block, block_framing)
+            elif length_line is not None:
+                remember(self._blocks_but_length, rest, block_framing)
 
         head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
         fields_at = line_end + 2 - start
@@ -338,6 +351,8 @@ _NOT_TOKEN = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _NOT_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 _NOT_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
+# As most clients write it, behind another line. None can be within a value, since values have no line end.
+_LENGTH_LINE = re.compile(rb"\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})\r\n")
 _KNOWN = 256  # heads, and field blocks, that a scanner remembers
 _KNOWN_SIZE = 1024  # bytes of the longest one that it remembers
 _match_line = grammar.request_line.fullmatch
