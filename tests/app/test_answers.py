@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -199,4 +199,15 @@ def test_no_annotation_promises_nothing() -> None:
     assert [answer(value).status for value in ("a", {"a": 1}, None)] == [200, 200, 204]
 
 
-_: Callable[..., Any] = answer
+def test_what_is_mounted_is_in_debug_with_its_app() -> None:
+    inner, middle, outer = App(), App(), App(debug=True)
+
+    @inner.get("/")
+    def lie() -> Task:
+        return {"title": 1}  # type: ignore[return-value]
+
+    middle.mount("/inner", inner)
+    outer.mount("/middle", middle)
+    response = ask(outer, "GET", "/middle/inner/")
+    assert response.status == 500
+    assert b"it.title: Expected str, got int (1)" in response.body

@@ -161,7 +161,10 @@ class App(Group):
         return methods.admit(request)
 
     def _build(self) -> Built:
-        """Composes every endpoint; again after something was added."""
+        """Composes every endpoint; again after something was added. What is mounted in an app in debug is, too."""
+        for _, mount in self.parts.mounts if self.debug else ():
+            if hasattr(mount.handler, "debug"):
+                mount.handler.debug = True
         self._built = build(self.parts, self._signals, lambda: self.debug)
         return self._built
 
