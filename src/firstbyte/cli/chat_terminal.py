@@ -199,7 +199,7 @@ class Screen:
         self.draw(prompt, "".join(f"{clear}{line}\n" for line in lines))
 
     def draw(self, prompt: str | None = None, above: str = "") -> None:
-        """The line as it is now, with what fits of it around the cursor; all is written at once, so nothing flickers."""
+        """The line as it is now, with what fits of it around the cursor; written at once, so that nothing flickers."""
         if prompt is not None:
             self._prompt = prompt
         if self._is_terminal:
