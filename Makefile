@@ -28,6 +28,7 @@ types: .venv/dev
 
 bench: .venv/compiled
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.rooms
 
 # Looks for inputs that the two bodies of the reader, or two cuts of the same bytes, tell differently: make fuzz SECONDS=60
 fuzz: .venv/compiled

@@ -100,6 +100,17 @@ def test_redis_is_restarted(tmp_path: Path, join: Any, persists: bool, caplog: p
         bob.ws.close()
 
 
+@pytest.mark.parametrize("said", [b"mnonsense {}", b"j\xff", b"", b"?"])
+def test_what_others_say_on_the_channel(redis: Redis, prefix: str, join: Any, said: bytes) -> None:
+    with Rooms(redis.url, prefix=prefix) as rooms:
+        ann = join(rooms)("/a/tea")
+        ann.next()
+        assert redis.ask("PUBLISH", f"{prefix}:room:tea", said) == 1
+        ann.ws.send("hello")
+        assert ann.until(lambda event: event.get("data"))["data"] == "hello"
+        ann.ws.close()
+
+
 def test_no_redis(tmp_path: Path) -> None:
     with Rooms(f"unix://{tmp_path}/nothing", timeout=0.2) as rooms, pytest.raises(RoomsUnavailable, match="Redis"):
         rooms["tea"].sync.send_all("hello")

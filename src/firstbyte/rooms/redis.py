@@ -101,7 +101,7 @@ class RedisEngine:
                 socket_timeout=settings.timeout,
             )
         except ValueError as error:
-            raise ConfigurationError(f"the rooms' URL {settings.url!r} cannot be used: {error}") from None
+            raise ConfigurationError(f"the URL of the rooms cannot be used: {error}") from None
         self._errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         scripts = (_SEND, _RENEW, _LEAVE, _WHO)
         self._send, self._renew, self._leave, self._who = (self._redis.register_script(each) for each in scripts)
@@ -239,6 +239,9 @@ class RedisEngine:
             await self._main
         except asyncio.CancelledError:
             pass
+        except Exception:
+            logger.exception("the rooms hear nothing more")
+            self._is_closed = True
         finally:
             await self._redis.aclose()
 
@@ -275,7 +278,10 @@ class RedisEngine:
             heard = await subscription.get_message(timeout=SILENT)
             if heard is not None:
                 is_asked = False
-                await self._hear(heard)
+                try:
+                    await self._hear(heard)
+                except ValueError as error:
+                    logger.warning("what came on %r is no message of rooms: %s", heard["channel"], error)
             elif is_asked:
                 raise ConnectionError("it is silent")
             else:
