@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -160,8 +160,9 @@ def test_without_scripts(page: Browser, running: Running, root: Path, tmp_path: 
     def until(condition: str) -> None:
         """As `wait_for`, which needs a timer of the page, that is a script of it."""
         for _ in range(10_000):
-            if page.evaluate(condition):
-                return
+            with suppress(RuntimeError):  # the page went away under the question, to the next one
+                if page.evaluate(condition):
+                    return
         raise AssertionError(f"never true: {condition}")
 
     page.call("Emulation.setScriptExecutionDisabled", value=True)
