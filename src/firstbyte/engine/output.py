@@ -12,6 +12,7 @@ from firstbyte.http.response import FileBody
 JOIN = 16 * 1024  # bytes up to which buffers are copied into one for a single send; beyond it sendmsg gathers them
 BATCH = 64  # buffers given to one sendmsg, and answers to pipelined requests that go out together
 SENDFILE = 1024 * 1024  # bytes of a file sent before other connections have their turn
+_MORE = getattr(socket, "MSG_MORE", 0)  # Linux
 _PIECE = 64 * 1024  # bytes of a file read at a time where the kernel cannot send it by itself
 
 
@@ -44,7 +45,12 @@ class Output:
             try:
                 if len(out) == 1:
                     data = out[0]
-                    sent = transmit(self._fd, data) if not self._encrypted else self.sock.send(data)
+                    if self._encrypted:
+                        sent = self.sock.send(data)
+                    elif self.file is not None and self.file.count:
+                        sent = self.sock.send(data, _MORE)  # so that the file begins in the head's packet
+                    else:
+                        sent = transmit(self._fd, data)
                     if sent == len(data):
                         out.clear()
                         return True

@@ -14,7 +14,6 @@ from time import monotonic
 
 from firstbyte.app.pages import wants_html
 from firstbyte.errors import HTTPError
-from firstbyte.files.listing import answer_listing
 from firstbyte.files.paths import Root
 from firstbyte.files.policy import CacheRule, Policy
 from firstbyte.files.representations import Changed, Found, Representations
@@ -122,6 +121,8 @@ class StaticFiles:
             return self._file(request, [*parts, "index.html"], index, key)
         if not self._listing:
             return self._missing(request)
+        from firstbyte.files.listing import answer_listing  # here, since zipfile takes long to import
+
         return answer_listing(request, self.root, parts, path, self._policy, self._listing_extra)
 
     def _clean(
