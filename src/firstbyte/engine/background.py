@@ -5,16 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from firstbyte.engine.states import CLOSED
+from firstbyte.engine.pool import Pool
 from firstbyte.errors import HTTPError
-from firstbyte.http.headers import Headers
 from firstbyte.http.services import Job
-from firstbyte.wire.writer import encode_interim
 
 if TYPE_CHECKING:
     import asyncio
-
-    from firstbyte.engine.connection import Connection
 
 logger = logging.getLogger("firstbyte.engine")
 
@@ -27,8 +23,6 @@ class Background:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        from firstbyte.engine.pool import Pool  # here: compiled, it loads connections, which load this module
-
         self._pool = Pool(THREADS)
         self._tasks: set[asyncio.Task[Any]] = set()  # a reference keeps them alive
         self._unfinished: set[Job] = set()
@@ -91,39 +85,3 @@ class Background:
         finally:
             self._unfinished.discard(job)
             job.after()
-
-
-class ConnectionServices:
-    """What the requests of a connection may ask for; see `http.services.Services`."""
-
-    __slots__ = ("_background", "_connection", "jobs")
-
-    def __init__(self, background: Background, connection: Connection) -> None:
-        self._background = background
-        self._connection: Connection | None = connection
-        self.jobs: list[Job] = []  # of the request whose answer is not sent yet
-
-    def send_interim(self, status: int, fields: Headers) -> None:
-        """See `Services`. For the thread, or the loop's, that has the connection."""
-        data = encode_interim(status, fields)
-        if self._connection is not None and self._connection.state != CLOSED:
-            self._connection.send_now(data)
-
-    def after(self, job: Job) -> None:
-        """See `Services`."""
-        self._background.check_room()
-        if self._connection is None:  # all that can be sent is
-            self._background.start(job)
-        else:
-            self.jobs.append(job)
-
-    def start_jobs(self) -> None:
-        """The answer is sent."""
-        jobs, self.jobs = self.jobs, []
-        for job in jobs:
-            self._background.start(job)
-
-    def end(self) -> None:
-        """The connection is closed."""
-        self._connection = None
-        self.start_jobs()

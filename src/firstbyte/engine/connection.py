@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from firstbyte.engine._sys import READ, RECV, WRITE, receive
 from firstbyte.engine.answers import close_quietly, error_response, failed_endpoint, sendable, trailers_of
-from firstbyte.engine.background import ConnectionServices
 from firstbyte.engine.collector import Collector
 from firstbyte.engine.hub import Hub
 from firstbyte.engine.incoming import AwaitedBody, IncomingBody, has_left
 from firstbyte.engine.output import BATCH, JOIN, Output
+from firstbyte.engine.services import ConnectionServices
 from firstbyte.engine.states import BODY, CLOSED, DISCARD, HEAD, LINGER, STATES, WRITING
 from firstbyte.errors import ProtocolError
 from firstbyte.http.handler import Endpoint
