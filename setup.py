@@ -26,14 +26,18 @@ COMPILED = (
     "http/headers",
     "http/request",
     "http/response",
+    "waiting",
     "wire/head",
     "wire/reader",
+    "wire/websocket/frames",
+    "wire/websocket/keepalive",
+    "wire/websocket/protocol",
     "wire/writer",
     "app/routing",
 )
 """Modules with a `.pxd` beside them that gives their attributes and variables C types."""
-NATIVE = ("engine/_native",)
-"""Second bodies, in Cython alone, of what `engine/_sys.py` has in Python."""
+NATIVE = ("engine/_native", "wire/websocket/_mask")
+"""Second bodies, in Cython alone, of what `engine/_sys.py` and `frames.py` have in Python."""
 REQUIRED = os.environ.get("FIRSTBYTE_REQUIRE_COMPILED") == "1"
 DIRECTIVES = {"annotation_typing": False, "language_level": 3, "always_allow_keywords": True}
 

@@ -160,7 +160,11 @@ class _Common:
         assert transport is not None
         self._alive.heard(monotonic())
         for event in protocol.receive_data(data) if data else protocol.receive_eof():
-            self._take(event)
+            if type(event) is TextMessage or type(event) is BinaryMessage:
+                if not protocol.close_sent:  # else nobody asks for it any more
+                    self._queue.append(event.data)
+            else:
+                self._take(event)
         replies = protocol.take_replies()
         if replies and not transport.send(replies):
             self._is_full = True
@@ -222,10 +226,7 @@ class _Common:
         raise NotImplementedError
 
     def _take(self, event: Event) -> None:
-        if isinstance(event, TextMessage | BinaryMessage):
-            if not self._protocol.close_sent:  # else nobody asks for it any more
-                self._queue.append(event.data)
-        elif isinstance(event, Closed | Failed) and event.code != ABNORMAL:
+        if isinstance(event, Closed | Failed) and event.code != ABNORMAL:
             # Answered when the handler asks for what comes next: it may still send what it owes for what came before.
             self._answer_by = monotonic() + GRACE
         if isinstance(event, Failed) and event.code != ABNORMAL:
@@ -237,8 +238,10 @@ class _Common:
     def _pace(self) -> None:
         """Reads on, or lets the peer wait: for the handler to take messages, or for itself to read what we answer."""
         assert self._transport is not None
-        self._is_paused = len(self._queue) >= QUEUE or self._is_full
-        self._transport.pause(self._is_paused)
+        paused = self._is_full or len(self._queue) >= QUEUE
+        if paused is not self._is_paused:
+            self._is_paused = paused
+            self._transport.pause(paused)
 
     def _next(self) -> Message | None:
         """The next message if it is here. Raises WebSocketClosed behind the last."""
@@ -263,6 +266,8 @@ class _Common:
     def _encode(self, message: Message) -> bytes:
         if isinstance(message, str):
             return self._protocol.send_text(message)
+        if type(message) is bytes:
+            return self._protocol.send_binary(message)
         if isinstance(message, bytes | bytearray | memoryview):
             return self._protocol.send_binary(bytes(message))
         raise TypeError(f"a message is str or bytes, not {type(message).__name__}")
@@ -304,7 +309,20 @@ class WebSocket(_Common):
 
     def __init__(self, request: Request, options: Options) -> None:
         super().__init__(request, options)
+        self._loop: Any = None
+        self._new_wait: Any = None
         self._waiters: list[Any] = []
+        self._scope_task: Any = None  # a reference keeps it alive
+
+    def begin(self, transport: Transport, draining: bool) -> None:
+        """See `Session`."""
+        from asyncio import get_running_loop  # here, since it takes long to import
+
+        from firstbyte.waiting import Wait
+
+        self._new_wait = Wait
+        self._loop = get_running_loop()
+        super().begin(transport, draining)
 
     async def receive(self) -> Message:
         """The next message. Raises WebSocketClosed when there will be none."""
@@ -312,14 +330,9 @@ class WebSocket(_Common):
             await self._wait()
         return message
 
-    async def __aiter__(self) -> AsyncIterator[Message]:
+    def __aiter__(self) -> AsyncIterator[Message]:
         """The messages, until the WebSocket is closed, however it is."""
-        while True:
-            try:
-                message = await self.receive()
-            except WebSocketClosed:
-                return
-            yield message
+        return _Messages(self)
 
     async def send(self, message: Message) -> None:
         """Sends a message; waits while the peer is slow to read. Raises WebSocketClosed."""
@@ -359,20 +372,43 @@ class WebSocket(_Common):
     def _end_scope(self) -> None:
         from asyncio import get_running_loop
 
-        self._waiters.append(get_running_loop().create_task(self._scope.aend(None)))  # a reference keeps it alive
+        self._scope_task = get_running_loop().create_task(self._scope.aend(None))
 
-    async def _wait(self) -> None:
-        from asyncio import get_running_loop  # here, since it takes long to import
-
-        waiter = get_running_loop().create_future()
+    def _wait(self) -> Any:
+        """What to await until something has changed."""
+        if len(self._waiters) > QUEUE:  # some were cancelled, perhaps
+            self._waiters = [each for each in self._waiters if not each.over]
+        waiter = self._new_wait(self._loop)
         self._waiters.append(waiter)
-        await waiter
+        return waiter
 
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        waiters = self._waiters
+        if waiters:
+            self._waiters = []
+            for waiter in waiters:
+                waiter.end()
+
+
+class _Messages:
+    """Iterates over the messages of a WebSocket: in half the time that an asynchronous generator takes."""
+
+    __slots__ = ("_ws",)
+
+    def __init__(self, ws: WebSocket) -> None:
+        self._ws = ws
+
+    def __aiter__(self) -> _Messages:
+        return self
+
+    async def __anext__(self) -> Message:
+        ws = self._ws
+        try:
+            while (message := ws._next()) is None:
+                await ws._wait()
+        except WebSocketClosed:
+            raise StopAsyncIteration from None
+        return message
 
 
 class SyncWebSocket(_Common):

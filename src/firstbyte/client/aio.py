@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine, Generator, Sequence
-from contextvars import Context
+from collections.abc import Coroutine, Sequence
 from math import inf
 from typing import Any, cast
 
 from firstbyte.client.network import CHUNK, SockAddr, Stream, Waiter, addresses_of
+from firstbyte.waiting import Wait
 
 _HIGH = 256 * 1024  # bytes that were not asked for yet, from which on the transport does not read
 
@@ -113,8 +113,8 @@ class AsyncStream(asyncio.Protocol):
         self._full = False  # whether the transport's send buffer is
         self._ended = False
         self._error: Exception | None = None
-        self._reader: _Wait | None = None
-        self._writer: _Wait | None = None
+        self._reader: Wait | None = None
+        self._writer: Wait | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     # -- what the loop calls
@@ -164,7 +164,7 @@ class AsyncStream(asyncio.Protocol):
         """See `Stream.recv`; how much comes at once, the transport decides."""
         if not self._chunks:
             if not self._ended:
-                self._reader = waiter = _Wait(self._loop)
+                self._reader = waiter = Wait(self._loop)
                 try:
                     await self._within(timeout, waiter)
                 finally:
@@ -187,7 +187,7 @@ class AsyncStream(asyncio.Protocol):
             raise self._error or ConnectionResetError("the connection is closed")
         self._transport.write(data)
         while self._full:
-            self._writer = waiter = _Wait(self._loop)
+            self._writer = waiter = Wait(self._loop)
             try:
                 await self._within(timeout, waiter)
             finally:
@@ -210,11 +210,11 @@ class AsyncStream(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    def _wake(self, waiter: _Wait | None) -> None:
+    def _wake(self, waiter: Wait | None) -> None:
         if waiter is not None:
             waiter.end()
 
-    async def _within(self, timeout: float | None, waiter: _Wait) -> None:
+    async def _within(self, timeout: float | None, waiter: Wait) -> None:
         """Waits. Raises TimeoutError."""
         if timeout is not None:
             waiter.deadline = deadline = self._loop.time() + timeout
@@ -235,68 +235,3 @@ class AsyncStream(asyncio.Protocol):
         later = min((waiter.deadline for waiter in waiting if not waiter.over), default=inf)
         if later < inf and self._timer is None:  # else whoever was told waits again already
             self._timer = self._loop.call_at(later, self._look)
-
-
-class _Wait:
-    """What one task awaits in a stream: a future, but for that its task goes on within the call that ends it.
-
-    A plain future would have the loop poll once more in between, which is a fifth of what a small request costs. It may
-    do so since the loop itself ends it, from a callback in which no task runs. The members are those that a Task asks
-    of any future (see `asyncio.isfuture`).
-    """
-
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_context", "_error", "_loop", "deadline", "over")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._asyncio_future_blocking = False
-        self._callback: Callable[[_Wait], object] | None = None
-        self._context: Context | None = None
-        self._error: BaseException | None = None
-        self.deadline = inf
-        self.over = False
-
-    def __await__(self) -> Generator[_Wait, None, None]:
-        if not self.over:
-            self._asyncio_future_blocking = True
-            yield self
-        self.result()
-
-    def end(self, error: BaseException | None = None) -> None:
-        """Lets the task go on, or raises `error` in it. Once is enough."""
-        if self.over:
-            return
-        self.over = True
-        self._error = error
-        if self._callback is None:
-            return
-        assert self._context is not None
-        if asyncio.current_task(self._loop) is None:
-            self._context.run(self._callback, self)
-        else:
-            self._loop.call_soon(self._callback, self, context=self._context)
-
-    def result(self) -> None:
-        """Raises what the wait was ended with."""
-        if self._error is not None:
-            raise self._error
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """See asyncio.Future."""
-        return self._loop
-
-    def add_done_callback(self, callback: Callable[[_Wait], object], *, context: Context) -> None:
-        """See asyncio.Future; the task is the only one that asks."""
-        self._callback = callback
-        self._context = context
-
-    def cancel(self, msg: object = None) -> bool:
-        """See asyncio.Future. The task that is cancelled goes on in the loop's next turn, as it would with any
-        future."""
-        if self.over:
-            return False
-        self.over = True
-        self._error = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
-        if self._callback is not None:
-            self._loop.call_soon(self._callback, self, context=self._context)
-        return True

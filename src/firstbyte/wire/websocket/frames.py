@@ -158,6 +158,14 @@ def mask(data: bytes, key: bytes) -> bytes:
     return (int.from_bytes(data, "little") ^ int.from_bytes(long_key, "little")).to_bytes(size, "little")
 
 
+try:
+    from firstbyte.wire.websocket import _mask  # type: ignore[attr-defined]
+except ImportError:
+    pass  # it is not compiled
+else:
+    mask = _mask.mask
+
+
 def refuse(rule: str, message: str, code: int = BROKEN) -> NoReturn:
     """Raises the FrameError for a broken rule."""
     raise FrameError(code, rule, message)
