@@ -62,8 +62,6 @@ class Options:
 class _Common:
     """What both kinds of WebSocket are: the session that the engine tells what happens."""
 
-    is_async: bool
-
     def __init__(self, request: Request, options: Options) -> None:
         agreement = accept(request, options.subprotocols, options.origins, options.deflate)
         self.request = request
@@ -100,8 +98,9 @@ class _Common:
 
     def answer(self, work: Callable[[], Any]) -> Upgrade:
         """The 101 behind which `work`, the call of the handler, is run."""
+        session: Any = self
         self._work = work
-        return Upgrade(self, self._fields)
+        return Upgrade(session, self._fields)
 
     def hold(self, scope: Any) -> None:
         """Has what was provided for the handler be ended after it."""
@@ -419,11 +418,9 @@ class SyncWebSocket(_Common):
     """
 
     is_async = False
-    _running = 0
-    _counting = threading.Lock()
 
     def __init__(self, request: Request, options: Options) -> None:
-        if SyncWebSocket._running >= MAX_THREADS:
+        if len(_running) >= MAX_THREADS:
             raise HTTPError(503, "too many WebSockets are open", {"Retry-After": "5"})
         super().__init__(request, options)
         self._lock: Any = nullcontext()
@@ -474,7 +471,7 @@ class SyncWebSocket(_Common):
         assert self._work is not None
         work, self._work = self._work, None
         caught: BaseException | None = None
-        self._count(1)
+        _running.add(self)
         try:
             try:
                 work()
@@ -489,14 +486,13 @@ class SyncWebSocket(_Common):
                 self._ending(caught)
                 self._changed.wait_for(lambda: self._protocol.is_over or self._is_lost)
         finally:
-            self._count(-1)
-
-    def _count(self, more: int) -> None:
-        with SyncWebSocket._counting:
-            SyncWebSocket._running += more
+            _running.remove(self)
 
     def _end_scope(self) -> None:
         self._scope.end(None)
 
     def _wake(self) -> None:
         self._changed.notify_all()
+
+
+_running: set[SyncWebSocket] = set()

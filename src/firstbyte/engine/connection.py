@@ -108,7 +108,7 @@ class Connection:
         if self.state == CLOSED:
             return
         try:
-            data = receive(self.fd) if not self._encrypted else self.sock.recv(RECV)
+            data = self.receive()
         except BlockingIOError:
             return
         except OSError as error:
@@ -126,6 +126,10 @@ class Connection:
             self.deadline = self._reactor.now + self._reactor.timeouts.body
             if self._discard() if state == DISCARD else self._take_body():
                 self.advance()
+
+    def receive(self) -> bytes:
+        """What is here, as it came; empty if the peer sends no more. Raises OSError, BlockingIOError for nothing."""
+        return receive(self.fd) if not self._encrypted else self.sock.recv(RECV)
 
     def on_deadline(self) -> None:
         """What the connection waited for did not come in time."""

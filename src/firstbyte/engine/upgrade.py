@@ -13,7 +13,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from firstbyte.engine._sys import ERROR, HANGUP, READ, RECV, WRITE
+from firstbyte.engine._sys import ERROR, HANGUP, READ, WRITE
 from firstbyte.engine.exchange import Exchange
 from firstbyte.engine.states import CLOSED
 from firstbyte.errors import ClientDisconnected
@@ -154,7 +154,7 @@ class Takeover(Exchange):
 
     def _receive(self) -> None:
         try:
-            data = self.connection.sock.recv(RECV)
+            data = self.connection.receive()
         except BlockingIOError:
             pass
         except OSError as error:
