@@ -1,18 +1,24 @@
 import cython
 
+from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.exchange cimport Exchange
 
 
 cdef class Takeover(Exchange):
     cdef public object lock
-    cdef object _session
-    cdef bint _is_over
-    cdef bint _has_ended
-    cdef bint _is_full
-    cdef bint _paused
+    cdef public object _session
+    cdef public bint _is_over
+    cdef public bint _has_ended
+    cdef public bint _is_full
+    cdef public bint _paused
 
+    @cython.locals(connection=Connection, has_room=bint)
     cpdef bint send(self, bytes data) except -1
     cpdef pause(self, bint paused)
+    @cython.locals(connection=Connection)
     cpdef on_event(self, int events)
-    @cython.locals(interest=int)
-    cdef _settle(self)
+    cpdef _take_rest(self)
+    @cython.locals(data=bytes)
+    cpdef _receive(self)
+    @cython.locals(connection=Connection, interest=int)
+    cpdef _settle(self)

@@ -167,7 +167,8 @@ class Takeover(Exchange):
         """Watches the connection for what it now waits for, until what is now due."""
         if self._is_over:
             return
-        if self.connection.flush():
+        connection = self.connection
+        if connection.flush():
             self._write_by = inf
             if self._is_full:
                 self._is_full = False
@@ -176,8 +177,11 @@ class Takeover(Exchange):
             self._write_by = monotonic() + self._reactor.timeouts.write
         if not self._is_over:  # the flush may have found the peer gone
             interest = 0 if self._paused or self._has_ended else READ
-            self.connection.deadline = min(self._write_by, self._session.deadline)
-            self._reactor.change_interest(self.connection, interest if self._write_by == inf else interest | WRITE)
+            if self._write_by != inf:
+                interest |= WRITE
+            connection.deadline = min(self._write_by, self._session.deadline)
+            if connection.interest != interest:
+                self._reactor.change_interest(connection, interest)
 
 
 async def run(reactor: Any, connection: Connection, request: Request, endpoint: Endpoint, session: Session) -> None:

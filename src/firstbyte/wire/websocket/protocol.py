@@ -159,7 +159,10 @@ class Connection:
             piece = self._decompressor.decompress(piece, is_last, self._limits.message - len(message))
         try:
             if is_last and not message:  # whole in one piece, as most are
-                events.append(TextMessage(str(piece, "utf-8")) if self._kind == TEXT else BinaryMessage(piece))
+                if self._kind == TEXT:
+                    events.append(_new_tuple(TextMessage, (str(piece, "utf-8"),)))
+                else:
+                    events.append(_new_tuple(BinaryMessage, (piece,)))
                 self._kind = 0
                 return
             if self._kind == TEXT:
@@ -312,3 +315,4 @@ def _check_control(data: bytes) -> bytes:
 
 
 _new_decoder = codecs.getincrementaldecoder("utf-8")
+_new_tuple = tuple.__new__  # which is what the class of a NamedTuple does, after a call of Python
