@@ -44,8 +44,8 @@ class Connection:
     __slots__ = (
         "_answered", "_body_writer", "_collector", "_encrypted", "_endpoint", "_fresh", "_head", "_hooks",
         "_keep_alive", "_linger", "_out", "_output", "_reactor", "_request", "_response", "_size", "_stream",
-        "_written",
-        "busy", "deadline", "ends", "entry", "fd", "interest", "lost", "owner", "reader", "services", "sock", "state",
+        "_written", "busy", "deadline", "ends", "entry", "fd", "interest", "lost", "owner", "reader", "services",
+        "sock", "state",
     )  # fmt: skip
 
     def __init__(self, reactor: Hub, sock: socket.socket, ends: Ends) -> None:
@@ -105,14 +105,7 @@ class Connection:
             return
         if events & WRITE and self.flush():  # what stood before a body that is coming
             self._reactor.watch(self, READ)
-        if self.state == CLOSED:
-            return
-        try:
-            data = self.receive()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self.close(f"recv: {error.strerror}")
+        if self.state == CLOSED or (data := self.receive()) is None:
             return
         if not data:
             self._on_eof()
@@ -127,9 +120,14 @@ class Connection:
             if self._discard() if state == DISCARD else self._take_body():
                 self.advance()
 
-    def receive(self) -> bytes:
-        """What is here, as it came; empty if the peer sends no more. Raises OSError, BlockingIOError for nothing."""
-        return receive(self.fd) if not self._encrypted else self.sock.recv(RECV)
+    def receive(self) -> bytes | None:
+        """What is here, as it came; empty if the peer sends no more, None for nothing, or if it is closed for that."""
+        try:
+            return receive(self.fd) if not self._encrypted else self.sock.recv(RECV)
+        except OSError as error:
+            if not isinstance(error, BlockingIOError):
+                self.close(f"recv: {error.strerror}")
+            return None
 
     def on_deadline(self) -> None:
         """What the connection waited for did not come in time."""
@@ -341,7 +339,7 @@ class Connection:
             if reader.in_body:
                 self.flush()  # the generator may wait for a body whose client waits for this head
             if not isinstance(body, Iterator) or isinstance(body, Feed):
-                from firstbyte.engine.upgrade import start  # here, since asyncio takes long to import
+                from firstbyte.engine.upgrade import start  # here, since asyncio takes long to import, and it knows us
 
                 return start(reactor, self, response)  # else a coroutine gives them, by `push` and `end_body`
             self._stream = body
@@ -357,8 +355,7 @@ class Connection:
             self._written.append(self.entry.end(response, self._size, self._head, self.reader))
         if type(request._body) is not bytes or request._form is not None:
             request.close_body()
-        # Small answers to pipelined requests go out together, but not without bound, nor past the connection's last,
-        # nor before what is left of an unread body has been taken for what it is.
+        # Small answers to pipelined requests go out together: within bounds, to the last, and behind bodies unread.
         if not self._keep_alive or self._size > JOIN or len(self._out) > BATCH or self.reader.in_body:
             self.state = WRITING
         return True

@@ -153,13 +153,8 @@ class Takeover(Exchange):
             self._session.received(rest)
 
     def _receive(self) -> None:
-        try:
-            data = self.connection.receive()
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            self.connection.close(f"recv: {error.strerror}")
-        else:
+        data = self.connection.receive()
+        if data is not None:
             self._has_ended = not data
             self._session.received(data)
 
