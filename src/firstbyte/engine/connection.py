@@ -1,8 +1,7 @@
 """One connection's life: recv, scan, resolve, body, dispatch, write, next.
 
-A connection is touched by one thread at a time, its owner: the leader of the reactor while nothing runs for it, the
-thread that runs its handler while `busy`. `Reactor.watch` gives a busy connection back; after it the thread must not
-touch it. The leader answers an event of a busy connection only by no longer watching it.
+A connection is touched by one thread at a time: the leader of the reactor while nothing runs for it, the thread that
+runs its handler while `busy`. `Reactor.watch` gives a busy connection back; after it the thread must not touch it.
 """
 
 from __future__ import annotations
