@@ -112,10 +112,10 @@ def _weight(served: Served) -> int:
 class OpenFile:
     """A descriptor that several answers send from, each from its own place; closed when nobody needs it any more."""
 
-    __slots__ = ("_file", "_lock", "_users", "signature", "used")
+    __slots__ = ("_fd", "_lock", "_users", "signature", "used")
 
     def __init__(self, file: BinaryIO, signature: Signature, lock: threading.Lock) -> None:
-        self._file = file
+        self._fd = os.dup(file.fileno())
         self.signature = signature
         self._lock = lock
         self._users = 1  # whoever holds the object itself
@@ -123,7 +123,7 @@ class OpenFile:
 
     def fileno(self) -> int:
         """The descriptor."""
-        return self._file.fileno()
+        return self._fd
 
     def span(self, start: int, stop: int) -> Span:
         """A part of the file as a body, which keeps it open."""
@@ -137,7 +137,15 @@ class OpenFile:
             self._users -= 1
             last = not self._users
         if last:
-            self._file.close()
+            self._close()
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self._close()
 
 
 class Span(FileBody):
@@ -179,12 +187,10 @@ class OpenFiles:
                 file.used = True
                 file._users += 1
                 return Span(file, start, stop - start)
-        opened = open_file(path)
-        found = signature_of(os.fstat(opened.fileno()))
-        if found != signature:
-            opened.close()
-            return None
-        file = OpenFile(opened, signature, self._lock)
+        with open_file(path) as opened:
+            if signature_of(os.fstat(opened.fileno())) != signature:
+                return None
+            file = OpenFile(opened, signature, self._lock)
         body = file.span(start, stop)
         self._keep(path, file)
         return body
@@ -198,9 +204,6 @@ class OpenFiles:
 
     def __len__(self) -> int:
         return len(self._files)
-
-    def __del__(self) -> None:
-        self.close()
 
     def _keep(self, path: str, file: OpenFile) -> None:
         gone = []
