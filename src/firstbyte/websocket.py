@@ -315,13 +315,16 @@ class WebSocket(_Common):
 
     def begin(self, transport: Transport, draining: bool) -> None:
         """See `Session`."""
+        self._find_loop()
+        super().begin(transport, draining)
+
+    def _find_loop(self) -> None:
         from asyncio import get_running_loop  # here, since it takes long to import
 
         from firstbyte.waiting import Wait
 
         self._new_wait = Wait
         self._loop = get_running_loop()
-        super().begin(transport, draining)
 
     async def receive(self) -> Message:
         """The next message. Raises WebSocketClosed when there will be none."""
@@ -377,6 +380,8 @@ class WebSocket(_Common):
         """What to await until something has changed."""
         if len(self._waiters) > QUEUE:  # some were cancelled, perhaps
             self._waiters = [each for each in self._waiters if not each.over]
+        if self._loop is None:  # it waits for the beginning itself, in another task than the handshake's
+            self._find_loop()
         waiter = self._new_wait(self._loop)
         self._waiters.append(waiter)
         return waiter
