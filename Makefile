@@ -5,19 +5,25 @@ SECONDS ?= 60
 
 SOURCES := setup.py $(shell find src -name '*.py' -o -name '*.pxd' -o -name '*.pyx')
 
-.PHONY: run test plain compiled style types bench fuzz wheel deps lock clean
+.PHONY: run test plain compiled style types coverage bench fuzz wheel deps lock clean
 
 run: .venv/run
 	$(BIN)/firstbyte demo
 
 test: style types plain compiled
 
-# The same tests twice: plain Python, whose lines are counted, and compiled, which fails if it is not.
+# The same tests twice: plain Python, and compiled, which fails if it is not. Most of them wait: so several at once.
+TOGETHER := -q -n 4 --dist worksteal
+
 plain: .venv/dev deps
-	FIRSTBYTE_PURE=1 $(BIN)/pytest --cov --cov-report=term
+	FIRSTBYTE_PURE=1 $(BIN)/pytest $(TOGETHER)
 
 compiled: .venv/compiled
-	FIRSTBYTE_REQUIRE_COMPILED=1 $(BIN)/pytest -q
+	FIRSTBYTE_REQUIRE_COMPILED=1 $(BIN)/pytest $(TOGETHER)
+
+# Which lines the tests of plain Python run.
+coverage: .venv/dev deps
+	FIRSTBYTE_PURE=1 $(BIN)/pytest $(TOGETHER) --cov --cov-report=term
 
 style: .venv/dev
 	$(BIN)/ruff check .

@@ -70,7 +70,7 @@ def line(format: str, made: Entry | None = None, status: int = 200, seconds: flo
         ("D", "1250000"),
         ("M", "1250"),
         ("L", "1.250000"),
-        ("p", f"<{os.getpid()}>"),
+        pytest.param("p", f"<{os.getpid()}>", id="process"),
         ("{x-seen}i", "yes"),
         ("{X-Seen}i", "yes"),
         ("{x-none}i", "-"),

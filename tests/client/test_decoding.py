@@ -76,6 +76,7 @@ def test_codings_are_compared_without_case_and_identity_is_none(value):
         ("zstd", zstd.compress(b"a") + zstd.compress(b"b"), b"ab"),
         ("zstd", b"\x50\x2a\x4d\x18\x03\0\0\0xyz" + zstd.compress(b"a"), b"a"),  # a skippable frame
     ],
+    ids=["gzip", "gzip padded", "zstd", "zstd with a skippable frame"],
 )
 def test_a_body_may_be_of_several_members(coding, body, data):
     assert decoded(coding, body) == data

@@ -153,7 +153,11 @@ class Browser:
         if event.get("method") == "Runtime.exceptionThrown":
             details = event["params"]["exceptionDetails"]
             self.complaints.append(details.get("exception", {}).get("description", details["text"]))
-        elif event.get("method") == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
+        elif (
+            event.get("method") == "Log.entryAdded"
+            and event["params"]["entry"]["level"] == "error"
+            and not str(event["params"]["entry"].get("url")).endswith("/favicon.ico")
+        ):  # its own wish
             self.complaints.append(event["params"]["entry"]["text"])
 
 
