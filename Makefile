@@ -65,8 +65,9 @@ clean:
 	FIRSTBYTE_PURE=1 $(BIN)/python -m pip install -q -e .
 	@touch $@
 
+# The setuptools that comes with venv may be too old for pyproject.toml, and no lock names setuptools.
 .venv/dev: pyproject.toml requirements-dev.txt | .venv/bin/python
-	$(BIN)/python -m pip install -q -r requirements-dev.txt
+	$(BIN)/python -m pip install -q "setuptools>=77" -r requirements-dev.txt
 	FIRSTBYTE_PURE=1 $(BIN)/python -m pip install -q --no-deps -e .
 	@touch $@ .venv/run
 
