@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias
 
 from firstbyte.app.pages import error_response
 from firstbyte.errors import ProtocolError
+from firstbyte.http.around import Around
 from firstbyte.http.forwarded import TrustedProxies
-from firstbyte.http.handler import Endpoint, Handler, lifespan_of
+from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.hosts import Hosts
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
-from firstbyte.http.services import Periodic, periodic_of
 
 Tell: TypeAlias = Callable[[Request, str], None]
 """Is told what was ignored or refused, and why, in one line."""
 
 
-class Front:
+class Front(Around):
     """A handler around another: it lets `trusted_proxies` say who the client is, and answers for `hosts` alone.
 
     A request for another host gets a 421 (RFC 9110 section 15.5.20), one whose proxies contradict each other a 400 (see
@@ -35,24 +34,11 @@ class Front:
         hosts: Hosts | None = None,
         tell: Tell | None = None,
     ) -> None:
+        super().__init__(handler)
         self._handler = handler
         self._proxies = trusted_proxies
         self._hosts = hosts
         self._tell = tell
-
-    @property
-    def is_async(self) -> bool:
-        """Whether the inner handler has coroutines (see `Handler`)."""
-        return bool(getattr(self._handler, "is_async", False))
-
-    def lifespan(self) -> AbstractAsyncContextManager[Any]:
-        """The inner handler's (see `Handler`)."""
-        return lifespan_of(self._handler)
-
-    @property
-    def periodic(self) -> Sequence[Periodic]:
-        """The inner handler's (see `Handler`)."""
-        return periodic_of(self._handler)
 
     def resolve(self, request: Request) -> Endpoint:
         """The inner handler's endpoint, or that of a refusal."""

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any
-
 from firstbyte.errors import HTTPError
-from firstbyte.http.handler import Endpoint, Handler, lifespan_of
+from firstbyte.http.around import Around
+from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
-from firstbyte.http.services import Periodic, periodic_of
 
 
-class RedirectToHTTPS:
+class RedirectToHTTPS(Around):
     """Answers what comes over a connection without TLS with a 308 to the same address with it, on `port`.
 
     Only connections to `plain_port` are redirected, so that a proxy that speaks plain HTTP to another port is served.
     """
 
     def __init__(self, handler: Handler, plain_port: int, port: int) -> None:
+        super().__init__(handler)
         self._handler = handler
         self._plain_port = plain_port
         self._port = port
         self._redirect = Endpoint(self._answer, name="308", streams_body=True)
-
-    @property
-    def is_async(self) -> bool:
-        """Whether the inner handler has coroutines (see `Handler`)."""
-        return bool(getattr(self._handler, "is_async", False))
-
-    def lifespan(self) -> AbstractAsyncContextManager[Any]:
-        """The inner handler's (see `Handler`)."""
-        return lifespan_of(self._handler)
-
-    @property
-    def periodic(self) -> Sequence[Periodic]:
-        """The inner handler's (see `Handler`)."""
-        return periodic_of(self._handler)
 
     def resolve(self, request: Request) -> Endpoint:
         """The inner handler's endpoint, or the redirect's."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -14,12 +13,13 @@ from firstbyte.app.mounts import Mount
 from firstbyte.app.pages import error_response
 from firstbyte.cli.options import Seconds
 from firstbyte.errors import ConfigurationError
-from firstbyte.http.handler import Endpoint, Handler, lifespan_of
+from firstbyte.http.around import Around
+from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.request import Request
 from firstbyte.proxy.settings import HealthCheck, ProxyTimeouts
 
 
-class Routes:
+class Routes(Around):
     """A handler of several: each answers below its path, the longest that fits, and `otherwise` elsewhere."""
 
     def __init__(self, handlers: Mapping[str, Handler], otherwise: Handler) -> None:
@@ -27,19 +27,7 @@ class Routes:
         for mount in self._mounts:
             mount.compose_with(lambda call, is_async: (call, is_async))
         self._otherwise = otherwise
-
-    @property
-    def is_async(self) -> bool:
-        """Whether one of them has coroutines (see `Handler`)."""
-        return any(getattr(each, "is_async", False) for each in (*self._mounts, self._otherwise))
-
-    @asynccontextmanager
-    async def lifespan(self) -> AsyncIterator[None]:
-        """All of theirs."""
-        async with AsyncExitStack() as stack:
-            for each in (*self._mounts, self._otherwise):
-                await stack.enter_async_context(lifespan_of(each))
-            yield
+        super().__init__(*self._mounts, otherwise)
 
     def resolve(self, request: Request) -> Endpoint:
         """The endpoint of the one whose path fits."""

@@ -17,7 +17,8 @@ import msgspec
 
 from firstbyte.errors import ConfigurationError
 from firstbyte.files.after import After
-from firstbyte.http.handler import Endpoint, Handler, lifespan_of
+from firstbyte.http.around import Around
+from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.headers import Headers
 from firstbyte.http.media import media_type_of
 from firstbyte.http.request import Request
@@ -35,7 +36,7 @@ _PAGES = ("document", "iframe", "frame", "embed", "object")
 """Destinations of requests (Sec-Fetch-Dest) for what may be a page."""
 
 
-class Live:
+class Live(Around):
     """A handler around another, whose pages load again when a file in one of the folders changes.
 
     Where nothing but style sheets has changed that a page links to, they are put in the place of the old ones. Pages
@@ -55,6 +56,7 @@ class Live:
         for folder in folders:
             if not Path(folder).is_dir():
                 raise ConfigurationError(f"there is no folder {folder} to watch")
+        super().__init__(handler)
         self._watch = awatch
         self._handler = handler
         self._folders = [Path(folder).resolve() for folder in folders]
@@ -77,7 +79,7 @@ class Live:
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         """Watches the folders, within the inner handler's lifespan (see `Handler`)."""
-        async with lifespan_of(self._handler):
+        async with super().lifespan():
             over = asyncio.Event()
             watching = asyncio.create_task(self._look(over))
             try:

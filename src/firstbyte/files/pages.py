@@ -3,54 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from firstbyte.app.pages import error_response
 from firstbyte.errors import HTTPError
-from firstbyte.http.handler import Endpoint, Handler, lifespan_of
+from firstbyte.http.around import Around, Changed
+from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
-_REMEMBERED = 10_000  # endpoints whose form with pages is kept
 
-
-class ErrorPages:
+class ErrorPages(Around):
     """A handler whose HTTPErrors are pages, or JSON for who prefers it. A folder is served by it faster than by an App,
     which looks for a route of its own first."""
 
     def __init__(self, handler: Handler) -> None:
+        super().__init__(handler)
         self._handler = handler
-        self._with_pages: dict[Endpoint, Endpoint] = {}
-
-    @property
-    def is_async(self) -> bool:
-        """Whether the inner handler has coroutines (see `Handler`)."""
-        return bool(getattr(self._handler, "is_async", False))
-
-    def lifespan(self) -> AbstractAsyncContextManager[Any]:
-        """The inner handler's (see `Handler`)."""
-        return lifespan_of(self._handler)
+        self._with_pages = Changed(_with_pages)
 
     def resolve(self, request: Request) -> Endpoint:
         """See `Handler.resolve`."""
-        inner = self._handler.resolve(request)
-        endpoint = self._with_pages.get(inner)
-        if endpoint is None:
-            endpoint = Endpoint(
-                _awaiting(inner.call) if inner.is_async else _calling(inner.call),
-                name=inner.name,
-                is_async=inner.is_async,
-                cancel_on_disconnect=inner.cancel_on_disconnect,
-                streams_body=inner.streams_body,
-                sends=inner.sends,
-                max_body=inner.max_body,
-                pace=inner.pace,
-            )
-            if len(self._with_pages) >= _REMEMBERED:
-                self._with_pages.clear()
-            self._with_pages[inner] = endpoint
-        return endpoint
+        return self._with_pages[self._handler.resolve(request)]
+
+
+def _with_pages(endpoint: Endpoint) -> Endpoint:
+    around = _awaiting if endpoint.is_async else _calling
+    return endpoint.with_call(around(endpoint.call))
 
 
 def _calling(call: Callable[[Request], Response]) -> Callable[[Request], Response]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -19,8 +19,9 @@ from firstbyte.files.upload_guard import check_same_origin
 from firstbyte.files.upload_page import upload_fragment, upload_page
 from firstbyte.files.upload_store import PARTIALS, Partial, Saved, Store, UploadLimits
 from firstbyte.files.upload_tus import Tus, upload_at
+from firstbyte.http.around import Around
 from firstbyte.http.conditionals import Outcome, evaluate
-from firstbyte.http.handler import Endpoint, Handler, lifespan_of
+from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.limits import FormLimits
 from firstbyte.http.media import media_type_of
 from firstbyte.http.request import Request
@@ -34,7 +35,7 @@ _ACTIVE = ("text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "a
 """Types of which a browser may run scripts."""
 
 
-class Uploads:
+class Uploads(Around):
     """Serves the files below `folder` with `files` (default: `StaticFiles` with its listing), and takes uploads.
 
     A listing of another handler has the page if it is told to: `StaticFiles(folder, listing=True,
@@ -59,9 +60,10 @@ class Uploads:
         without: Iterable[str | Path] = (),
         trusted: bool = False,
     ) -> None:
+        self._files: Handler = files or StaticFiles(folder, listing=True, listing_extra=upload_fragment())
+        super().__init__(self._files)
         self._store = Store(folder, limits, overwrite=overwrite, without=without)
         self._tus = Tus(self._store)
-        self._files: Handler = files or StaticFiles(folder, listing=True, listing_extra=upload_fragment())
         self._trusted = trusted
         self._room = threading.BoundedSemaphore(max(1, self._store.limits.at_once))
         self._shown = After(self._show)
@@ -71,15 +73,6 @@ class Uploads:
         self._options = self._endpoint(self._answer_options, "uploads' methods")
         self._page = self._endpoint(upload_page, "upload page")
         self._never = self._endpoint(_answer_nothing, "partial files")
-
-    @property
-    def is_async(self) -> bool:
-        """Whether the handler of the files has coroutines (see `Handler`)."""
-        return bool(getattr(self._files, "is_async", False))
-
-    def lifespan(self) -> AbstractAsyncContextManager[Any]:
-        """That of the handler of the files (see `Handler`)."""
-        return lifespan_of(self._files)
 
     def resolve(self, request: Request) -> Endpoint:
         """See `Handler.resolve`."""

@@ -81,6 +81,23 @@ class Endpoint:
         self.pace = pace or Pace()
         self.rule = rule
 
+    def with_call(
+        self, call: Callable[[Request], Any], *, is_async: bool | None = None, sends: bool | None = None
+    ) -> Endpoint:
+        """The same endpoint, with the same pace, for a call around its own; by default of the same kind."""
+        is_async = self.is_async if is_async is None else is_async
+        return Endpoint(
+            call,
+            name=self.name,
+            is_async=is_async,
+            streams_body=self.streams_body,
+            sends=self.sends if sends is None else sends,
+            max_body=self.max_body,
+            pace=self.pace,
+            cancel_on_disconnect=self.cancel_on_disconnect if is_async == self.is_async else None,
+            rule=self.rule,
+        )
+
     def __repr__(self) -> str:
         return f"<Endpoint {self.name}>"
 
@@ -94,10 +111,11 @@ class Handler(Protocol):
     One that has something to do before the first request and after the last has a method `lifespan()` besides, which
     gives an asynchronous context manager. The server enters it in its loop before it accepts anybody, and leaves it, in
     the same task, when the last answer is sent. What it raises on entering ends the start; StartupError is shown as its
-    message alone. A handler around others passes it on (`lifespan_of`).
+    message alone.
 
-    One that has something to do again and again has an attribute `periodic`, a sequence of `services.Periodic`; a
-    handler around others passes that on as well (`services.periodic_of`).
+    One that has something to do again and again has an attribute `periodic`, a sequence of `services.Periodic`.
+
+    A handler around others passes all of this on: `around.Around` does it.
     """
 
     def resolve(self, request: Request) -> Endpoint:
