@@ -50,15 +50,15 @@ class HeadScanner:
 
         Raises ProtocolError for well-formed fields that break a rule together, with the offset counted from `start`.
         """
-        known = self._heads.get(buffer) if len(buffer) <= _KNOWN_SIZE and not start else None
+        stop = buffer.find(b"\r\n\r\n", start) + 2  # the end of the last field line
+        if stop < 2:
+            return None
+        head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
+        known = self._heads.get(head) if stop + 2 - start <= _KNOWN_SIZE else None
         if known is not None:
             method, path, query, version, fields_at, framing = known
-            request = Request(method, path, query, version, buffer, fields_at, ends)
-            return request, len(buffer), framing
+            return Request(method, path, query, version, head, fields_at, ends), stop + 2, framing
         line_end = buffer.find(b"\r\n", start)
-        stop = buffer.find(b"\r\n\r\n", line_end) + 2  # the end of the last field line
-        if stop < 2 or line_end < 0:
-            return None
         limits = self.limits
         size = stop + 2 - start
         if size > limits.request_line or size > limits.head:
@@ -95,7 +95,6 @@ class HeadScanner:
             elif length_line is not None:
                 remember(self._blocks_but_length, rest, block_framing)
 
-        head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
         fields_at = line_end + 2 - start
         authority = None
         if target[0] == "/" and method != "CONNECT":  # origin-form
