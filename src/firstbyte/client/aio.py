@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Coroutine, Sequence
 from math import inf
 from typing import Any, cast
@@ -13,6 +14,7 @@ from firstbyte.client.network import CHUNK, SockAddr, Stream, Waiter, addresses_
 from firstbyte.waiting import Wait
 
 _HIGH = 256 * 1024  # bytes that were not asked for yet, from which on the transport does not read
+_BUFFER = 256 * 1024  # bytes that are read at once
 
 
 class AsyncNetwork:
@@ -92,20 +94,24 @@ class AsyncWaiter:
             self._future.set_result(woken)
 
 
-class AsyncStream(asyncio.Protocol):
+class AsyncStream(asyncio.BufferedProtocol):
     """One connection.
+
+    The loop reads into the one buffer of its thread, and what came is copied out of it at once: a bytes object as large
+    as what may come would cost three calls to the kernel, which map, cut and unmap it, for each read.
 
     It has one timer at most, which is not set anew for each wait: it looks at the deadline when it fires and goes on if
     that has moved.
     """
 
     __slots__ = (
-        "_chunks", "_ended", "_error", "_full", "_loop", "_reader", "_size", "_stopped", "_timer",
+        "_buffer", "_chunks", "_ended", "_error", "_full", "_loop", "_reader", "_size", "_stopped", "_timer",
         "_transport", "_writer",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._buffer = _buffers.of_this_thread
         self._transport: asyncio.Transport
         self._chunks: list[bytes] = []
         self._size = 0  # bytes in them
@@ -123,17 +129,21 @@ class AsyncStream(asyncio.Protocol):
         """See asyncio.BaseProtocol."""
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
-        self._chunks.append(data)
-        self._size += len(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See asyncio.BufferedProtocol."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See asyncio.BufferedProtocol."""
+        self._chunks.append(bytes(self._buffer[:nbytes]))
+        self._size += nbytes
         if self._size >= _HIGH and not self._stopped:
             self._stopped = True
             self._transport.pause_reading()
         self._wake(self._reader)
 
     def eof_received(self) -> bool:
-        """See asyncio.Protocol. The transport stays open: the request may still be under way."""
+        """See asyncio.BufferedProtocol. The transport stays open: the request may still be under way."""
         self._ended = True
         self._wake(self._reader)
         return True
@@ -235,3 +245,13 @@ class AsyncStream(asyncio.Protocol):
         later = min((waiter.deadline for waiter in waiting if not waiter.over), default=inf)
         if later < inf and self._timer is None:  # else whoever was told waits again already
             self._timer = self._loop.call_at(later, self._look)
+
+
+class _Buffers(threading.local):
+    """What the loop of each thread reads into; it fills and empties it within one call."""
+
+    def __init__(self) -> None:
+        self.of_this_thread = memoryview(bytearray(_BUFFER))
+
+
+_buffers = _Buffers()
