@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import needs
 from firstbyte import App, Request, Response
 from firstbyte.batteries import basic_auth as module
 from firstbyte.batteries.basic_auth import basic_auth
@@ -70,7 +71,7 @@ def test_other_schemes_and_nonsense() -> None:
 
 
 def test_a_hash_of_argon2() -> None:
-    argon2 = pytest.importorskip("argon2")
+    argon2 = needs.package("argon2")
     hashed = argon2.PasswordHasher(time_cost=1, memory_cost=1024).hash("secret")
     app = app_with(f"jane:{hashed}")
     assert [ask(app, given).status for given in ("jane:secret", "jane:secret", "jane:wrong", f"jane:{hashed}")] == [

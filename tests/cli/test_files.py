@@ -16,6 +16,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import needs
 from cli.test_cli import fetch, running
 from firstbyte import App, Handler, Request, Response
 from firstbyte.cli import commands, reach
@@ -190,7 +191,7 @@ def test_own_addresses() -> None:
 
 def test_a_code_for_a_phone(site: Path) -> None:
     """On a terminal, where there is one to see."""
-    pytest.importorskip("segno")
+    needs.package("segno")
     ours, theirs = pty.openpty()
     with subprocess.Popen([*PYTHON_M, "0", "--bind", "0.0.0.0"], stderr=theirs, cwd=site) as process:
         os.close(theirs)

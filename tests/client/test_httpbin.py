@@ -10,13 +10,14 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+import needs
 from client.support import Face, MakeFace
 from firstbyte import Server
 from firstbyte.client import Digest, Timeout
 from firstbyte.errors import ReadTimeout, StatusError, TooManyRedirects
 from firstbyte.hosts.wsgi import WSGI
 
-httpbin = pytest.importorskip("httpbin", reason="httpbin is not installed")
+httpbin = needs.package("httpbin")
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def served_by_firstbyte() -> Iterator[str]:
 
 @contextmanager
 def served_by_gunicorn() -> Iterator[str]:
-    pytest.importorskip("gunicorn")
+    needs.package("gunicorn")
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:  # clients wait there until it is up
         command = [
             sys.executable,

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import select
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-import pytest
+import needs
 
 WAIT = 60  # seconds after which a test gives up on something that must come
 _OPTIONS = (
@@ -24,21 +23,11 @@ _OPTIONS = (
 )
 
 
-def find_chromium() -> str:
-    """Where Chromium is; without it the test skips, and fails in CI."""
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing: run make deps")
-        pytest.skip("chromium is missing: run make deps")
-    return path
-
-
 class Browser:
     """One browser with one page. `profile` is an empty folder of its own."""
 
     def __init__(self, profile: Path) -> None:
-        chromium = find_chromium()
+        chromium = needs.program("chromium")
         commands, self._write = os.pipe()
         self._read, answers = os.pipe()
         # It reads commands from descriptor 3 and answers on 4, which only a shell can put where they must be.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import json
 import os
 import socket
@@ -17,6 +16,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+
+import needs
 
 HERE = Path(__file__).parent
 WAIT = 20
@@ -65,8 +66,7 @@ SERVERS: dict[str, tuple[str, Callable[[str], list[str]]]] = {
 def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port at which a server of another house serves the App."""
     package, arguments = SERVERS[request.param]
-    if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed here")
+    needs.package(package)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -152,11 +152,7 @@ def test_coroutines(port: int) -> None:
 # -- WebSockets, which ASGI has and WSGI has not
 
 
-@pytest.fixture
-def ws_port(request: pytest.FixtureRequest, port: int) -> int:
-    if request.node.callspec.params["port"] not in ("uvicorn", "hypercorn", "granian"):
-        pytest.skip("it is a server of WSGI")
-    return port
+over_asgi = pytest.mark.parametrize("port", ["uvicorn", "hypercorn", "granian"], indirect=True)
 
 
 def opened(port: int, path: str, **options: Any) -> ClientConnection:
@@ -170,9 +166,10 @@ def closed(ws: ClientConnection) -> tuple[int, str]:
     return caught.value.rcvd.code, caught.value.rcvd.reason
 
 
+@over_asgi
 @pytest.mark.parametrize("path", ["/ws/echo/ann", "/ws/sync"])
-def test_messages_of_websockets(request: pytest.FixtureRequest, ws_port: int, path: str) -> None:
-    with opened(ws_port, path, subprotocols=["v1", "v2"]) as ws:
+def test_messages_of_websockets(request: pytest.FixtureRequest, port: int, path: str) -> None:
+    with opened(port, path, subprotocols=["v1", "v2"]) as ws:
         if path == "/ws/echo/ann":
             assert ws.subprotocol == "v2"
             assert json.loads(ws.recv(WAIT)) == {"name": "ann", "subprotocol": "v2"}
@@ -187,27 +184,30 @@ def test_messages_of_websockets(request: pytest.FixtureRequest, ws_port: int, pa
         assert [ws.recv(WAIT) for _ in range(100)] == [str(number) for number in range(100)]
 
 
-def test_a_websocket_of_a_thread_closes_and_waits_for_a_slow_reader(ws_port: int) -> None:
-    with opened(ws_port, "/ws/sync", max_queue=1) as ws:
+@over_asgi
+def test_a_websocket_of_a_thread_closes_and_waits_for_a_slow_reader(port: int) -> None:
+    with opened(port, "/ws/sync", max_queue=1) as ws:
         ws.send("flood")
         assert sum(len(ws.recv(WAIT)) for _ in range(200)) == 20_000_000
         ws.send("close")
         assert closed(ws) == (4001, "as you wish")
 
 
-def test_limits_and_failures_of_websockets(ws_port: int) -> None:
-    with opened(ws_port, "/ws/sync") as ws:
+@over_asgi
+def test_limits_and_failures_of_websockets(port: int) -> None:
+    with opened(port, "/ws/sync") as ws:
         ws.send("x" * 1_048_577)
         assert closed(ws)[0] == 1009
-    with opened(ws_port, "/ws/fails") as ws:
+    with opened(port, "/ws/fails") as ws:
         assert closed(ws)[0] == 1011
 
 
+@over_asgi
 @pytest.mark.parametrize(
     ("path", "status", "options"),
     [("/ws/refuses", 401, {}), ("/none", 404, {}), ("/ws/sync", 403, {"origin": "https://evil.example"})],
 )
-def test_websockets_that_are_refused(ws_port: int, path: str, status: int, options: dict[str, Any]) -> None:
+def test_websockets_that_are_refused(port: int, path: str, status: int, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidStatus) as caught:
-        opened(ws_port, path, **options)
+        opened(port, path, **options)
     assert caught.value.response.status_code in (status, 403)  # a server without websocket.http.response answers 403

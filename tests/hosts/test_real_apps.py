@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import needs
 from firstbyte.client import Session
 
 APPS = Path(__file__).parent / "apps"
@@ -58,7 +59,7 @@ _addresses: dict[str, str] = {}
 def _address(start: Start, name: str) -> str:
     if name not in _addresses:
         package = PACKAGES.get(name, name.partition(":")[0])
-        pytest.importorskip(package, reason=f"{package} is not installed here")
+        needs.package(package)
         _addresses[name] = start(name, *OPTIONS.get(name, ()))
     return _addresses[name]
 

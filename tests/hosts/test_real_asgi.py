@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+import needs
+
 try:
     from litestar import Litestar, Request, get
     from litestar import post as litestar_post
@@ -64,7 +66,7 @@ def driver(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def fastapi_app(log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    pytest.importorskip("fastapi")
+    needs.package("fastapi")
     monkeypatch.syspath_prepend(Path(__file__).parent / "apps")
     return importlib.import_module("fastapi_site").make(log.say, tmp_path)
 
@@ -155,7 +157,7 @@ app = get_asgi_application()
 
 
 def test_django(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
-    pytest.importorskip("django")
+    needs.package("django")
     (tmp_path / "django_asgi_project.py").write_text(DJANGO)
     monkeypatch.syspath_prepend(tmp_path)
     client = serve(ASGI(importlib.import_module("django_asgi_project").app)).client()
@@ -170,7 +172,7 @@ def test_django(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: Serve) -
 
 
 def test_litestar(serve: Serve, log: Log) -> None:
-    pytest.importorskip("litestar")
+    needs.package("litestar")
 
     @get("/items/{id:int}", sync_to_thread=False)
     def item(request: Request[Any, Any, Any]) -> dict[str, int]:
@@ -203,7 +205,7 @@ def test_litestar(serve: Serve, log: Log) -> None:
 
 
 def test_quart(serve: Serve, log: Log) -> None:
-    quart = pytest.importorskip("quart")
+    quart = needs.package("quart")
     app = quart.Quart("shop", root_path="/")
     app.secret_key = "s"
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import needs
+
 try:
     from litestar import Litestar, WebSocket, websocket, websocket_listener
     from litestar.params import FromPath
@@ -44,7 +46,7 @@ def code_of(ws: Any) -> int:
 
 @pytest.fixture
 def fastapi(serve: Serve, told: Told, monkeypatch: pytest.MonkeyPatch) -> Running:
-    pytest.importorskip("fastapi")
+    needs.package("fastapi")
     monkeypatch.syspath_prepend(Path(__file__).parent / "apps")
     return serve(ASGI(importlib.import_module("fastapi_websockets").make(told.say)))
 
@@ -95,7 +97,7 @@ def test_starlette_denial_responses(fastapi: Running) -> None:
 
 
 def test_quart(serve: Serve, told: Told) -> None:
-    quart = pytest.importorskip("quart")
+    quart = needs.package("quart")
     app = quart.Quart("chat", root_path="/")
 
     @app.websocket("/ws/<name>")
@@ -135,7 +137,7 @@ def test_quart(serve: Serve, told: Told) -> None:
 
 
 def test_litestar(serve: Serve) -> None:
-    pytest.importorskip("litestar")
+    needs.package("litestar")
 
     @websocket("/ws/{name:str}")
     async def ws(socket: WebSocket, name: FromPath[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+import needs
 from engine.certificates import client_context, pair
 from engine.support import WAIT, Running, Serve
 from engine.websocket_support import HANDSHAKE, Connect, frames, opened, raw
@@ -46,8 +47,8 @@ def code_of(ws: Any) -> tuple[int, str]:
 
 @pytest.fixture
 def flask(told: Told) -> Any:
-    flask = pytest.importorskip("flask")
-    flask_sock = pytest.importorskip("flask_sock")
+    flask = needs.package("flask")
+    flask_sock = needs.package("flask_sock")
     app = flask.Flask("chat", root_path=str(Path(__file__).parent))
     app.config["SOCK_SERVER_OPTIONS"] = {"subprotocols": ["chat"], "ping_interval": 25}
     sock = flask_sock.Sock(app)

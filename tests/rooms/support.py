@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+import needs
 from firstbyte import App
 from firstbyte.rooms import Rooms
 from firstbyte.websocket import SyncWebSocket, WebSocket
@@ -25,11 +22,7 @@ class Redis:
     """A redis-server on a Unix socket, in a folder of its own."""
 
     def __init__(self, folder: Path, persists: bool = False) -> None:
-        program = next(filter(None, map(shutil.which, ("redis-server", "valkey-server"))), None)
-        if program is None:
-            if os.environ.get("CI"):
-                pytest.fail("redis-server is missing: run make deps")
-            pytest.skip("redis-server is missing: run make deps")
+        program = needs.program("redis-server", "valkey-server")
         self._socket = folder / "redis"
         self._command = [program, "--port", "0", "--unixsocket", str(self._socket), "--dir", str(folder), "--save", ""]
         self._command += ["--appendonly", "yes", "--appendfsync", "always"] if persists else []
