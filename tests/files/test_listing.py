@@ -138,6 +138,13 @@ def test_zip(app: App, root: Path) -> None:
         assert sorted(found.namelist()) == ["deep/e.txt", "f.py"]
 
 
+def test_a_name_that_is_a_path_on_other_systems(app: App, root: Path) -> None:
+    (root / "folder" / "..\\..\\evil.txt").write_text("")
+    assert b"evil" not in ask(app, "GET", "/files/folder/").body
+    with unzipped(ask(app, "GET", "/files/folder/?zip")) as found:
+        assert sorted(found.namelist()) == ["deep/e.txt", "f.py"]
+
+
 def test_zip_of_nothing_of_too_much_and_of_what_goes_meanwhile(
     app: App, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +157,9 @@ def test_zip_of_nothing_of_too_much_and_of_what_goes_meanwhile(
     with unzipped(answer) as found:
         assert "b.txt" not in found.namelist()
         assert found.getinfo("A.png").date_time == (1980, 1, 1, 0, 0, 0)
+    monkeypatch.setattr(archive, "MAX_NAMES", 4)  # the folders are some of them
+    assert ask(app, "GET", "/files/?zip").status == 413
+    monkeypatch.undo()
     monkeypatch.setattr(archive, "MAX_FILES", 2)
     assert ask(app, "GET", "/files/?zip").status == 413
 

@@ -457,7 +457,8 @@ def test_the_listing_has_the_page(app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "sandboxed"), [("page.html", True), ("a.svg", True), ("a.xhtml", True), ("a.png", False), ("a.js", False)]
+    ("name", "sandboxed"),
+    [("page.html", True), ("a.svg", True), ("a.xhtml", True), ("a.atom", True), ("a.png", False), ("a.js", False)],
 )
 def test_what_may_run_scripts_is_put_in_a_sandbox(app: App, root: Path, name: str, sandboxed: bool) -> None:
     (root / name).write_text("<script>alert(1)</script>")
@@ -472,6 +473,13 @@ def test_an_index_that_was_uploaded_is_in_the_sandbox_too(app: App, root: Path) 
     answer = ask(app, "GET", "/sub/")
     assert "sandbox" in answer.headers["content-security-policy"]
     assert answer.body == b"<script>"
+
+
+def test_what_is_uploaded_is_not_served_in_the_place_of_another(app: App, root: Path) -> None:
+    (root / "a.js").write_text("good()")
+    assert ask(app, "PUT", "/a.js.gz", b"evil()").status == 201
+    answer = ask(app, "GET", "/a.js", **{"Accept-Encoding": "gzip"})
+    assert (answer.body, "content-encoding" in answer.headers) == (b"good()", False)
 
 
 def test_partial_files_are_not_served_even_where_hidden_ones_are(root: Path) -> None:

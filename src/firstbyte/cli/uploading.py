@@ -41,7 +41,7 @@ class Uploading:
         from firstbyte.files.uploads import Uploads
 
         limits = UploadLimits(file_bytes=self.upload_limit or None, free_bytes=self.upload_free)
-        served = files(listing_extra=upload_fragment())
+        served = files(siblings=False, listing_extra=upload_fragment())
         return Uploads(folder, files=served, limits=limits, overwrite=self.overwrite, without=without)
 
 

@@ -16,16 +16,18 @@ from firstbyte.files.policy import Policy
 from firstbyte.http.response import Response
 
 MAX_FILES = 50_000  # of one archive, whose end lists them all
+MAX_NAMES = 4 * MAX_FILES  # that are looked at to find them: there may be many folders, and what is not served
 _PIECE = 64 * 1024  # bytes of a file read at a time
 
 
 def archive_response(root: Root, parts: Sequence[str], path: str, policy: Policy) -> Response:
-    """All that is served of the folder at `path`, as a zip file. Raises HTTPError 413 for more than MAX_FILES files."""
+    """All that is served of the folder at `path`, as a zip file. Raises HTTPError 413 for more than MAX_FILES files, or
+    more than MAX_NAMES of anything."""
     files = []
     for each in walk(root, parts, path):
         files.append(each)
         if len(files) > MAX_FILES:
-            raise HTTPError(413, f"the folder has more than {MAX_FILES:,} files: too many for one archive")
+            raise _too_many(f"{MAX_FILES:,} files")
     name = (parts[-1] if parts else os.path.basename(root.path) or "files") + ".zip"
     headers = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
@@ -37,8 +39,9 @@ def archive_response(root: Root, parts: Sequence[str], path: str, policy: Policy
 def walk(root: Root, parts: Sequence[str], path: str) -> Iterator[tuple[str, str]]:
     """Each file that is served below the folder at `path`: its name there, and its path without links.
 
-    Links to folders are left out: they lead to what is there under another name, or in a loop.
+    Links to folders are left out: they lead to what is there under another name, or in a loop. Raises HTTPError 413.
     """
+    seen = 0
     waiting: list[tuple[tuple[str, ...], str]] = [((), path)]  # names below the folder, and where they lead
     while waiting:
         names, folder = waiting.pop()
@@ -46,6 +49,9 @@ def walk(root: Root, parts: Sequence[str], path: str) -> Iterator[tuple[str, str
             found = sorted(os.listdir(folder))
         except OSError:
             continue  # it may not be read
+        seen += len(found)
+        if seen > MAX_NAMES:
+            raise _too_many(f"{MAX_NAMES:,} files and folders")
         for name in found:
             below = (*names, name)
             depth = len(parts) + len(names)
@@ -101,6 +107,10 @@ class _Sink(io.RawIOBase):
         """What was written since the last time."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
+
+
+def _too_many(what: str) -> HTTPError:
+    return HTTPError(413, f"the folder has more than {what}: too many for one archive")
 
 
 def _is_text(name: str) -> bool:

@@ -52,8 +52,7 @@ class Root:
         if names == [""]:
             names = []
         if (
-            "\\" in path
-            or "//" in path
+            "//" in path
             or _ESCAPED_SEPARATOR.search(raw_path)
             or not all(map(self.is_served_name, names, range(len(names))))
         ):
@@ -61,8 +60,9 @@ class Root:
         return names
 
     def is_served_name(self, name: str, depth: int = 1) -> bool:
-        """Whether what is so named is served, `depth` folders below the root."""
-        if name in ("", ".", "..") or (self._windows and _WINDOWS.fullmatch(name)):
+        """Whether what is so named is served, `depth` folders below the root. A backslash is a separator to others, who
+        would also find it in a zip file."""
+        if name in ("", ".", "..") or "\\" in name or (self._windows and _WINDOWS.fullmatch(name)):
             return False
         return not name.startswith(".") or self._hidden or (name == WELL_KNOWN and not depth)
 

@@ -39,12 +39,16 @@ class Found(NamedTuple):
 
 
 class Representations:
-    """Finds them below `root`, with what `policy` says of each file; `compresses` says whether they have codings."""
+    """Finds them below `root`, with what `policy` says of each file; `compresses` says whether they have codings,
+    `siblings` whether what stands beside a file may be one of them."""
 
-    def __init__(self, root: Root, policy: Policy, compresses: bool, memory: int, open_files: int) -> None:
+    def __init__(
+        self, root: Root, policy: Policy, compresses: bool, siblings: bool, memory: int, open_files: int
+    ) -> None:
         self._root = root
         self._policy = policy
         self._compresses = compresses
+        self._suffixes = SUFFIXES if siblings else {}
         self._memory = Memory(memory)
         self._open_files = OpenFiles(open_files)
         self._compressing: set[str] = set()
@@ -103,7 +107,7 @@ class Representations:
     def _siblings(self, parts: list[str], facts: os.stat_result) -> dict[str, str]:
         """The files that stand beside a file in a content coding, if they are not older than it."""
         found = {}
-        for coding, suffix in SUFFIXES.items():
+        for coding, suffix in self._suffixes.items():
             path = self._root.locate([*parts[:-1], parts[-1] + suffix])
             its_facts = None if path is None else _facts(path)
             if path is not None and its_facts is not None and int(its_facts.st_mtime) >= int(facts.st_mtime):

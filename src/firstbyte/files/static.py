@@ -44,8 +44,9 @@ class StaticFiles:
     `spa`: a navigation that leads to no file gets the folder's index.html. `cache` are rules as "*.js=1y,immutable", of
     which the first that matches holds; `headers` are sent with every file; `types` are media types by ending, `charset`
     is that of text. `compress` compresses text for clients that like it, and sends the siblings .br, .zst and .gz of a
-    file to those that can read them. `memory` bytes of small files are kept, and `open_files` large ones held open.
-    `listing_extra` is HTML that stands behind a listing's heading.
+    file to those that can read them; without `siblings` (where others write to the folder) they are files like others.
+    `memory` bytes of small files are kept, and `open_files` large ones held open. `listing_extra` is HTML that stands
+    behind a listing's heading.
     Raises ConfigurationError if there is no such folder, and for a rule, a header or a type that is none.
     """
 
@@ -66,6 +67,7 @@ class StaticFiles:
         types: Mapping[str, str] | None = None,
         charset: str = "utf-8",
         compress: bool = True,
+        siblings: bool = True,
         memory: int = MEMORY,
         open_files: int = OPEN_FILES,
     ) -> None:
@@ -76,7 +78,7 @@ class StaticFiles:
         self._spa = spa
         self._not_found = not_found
         self._policy = Policy(cache, headers, types, charset)
-        self._representations = Representations(self.root, self._policy, compress, memory, open_files)
+        self._representations = Representations(self.root, self._policy, compress, siblings, memory, open_files)
         self._known: dict[_Key, _Known] = {}
         self._endpoint = Endpoint(self.answer, name=f"files of {folder}", streams_body=True)
         self._other_method = Endpoint(self._answer_method, name="files' methods", streams_body=True)

@@ -31,15 +31,16 @@ from firstbyte.http.url import decode_path
 
 _METHODS = "GET, HEAD, OPTIONS, POST, PUT"
 _ANY_SIZE = 1 << 62  # of a body: what is too much is said for each file
-_ACTIVE = ("text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml")
-"""Types of which a browser may run scripts."""
+_ACTIVE = ("text/html", "text/xml", "application/xml")
+"""Types of which a browser may run scripts, as of all that end with +xml: the elements of HTML may be in any XML."""
 
 
 class Uploads(Around):
     """Serves the files below `folder` with `files` (default: `StaticFiles` with its listing), and takes uploads.
 
-    A listing of another handler has the page if it is told to: `StaticFiles(folder, listing=True,
-    listing_extra=upload_fragment())`. It must not serve the folder of partial files, which is hidden.
+    A listing of another handler has the page if it is told to: `StaticFiles(folder, listing=True, siblings=False,
+    listing_extra=upload_fragment())`. It must not serve the folder of partial files, which is hidden, nor take what is
+    uploaded for another file in a content coding: an a.js.gz would be served in the place of a.js.
 
     POST to a folder takes the files of a form, under names that are safe and free; PUT takes one file under exactly its
     name; the listing has a page for files and folders, whose uploads can be broken off and resumed, as those of any
@@ -60,7 +61,7 @@ class Uploads(Around):
         without: Iterable[str | Path] = (),
         trusted: bool = False,
     ) -> None:
-        self._files: Handler = files or StaticFiles(folder, listing=True, listing_extra=upload_fragment())
+        self._files = files or StaticFiles(folder, listing=True, siblings=False, listing_extra=upload_fragment())
         super().__init__(self._files)
         self._store = Store(folder, limits, overwrite=overwrite, without=without)
         self._tus = Tus(self._store)
@@ -191,7 +192,8 @@ class Uploads(Around):
         if "etag" in response.headers:
             response.headers["X-Content-Type-Options"] = "nosniff"
             media_type = media_type_of(response.headers)
-            if media_type is not None and media_type.essence in _ACTIVE and not self._trusted:
+            essence = "" if media_type is None else media_type.essence
+            if (essence in _ACTIVE or essence.endswith("+xml")) and not self._trusted:
                 response.headers["Content-Security-Policy"] = "sandbox allow-scripts allow-forms allow-popups"
         return response
 
