@@ -25,4 +25,4 @@ def said(response: Response) -> Any:
 
 def names(root: Path) -> set[str]:
     """Every file below the root, partial ones too."""
-    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
+    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir() and path.name != ".naming"}

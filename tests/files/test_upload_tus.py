@@ -17,6 +17,7 @@ from app.support import ask
 from files.support import app_of, names, said
 from firstbyte import App, Response
 from firstbyte.errors import HTTPError
+from firstbyte.files import upload_store
 from firstbyte.files.upload_store import PARTIALS, Store, UploadLimits
 
 CHUNK = "application/offset+octet-stream"
@@ -231,6 +232,38 @@ def test_what_can_never_have_its_name_is_given_up(app: App, root: Path) -> None:
     assert patch(app, path, 0, b"123").status == 409
     assert tus(app, "HEAD", path).status == 404
     assert names(root) == {"sub"}
+
+
+def test_what_is_over_while_another_connection_waits_to_go_on(
+    app: App, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create(app, 3)
+    real = upload_store._lock
+
+    def lock(fd: int) -> bool:
+        monkeypatch.undo()
+        assert patch(app, path, 0, b"123").status == 204
+        return real(fd)
+
+    monkeypatch.setattr(upload_store, "_lock", lock)
+    assert patch(app, path, 0, b"xyz").status == 404
+    assert (root / "sub" / "b.bin").read_bytes() == b"123"
+    assert tus(app, "HEAD", path).headers["upload-offset"] == "3"
+
+
+def test_no_more_are_begun_than_may_be(root: Path) -> None:
+    app = app_of(root, limits=UploadLimits(unfinished=2))
+    first, _ = create(app, 1), create(app, 1)
+    answer = tus(app, "POST", "/", Upload_Length=1)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "60")
+    assert patch(app, first, 0, b"1").status == 204
+    assert tus(app, "POST", "/", Upload_Length=1).status == 201
+
+
+def test_what_a_crash_has_left_half_written(app: App, root: Path) -> None:
+    path = create(app, 3)
+    (root / PARTIALS / f"{path[-32:]}.json").write_bytes(b"")
+    assert [tus(app, "HEAD", path).status, patch(app, path, 0, b"123").status] == [404, 404]
 
 
 def test_stale_ones_are_thrown_away(root: Path) -> None:

@@ -328,6 +328,23 @@ def test_many_at_once_under_one_name(app: App, root: Path) -> None:
     assert len(names(root)) == 1 + 12 + 1
 
 
+def test_servers_that_share_a_folder(root: Path) -> None:
+    apps = [app_of(root) for _ in range(2)]
+    statuses: list[int] = []
+
+    def upload(number: int) -> None:
+        name = "same.txt" if number % 4 < 2 else "SAME.txt"
+        statuses.append(post(apps[number % 2], "/", (name, f"number {number}".encode())).status)
+
+    threads = [threading.Thread(target=upload, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [201] * 12
+    assert len({name.casefold() for name in names(root)}) == 1 + 12
+
+
 # -- limits
 
 
@@ -413,6 +430,13 @@ def test_a_file_system_without_hard_links(app: App, root: Path, monkeypatch: pyt
     assert ask(app, "PUT", "/sub/b.bin", b"newer").status == 409
     assert post(app, "/sub/", ("b.bin", b"newest")).status == 201
     assert names(root) == {"a.txt", "sub/b.bin", "sub/b-1.bin"}
+
+    def replace(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(upload_store.os, "replace", replace)
+    assert ask(app, "PUT", "/sub/c.bin", b"new").status == 507
+    assert names(root) == {"a.txt", "sub/b.bin", "sub/b-1.bin"}  # nor is there an empty one
 
 
 # -- other sites

@@ -11,7 +11,6 @@ import fcntl
 import os
 import shutil
 import stat
-import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -46,6 +45,8 @@ class UploadLimits:
     """Uploads that are received at one time, of the server's 64 threads; further ones get a 503 and try again."""
     keep: float = 86_400.0
     """Seconds that a broken upload can be resumed after its last byte; then it is thrown away."""
+    unfinished: int = 1000
+    """Uploads that are begun and not complete, of which each takes a file; further ones get a 503 until some are."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -128,7 +129,6 @@ class Store:
         self.limits = limits or UploadLimits()
         self.overwrite = overwrite
         self._without = {_identity(Path(each).stat()) for each in without}
-        self._naming = threading.Lock()  # from the look at the names of a folder until one of them is taken
         self._swept = float("-inf")
 
     # -- what is checked before a byte is read
@@ -146,6 +146,14 @@ class Store:
         free = facts.f_bavail * facts.f_frsize - self.limits.free_bytes
         if length > free:
             raise HTTPError(507, f"there is no room for it: {max(0, free)} bytes are free for uploads")
+
+    def check_number(self) -> None:
+        """Raises HTTPError 503 if as many uploads are not complete as may be."""
+        self.sweep()
+        with self.partials() as folder:
+            unfinished = sum("." not in name for name in _names(folder))
+        if unfinished >= self.limits.unfinished:
+            raise HTTPError(503, f"{unfinished} uploads are begun and not complete", {"Retry-After": "60"})
 
     def check_folder(self, folders: Sequence[str], *, exists: bool = False) -> None:
         """Raises HTTPError for a folder that cannot be uploaded to: 400 for a bad name, 403 for a hidden one, 409 for a
@@ -180,9 +188,14 @@ class Store:
         """The partial file of that name. Raises FileNotFoundError, and HTTPError 423 while another has it."""
         with self.partials() as folder:
             fd = os.open(identifier, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        if not _lock(fd):
+            is_ours = _lock(fd)
+            facts = _facts(folder, identifier)
+        if not is_ours:
             os.close(fd)
             raise HTTPError(423, "this upload is being received over another connection", {"Retry-After": "1"})
+        if facts is None or _identity(facts) != _identity(os.fstat(fd)):  # it got its name, or was given up, meanwhile
+            os.close(fd)
+            raise FileNotFoundError(errno.ENOENT, "the upload is complete or given up")
         os.lseek(fd, 0, os.SEEK_END)
         return Partial(self, identifier, fd)
 
@@ -217,6 +230,7 @@ class Store:
         with self.partials() as folder:
             touched: dict[str, float] = {}  # identifier -> when something of it was last written
             names = set(_names(folder))
+            names.discard(_NAMING)
             for name in names:
                 if (facts := _facts(folder, name)) is not None:
                     identifier = name.partition(".")[0]
@@ -274,11 +288,12 @@ class Store:
         with _room(), self._folder(folders, make=True) as place, self.partials() as source:
             os.fsync(partial.fd)
             try:
-                saved = self._name(source, partial.identifier, place, name, exact, condition)
+                with _locked(source):
+                    saved = self._name(source, partial.identifier, place, name, exact, condition)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                with _copied(partial, place) as near:
+                with _copied(partial, place) as near, _locked(source):
                     saved = self._name(place.opened, near, place, name, exact, condition)
             with suppress(FileNotFoundError):
                 os.unlink(partial.identifier, dir_fd=source)
@@ -289,23 +304,22 @@ class Store:
     ) -> Saved:
         """Makes the file `there`, in the folder `source`, the one of that name, or one like it, in one step."""
         folder = place.opened
-        with self._naming:
-            facts = _facts(folder, name)
-            if condition is not None:
-                condition(facts)
-            if self.overwrite:
-                if facts is not None and stat.S_ISDIR(facts.st_mode):
-                    raise _is_there(name)
-                os.replace(there, name, src_dir_fd=source, dst_dir_fd=folder)
-                return Saved(place.names, name, facts is not None, _stat(folder, name))
-            taken = {_folded(each): each for each in _names(folder)}
-            for free in _free_names(name):
-                if _folded(free) not in taken:
-                    with suppress(FileExistsError):
-                        _link(source, there, folder, free)
-                        return Saved(place.names, free, False, _stat(folder, free))
-                if exact:
-                    raise _is_there(taken.get(_folded(free), free))
+        facts = _facts(folder, name)
+        if condition is not None:
+            condition(facts)
+        if self.overwrite:
+            if facts is not None and stat.S_ISDIR(facts.st_mode):
+                raise _is_there(name)
+            os.replace(there, name, src_dir_fd=source, dst_dir_fd=folder)
+            return Saved(place.names, name, facts is not None, _stat(folder, name))
+        taken = {_folded(each): each for each in _names(folder)}
+        for free in _free_names(name):
+            if _folded(free) not in taken:
+                with suppress(FileExistsError):
+                    _link(source, there, folder, free)
+                    return Saved(place.names, free, False, _stat(folder, free))
+            if exact:
+                raise _is_there(taken.get(_folded(free), free))
         raise HTTPError(409, f"{name!r} is taken, and so is every other name that was tried")
 
     @contextmanager
@@ -358,7 +372,7 @@ class Store:
 
     def _is_busy(self, folder: int, identifier: str) -> bool:
         try:
-            fd = os.open(identifier, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            fd = os.open(identifier, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)  # NFS locks no other
         except FileNotFoundError:
             return False
         try:
@@ -383,6 +397,7 @@ def too_large(limit: int) -> HTTPError:
     return HTTPError(413, f"a file may have {limit} bytes")
 
 
+_NAMING = ".naming"  # in the folder of partial files: who gives a name, in whatever process, has it locked
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK))
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
@@ -410,6 +425,17 @@ def _lock(fd: int) -> bool:
     return True
 
 
+@contextmanager
+def _locked(partials: int) -> Iterator[None]:
+    """Lets one at a time through, of all threads and processes: from the look at the names until one is taken."""
+    fd = os.open(_NAMING, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=partials)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
 def _link(source: int, there: str, folder: int, name: str) -> None:
     """Gives a file another name, in a folder. Raises FileExistsError if that is taken."""
     try:
@@ -419,7 +445,11 @@ def _link(source: int, there: str, folder: int, name: str) -> None:
             raise
         # A file system without hard links: an empty file has the name until this one takes its place.
         os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=folder))
-        os.replace(there, name, src_dir_fd=source, dst_dir_fd=folder)
+        try:
+            os.replace(there, name, src_dir_fd=source, dst_dir_fd=folder)
+        except BaseException:
+            os.unlink(name, dir_fd=folder)
+            raise
 
 
 @contextmanager

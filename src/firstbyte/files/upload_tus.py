@@ -77,6 +77,7 @@ class Tus:
         self._store.check_folder(folders, exists=True)
         folders = [*folders, *below]
         self._store.check_folder(folders)
+        self._store.check_number()
         partial = self._store.begin()
         try:
             upload = Upload(length, tuple(folders), name, metadata)
@@ -118,7 +119,7 @@ class Tus:
                         self._finish(partial, upload)
             if method == "HEAD":
                 return self._answer(request, identifier, upload, size, 200)
-        except FileNotFoundError:
+        except (FileNotFoundError, msgspec.DecodeError):  # the latter after a crash
             raise HTTPError(404, "there is no such upload, or no longer", {"Tus-Resumable": VERSION}) from None
         self._store.forget(identifier)
         return Response(b"", 204, {"Tus-Resumable": VERSION})
