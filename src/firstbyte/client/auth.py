@@ -21,36 +21,13 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from firstbyte.client.bodies import Body
+from firstbyte.client.views import Answer, Sent
 from firstbyte.errors import ConfigurationError, InvalidRequest
-from firstbyte.http.headers import TOKEN, Headers
-from firstbyte.http.url import URL
-
-
-class Sent(Protocol):
-    """What is asked of a request; its headers are changed."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def url(self) -> URL: ...
-    @property
-    def headers(self) -> Headers: ...
-    @property
-    def body(self) -> Body | None: ...
-
-
-class Answer(Protocol):
-    """What is asked of an answer."""
-
-    @property
-    def status(self) -> int: ...
-    @property
-    def headers(self) -> Headers: ...
-
+from firstbyte.http.headers import TOKEN
 
 R = TypeVar("R", bound=Sent)
 

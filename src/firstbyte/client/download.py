@@ -18,25 +18,16 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from firstbyte.client.views import Answer
 from firstbyte.errors import BadResponse, IncompleteBody, InvalidRequest, StatusError
 from firstbyte.http.dates import parse_date
 from firstbyte.http.filenames import safe_name
 from firstbyte.http.headers import Headers
 from firstbyte.http.url import URL
-
-
-class Answer(Protocol):
-    """What is asked of an answer."""
-
-    @property
-    def status(self) -> int: ...
-    @property
-    def headers(self) -> Headers: ...
 
 
 class Partial(msgspec.Struct, frozen=True):

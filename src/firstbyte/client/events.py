@@ -21,8 +21,8 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
+from firstbyte.client.views import Answer
 from firstbyte.errors import BadResponse, ClientError, StatusError, TransportError
 from firstbyte.http.events import Event
 from firstbyte.http.headers import Headers
@@ -32,15 +32,6 @@ MAX_EVENT = 16 << 20  # bytes of one event; it has to be held until it is comple
 RETRY = 3.0  # seconds before a new connection, until the server says otherwise; Firefox's 5 and Chrome's 3
 MAX_WAIT = 60.0  # seconds, however often connecting fails
 MAX_FAILURES = 10  # connections that fail one after the other
-
-
-class Answer(Protocol):
-    """What is asked of an answer."""
-
-    @property
-    def status(self) -> int: ...
-    @property
-    def headers(self) -> Headers: ...
 
 
 class EventParser:

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from firstbyte.client.bodies import Body
+from firstbyte.client.views import Answer, Sent
 from firstbyte.errors import BadResponse, TooManyRedirects
 from firstbyte.http.headers import Headers
 from firstbyte.http.url import URL, InvalidURL
 
 MAX_REDIRECTS = 20  # of one call; the Fetch Standard's bound
-
-
-class Sent(Protocol):
-    """What is asked of the request that was sent. Its headers are the caller's and the auth's; the jar's cookies, the
-    lengths and the Host of the wire are not among them."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def url(self) -> URL: ...
-    @property
-    def headers(self) -> Headers: ...
-    @property
-    def body(self) -> Body | None: ...
-
-
-class Answer(Protocol):
-    """What is asked of the answer to it."""
-
-    @property
-    def status(self) -> int: ...
-    @property
-    def headers(self) -> Headers: ...
 
 
 @dataclass(frozen=True)

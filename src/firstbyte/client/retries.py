@@ -7,9 +7,9 @@ import re
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
-from firstbyte.client.bodies import Body
+from firstbyte.client.views import Answer, Sent
 from firstbyte.errors import (
     ClientError,
     ConnectError,
@@ -24,24 +24,6 @@ from firstbyte.http.headers import Headers
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110 section 9.2.2
 STATUSES = frozenset({429, 502, 503, 504})  # RFC 6585 section 4, RFC 9110 sections 15.6.3 to 15.6.5: it may pass
-
-
-class Sent(Protocol):
-    """What is asked of the request that failed."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def body(self) -> Body | None: ...
-
-
-class Answer(Protocol):
-    """What is asked of an answer to it."""
-
-    @property
-    def status(self) -> int: ...
-    @property
-    def headers(self) -> Headers: ...
 
 
 @dataclass(frozen=True, kw_only=True)
