@@ -8,8 +8,9 @@ from typing import Any, get_origin
 import msgspec
 
 from firstbyte.app.annotations import bare, uses_pydantic
+from firstbyte.app.collecting import problems_of
 from firstbyte.app.models import Models
-from firstbyte.app.problems import Problem, problem_of, refuse
+from firstbyte.app.problems import Problem, refuse
 from firstbyte.app.texts import Fields, has_names
 from firstbyte.errors import HTTPError, ValidationError
 from firstbyte.http.request import Request
@@ -69,7 +70,7 @@ def body_reader(kind: Any) -> Reader:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
             raise _unreadable(body, error) from None
         if isinstance(wrong, msgspec.ValidationError):
-            raise refuse([problem_of(wrong, "body", given)])
+            raise refuse(problems_of(wrong, "body", given, kind))
         raise _unreadable(body, wrong)
 
     return read

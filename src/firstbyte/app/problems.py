@@ -42,7 +42,7 @@ def problem_of(error: msgspec.ValidationError, where: str, given: Any) -> Proble
     message, path = match[1], match[2] or ""
     missing = _MISSING.fullmatch(message)
     if missing is not None:  # nothing came, but for what is around it
-        return Problem(f"{where}{path}.{missing[1]}", message.replace("`", ""))
+        return missing_field(where + path, missing[1])
     if _ENUM.fullmatch(message):  # msgspec adds the value, however long and secret it is
         message = "Invalid enum value"
     expected = _EXPECTED.fullmatch(message)
@@ -53,6 +53,11 @@ def problem_of(error: msgspec.ValidationError, where: str, given: Any) -> Proble
         expected[1].replace("`", "") if expected is not None else "",
         "" if came is _NOWHERE else shown(where + path, came),
     )
+
+
+def missing_field(where: str, name: str) -> Problem:
+    """That a structure at `where` has no such field."""
+    return Problem(f"{where}.{name}", f"Object missing required field {name}")
 
 
 def shown(name: str, value: Any, longest: int = _LONGEST) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_origin, get_type_hints
+from typing import Any
 
 import msgspec
 
 from firstbyte.app.annotations import alternatives, bare, is_many, without_none
+from firstbyte.app.collecting import hints_of, missing
 from firstbyte.app.problems import Problem, problem_of, refuse
 from firstbyte.errors import ValidationError
 from firstbyte.http.multidict import MultiDict
@@ -107,7 +108,7 @@ class Fields(ByName):
         self._texts: dict[str, Texts] = {}
         names, many = set(), set()
         for each in alternatives(bare(kind)):
-            hints = _hints(each)
+            hints = hints_of(each)
             for field in getattr(msgspec.inspect.type_info(each), "fields", ()):
                 names.add(field.encode_name)
                 hint = hints.get(field.name, Any)
@@ -128,12 +129,18 @@ class Fields(ByName):
                     texts.read(given[name], f"{where}.{name}")
                 except ValidationError as error:
                     problems += error.problems
-        if not problems:
+        if problems:
+            problems += self._missing(given, where)
+        else:
             try:
                 return msgspec.convert(given, self._kind, strict=False)
             except msgspec.ValidationError as error:
-                problems.append(problem_of(error, where, given))
+                problems = list(self._missing(given, where)) or [problem_of(error, where, given)]
         raise refuse(problems)
+
+    def _missing(self, given: Mapping[str, Any], where: str) -> Iterable[Problem]:
+        structure = without_none(self._kind)
+        return () if len(alternatives(structure)) > 1 else missing(structure, given, where)
 
 
 def has_names(kind: Any) -> bool:
@@ -156,14 +163,6 @@ def _leaves(info: Any) -> Iterator[Any]:
         yield info
     for each in inner:
         yield from _leaves(each)
-
-
-def _hints(kind: Any) -> dict[str, Any]:
-    """The annotations of a structure's fields."""
-    try:
-        return get_type_hints(get_origin(kind) or kind, include_extras=True)
-    except (TypeError, NameError):
-        return {}
 
 
 def _name_of(info: Any) -> str:
