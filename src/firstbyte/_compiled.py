@@ -6,12 +6,13 @@ Imported before every other module of the package.
 from __future__ import annotations
 
 import importlib.machinery
-import importlib.util
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
 
 _PACKAGE = __name__.rpartition(".")[0]
 _SUFFIXES = tuple(importlib.machinery.EXTENSION_SUFFIXES)
@@ -30,11 +31,14 @@ class _PlainFinder:
         """
         if not name.startswith(f"{_PACKAGE}.") or path is None:
             return None
+        from importlib.util import spec_from_file_location  # these are not of those that every start must pay for
+        from pathlib import Path
+
         last = name.rpartition(".")[2]
         for folder in path:
             file = Path(folder, f"{last}.py")
             if file.is_file():
-                return importlib.util.spec_from_file_location(name, file)
+                return spec_from_file_location(name, file)
             if any(Path(folder, last + suffix).is_file() for suffix in _SUFFIXES):
                 raise ModuleNotFoundError(f"{name} is not in plain Python", name=name)
         return None
@@ -49,5 +53,12 @@ def compiled_modules() -> list[str]:
     )
 
 
-if os.environ.get("FIRSTBYTE_PURE") == "1":
+_pure = os.environ.get("FIRSTBYTE_PURE") == "1"
+if _pure:
     sys.meta_path.insert(0, _PlainFinder)
+
+compiled = not _pure and any(
+    os.path.exists(os.path.join(os.path.dirname(__file__), "wire", "head" + suffix))  # noqa: PTH110, PTH118, PTH120
+    for suffix in _SUFFIXES
+)
+"""Whether the modules on a request's way run compiled (see docs/install.md): whether the first of them is."""

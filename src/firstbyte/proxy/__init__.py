@@ -7,20 +7,20 @@ app.mount("/api", Proxy("http://127.0.0.1:9000"))
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from firstbyte.proxy.settings import HealthCheck, ProxyTimeouts
+from firstbyte._lazy import lazy_names
 
 if TYPE_CHECKING:
     from firstbyte.proxy.handler import Proxy
+    from firstbyte.proxy.settings import HealthCheck, ProxyTimeouts
 
 __all__ = ["HealthCheck", "Proxy", "ProxyTimeouts"]
 
-
-def __getattr__(name: str) -> Any:
-    """`Proxy` when it is asked for: the command line reads the settings' names, and asyncio takes long to import."""
-    if name != "Proxy":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from firstbyte.proxy.handler import Proxy
-
-    return Proxy
+_MODULES = {
+    "HealthCheck": "firstbyte.proxy.settings",
+    "Proxy": "firstbyte.proxy.handler",
+    "ProxyTimeouts": "firstbyte.proxy.settings",
+}
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(__name__, _MODULES)
