@@ -12,13 +12,22 @@ import click
 import pytest
 
 from firstbyte.cli import main
-from firstbyte.cli.commands import cli
+from firstbyte.cli.commands import COMMANDS, cli
 from firstbyte.cli.config import _NO_OPTIONS, ConfigGroup, config_option
 from firstbyte.cli.options import Size
 from firstbyte.cli.toml import read_document
 from firstbyte.errors import ConfigurationError
 
-SERVING = [name for name, command in cli.commands.items() if any(each.name == "config" for each in command.params)]
+CONTEXT = click.Context(cli)
+
+
+def parameters(name: str) -> list[click.Parameter]:
+    command = cli.get_command(CONTEXT, name)
+    assert command is not None
+    return command.params
+
+
+SERVING = [name for name in COMMANDS if any(each.name == "config" for each in parameters(name))]
 SOURCES = Path(__file__).parent.parent.parent / "src" / "firstbyte"
 
 
@@ -77,7 +86,7 @@ def serving_options() -> list[Any]:
     return [
         pytest.param(name, each, id=f"{name}-{each.name}")
         for name in SERVING
-        for each in cli.commands[name].params
+        for each in parameters(name)
         if each.name != "config"
     ]
 

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 import needs
 from cli.test_cli import fetch, running
 from firstbyte import App, Handler, Request, Response
-from firstbyte.cli import commands, reach
+from firstbyte.cli import commands, folder_commands, reach
 from firstbyte.cli.files import plain_arguments
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.request import Address
@@ -67,7 +67,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen.update(options, app=load(), what=what)
         return 0
 
-    monkeypatch.setattr(commands, "serve", serve)
+    monkeypatch.setattr(folder_commands, "serve", serve)
     return seen
 
 

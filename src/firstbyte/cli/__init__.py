@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from firstbyte.cli.commands import cli
+from firstbyte.cli.commands import COMMANDS, cli
 from firstbyte.errors import AppLoadError, ConfigurationError
 
 __all__ = ["main"]
@@ -22,7 +22,7 @@ def main(folder_by_default: bool = False) -> int:
     """
     _open_standard_streams()
     arguments = sys.argv[1:]
-    if folder_by_default and not (arguments and arguments[0] in {*cli.commands, *_ABOUT}):
+    if folder_by_default and not (arguments and arguments[0] in {*COMMANDS, *_ABOUT}):
         arguments = ["folder", *arguments]
     try:
         return int(cli.main(arguments, prog_name="firstbyte", standalone_mode=False) or 0)

@@ -81,6 +81,11 @@ class ConfigGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
+@click.group(cls=ConfigGroup)
+def config() -> None:
+    """Print the options in force and where each comes from, of `firstbyte run` unless another COMMAND is named."""
+
+
 def _showing(name: str, command: click.Command) -> click.Command:
     """A command with the parameters of the other, none of them required, and --json."""
     parameters = [copy.copy(each) for each in command.params]
@@ -151,11 +156,14 @@ def _as_text(value: Any) -> str:
 
 def _serving_commands(ctx: click.Context) -> dict[str, click.Command]:
     root = ctx.find_root().command
-    commands = root.commands if isinstance(root, click.Group) else {str(root.name): root}
+    if isinstance(root, click.Group):
+        commands = [(name, root.get_command(ctx, name)) for name in root.list_commands(ctx)]
+    else:
+        commands = [(str(root.name), root)]
     return {
         name: command
-        for name, command in commands.items()
-        if any(isinstance(each, ConfigOption) for each in command.params)
+        for name, command in commands
+        if command is not None and any(isinstance(each, ConfigOption) for each in command.params)
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,41 +29,6 @@ ITEMS  q==term and X-Token:abc as for `firstbyte get`: nick==ann
 
 Ctrl-D ends it. Messages of `firstbyte.rooms` are shown in words, and asked for again when the connection broke.
 """
-
-METHODS = {
-    "GET": "Get what is at URL.",
-    "POST": "Post the fields of ITEMS to URL.",
-    "PUT": "Put the fields of ITEMS at URL.",
-    "PATCH": "Change fields of what is at URL.",
-    "DELETE": "Delete what is at URL.",
-    "HEAD": "Get the head of the answer alone.",
-    "OPTIONS": "Ask what can be done with URL.",
-}
-
-
-def http_commands() -> list[click.Command]:
-    """A command for each of the methods, `request METHOD` for any, and `chat` for WebSockets."""
-
-    def command(method: str, url: str, items: Sequence[str], **options: Any) -> int:
-        return _perform(method, url, items, strict=True, **options)
-
-    @click.command("request", help=f"Send a request with any METHOD to URL; a body goes with each.\n{_ITEMS}")
-    @click.argument("method", callback=lambda ctx, param, value: value.upper() if value.islower() else value)
-    @_http_options
-    def request(method: str, url: str, items: Sequence[str], **options: Any) -> int:
-        return _perform(method, url, items, strict=False, **options)
-
-    @click.command("chat", help=_CHAT)
-    @_with(*_TO, *_CONNECTION)
-    def chat(url: str, items: Sequence[str], **options: Any) -> int:
-        from firstbyte.cli.chat import chat
-
-        return chat(url, items, **options)
-
-    return [
-        click.command(method.lower(), help=f"{what}\n{_ITEMS}")(_http_options(functools.partial(command, method)))
-        for method, what in METHODS.items()
-    ] + [request, chat]
 
 
 def _with(*options: Callable[..., Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -122,3 +86,40 @@ _OPTIONS = (
     ),
     click.option("--session", metavar="FILE", help="Keep cookies in this file from one command to the next."),
 )  # fmt: skip
+
+
+def _method(name: str, what: str) -> click.Command:
+    """The command of one method."""
+
+    @click.command(name.lower(), help=f"{what}\n{_ITEMS}")
+    @_http_options
+    def command(url: str, items: Sequence[str], **options: Any) -> int:
+        return _perform(name, url, items, strict=True, **options)
+
+    return command
+
+
+get = _method("GET", "Get what is at URL.")
+post = _method("POST", "Post the fields of ITEMS to URL.")
+put = _method("PUT", "Put the fields of ITEMS at URL.")
+patch = _method("PATCH", "Change fields of what is at URL.")
+delete = _method("DELETE", "Delete what is at URL.")
+head = _method("HEAD", "Get the head of the answer alone.")
+options = _method("OPTIONS", "Ask what can be done with URL.")
+
+
+@click.command("request", help=f"Send a request with any METHOD to URL; a body goes with each.\n{_ITEMS}")
+@click.argument("method", callback=lambda ctx, param, value: value.upper() if value.islower() else value)
+@_http_options
+def request(method: str, url: str, items: Sequence[str], **options: Any) -> int:
+    """Sends whatever method."""
+    return _perform(method, url, items, strict=False, **options)
+
+
+@click.command("chat", help=_CHAT)
+@_with(*_TO, *_CONNECTION)
+def chat(url: str, items: Sequence[str], **options: Any) -> int:
+    """Talks over a WebSocket."""
+    from firstbyte.cli.chat import chat
+
+    return chat(url, items, **options)
