@@ -30,6 +30,20 @@ def lazy_names(package: str, table: Mapping[str, str]) -> tuple[Callable[[str], 
     return find, names
 
 
+class LazyModule:
+    """Stands for a module that few need and that is used where every microsecond counts: imported at the first use.
+
+    An import within a function would cost each call of it another; here only the first look at a name costs anything.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __getattr__(self, name: str) -> Any:
+        found = self.__dict__[name] = import_from(self.__name__, name)
+        return found
+
+
 def import_from(module: str, name: str) -> Any:
     """What a module has under a name."""
     return getattr(__import__(module, fromlist=(name,)), name)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-import msgspec
 from click.core import ParameterSource
 
 from firstbyte.cli.toml import Document, read_document
@@ -123,6 +122,8 @@ def _show(as_json: bool, **_: Any) -> None:
     ctx = click.get_current_context()
     rows = [_row(ctx, each) for each in ctx.command.params if each.name != "as_json"]
     if as_json:
+        import msgspec
+
         # JSON has no infinity; TOML writes it so.
         options = {key: {"value": "inf" if value == inf else value, "from": place} for key, value, place in rows}
         encoded = msgspec.json.encode({"command": ctx.command.name, "options": options}, enc_hook=str)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-import subprocess
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from firstbyte.app.pages import import_failed_response
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
+
+if TYPE_CHECKING:
+    import subprocess
 
 logger = logging.getLogger("firstbyte.reload")
 
@@ -37,6 +37,8 @@ class Broken:
         return self._endpoint
 
     def _answer(self, request: Request) -> Response:
+        from firstbyte.app.pages import import_failed_response  # here, as the imports below: for development alone
+
         return import_failed_response(request, self._reason, self._trace)
 
 
@@ -48,6 +50,8 @@ def explaining(load: Callable[[], Handler]) -> Callable[[], Handler]:
         try:
             return load()
         except (Exception, SystemExit) as error:
+            import traceback
+
             ours = isinstance(error, ConfigurationError)
             reason = str(error) if ours else f"{type(error).__name__}: {error}"
             trace = getattr(error, "traceback", "") if ours else "".join(traceback.format_exception(error))
@@ -82,7 +86,10 @@ def watching(folders: Sequence[str], control: Callable[[], Path]) -> Iterator[Ca
 
     The process ends with this one. Raises ConfigurationError where the extra "reload" is not installed.
     """
-    if importlib.util.find_spec("watchfiles") is None:
+    import subprocess
+    from importlib.util import find_spec
+
+    if find_spec("watchfiles") is None:
         raise ConfigurationError("--reload needs watchfiles: pip install firstbyte[reload]")
     for folder in folders:
         if not Path(folder).is_dir():

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.observer import Observer
@@ -59,6 +58,8 @@ class _TextFormatter(logging.Formatter):
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
+        import msgspec
+
         entry = {
             "time": _now(),
             "level": record.levelname.lower(),

@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from firstbyte.app.front import Front
-from firstbyte.app.https import RedirectToHTTPS
-from firstbyte.cli.tls_dev import development_certificate, how_to_trust
-from firstbyte.engine.tls import TLS, Certificates
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.forwarded import DEFAULT_FIELDS, FIELDS, Networks, TrustedProxies
 from firstbyte.http.handler import Handler
 from firstbyte.http.hosts import Hosts
 from firstbyte.http.request import Request
+
+if TYPE_CHECKING:
+    from firstbyte.engine.tls import TLS, Certificates
 
 logger = logging.getLogger("firstbyte.front")
 
@@ -44,6 +43,8 @@ class Network:
         tls = self._tls()
         if tls is None:
             return None
+        from firstbyte.engine.tls import Certificates
+
         certificates = Certificates(tls)
         for warning in certificates.warnings:
             logger.warning("%s", warning)
@@ -53,6 +54,8 @@ class Network:
         if self.tls_dev:
             if self.tls_cert or self.tls_key:
                 raise ConfigurationError("--tls-dev makes its own certificate: leave --tls-cert and --tls-key out")
+            from firstbyte.cli.tls_dev import development_certificate, how_to_trust
+
             made = development_certificate()
             if made.created:
                 click.echo(how_to_trust(made.authority), err=True)
@@ -65,6 +68,8 @@ class Network:
         if len(self.tls_key) > len(self.tls_cert):
             raise ConfigurationError("there are more --tls-key than --tls-cert: each key belongs to one certificate")
         keys: list[str | None] = [*self.tls_key, *[None] * (len(self.tls_cert) - len(self.tls_key))]
+        from firstbyte.engine.tls import TLS
+
         first, *extra = zip(self.tls_cert, keys, strict=True)
         return TLS(
             first[0], first[1], self._key_password(), self.tls_ca, tuple(extra),
@@ -87,6 +92,8 @@ class Network:
         Raises ConfigurationError.
         """
         if self.trusted_proxies is not None or self.allowed_hosts is not None:
+            from firstbyte.app.front import Front
+
             handler = Front(
                 handler,
                 None
@@ -98,6 +105,8 @@ class Network:
         elif self.forwarded_fields is not None:
             raise ConfigurationError("--forwarded-fields goes with --trusted-proxies")
         if plain_port is not None:
+            from firstbyte.app.https import RedirectToHTTPS
+
             handler = RedirectToHTTPS(handler, plain_port, port)
         return handler
 

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -19,24 +19,22 @@ from firstbyte.cli.access_log import AccessLog
 from firstbyte.cli.development import explaining, folders_of, watching, with_live
 from firstbyte.cli.log_file import LogFile
 from firstbyte.cli.logs import ErrorLog, set_up_logging
-from firstbyte.cli.metrics import observation_server, parse_place
 from firstbyte.cli.network import Network
 from firstbyte.cli.privileges import drop_privileges, pid_file
 from firstbyte.cli.processes import Processes
-from firstbyte.cli.proxying import Proxying
-from firstbyte.cli.worker_metrics import add_ended, metrics_slot
 from firstbyte.engine.listener import address_of, listen, listen_unix
-from firstbyte.engine.metrics import Metrics
 from firstbyte.engine.observer import Observer
-from firstbyte.engine.periodic import Election
 from firstbyte.engine.server import Server
-from firstbyte.engine.supervisor import Supervisor
 from firstbyte.engine.systemd import Notifier, activated_sockets
 from firstbyte.engine.timeouts import Timeouts
-from firstbyte.engine.worker import Plan
 from firstbyte.http.handler import Handler
 from firstbyte.http.request import Address
 from firstbyte.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from firstbyte.cli.proxying import Proxying
+    from firstbyte.engine.metrics import Metrics
+    from firstbyte.engine.supervisor import Supervisor
 
 STANDARD_ERROR = 2
 
@@ -78,6 +76,8 @@ def serve(
         if debug and hasattr(handler, "debug"):
             handler.debug = True
         if route:
+            from firstbyte.cli.proxying import Proxying
+
             handler = (proxying or Proxying()).with_routes(handler, route, debug)
         return network.around(handler, _port(sockets), _port(plain) if plain else None)
 
@@ -89,8 +89,12 @@ def serve(
     log = None if no_access_log else LogFile(STANDARD_ERROR if access_log is None else access_log)
     if log is not None:
         observers.append(AccessLog(log, access_log_format or ("json" if as_json else "text")))
-    counting = Metrics()
+    counting: Metrics | None = None
     if metrics is not None:
+        from firstbyte.cli.metrics import observation_server, parse_place
+        from firstbyte.engine.metrics import Metrics
+
+        counting = Metrics()
         observers.append(counting)
     _raise_descriptor_limit()
     certificates = network.certificates()
@@ -119,6 +123,11 @@ def serve(
         drop_privileges(processes.user, processes.group)
         notifier = Notifier()
         if processes.are_supervised:
+            from firstbyte.cli.worker_metrics import add_ended, metrics_slot
+            from firstbyte.engine.periodic import Election
+            from firstbyte.engine.supervisor import Supervisor
+            from firstbyte.engine.worker import Plan
+
             options["election"] = stack.enter_context(contextlib.closing(Election()))
             plan = Plan(
                 load_handler,
@@ -126,8 +135,8 @@ def serve(
                 processes.max_requests,
                 reopen=None if log is None else log.reopen,
                 close=None if log is None else log.close,
-                figures=None if metrics is None else counting.snapshot,
-                add_ended=None if metrics is None else add_ended,
+                figures=None if counting is None else counting.snapshot,
+                add_ended=None if counting is None else add_ended,
             )
             supervisor = Supervisor(
                 plan, sockets, processes.workers, max_rss=processes.max_rss, control=processes.control_path,
@@ -161,9 +170,8 @@ def serve(
                 if observing is not None:
                     _say_metrics(observing.addresses[0])
 
-            if metrics is not None:
+            if metrics is not None and counting is not None:
                 observing = observation_server(lambda: [counting.snapshot(server)], parse_place(metrics))
-            if observing is not None:
                 stack.enter_context(observing)
             if log is not None and hasattr(signal, "SIGUSR1"):
                 signal.signal(signal.SIGUSR1, lambda number, frame: log.reopen())

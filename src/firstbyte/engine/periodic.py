@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
 from collections.abc import Sequence
 from functools import partial
 from time import monotonic
-
-import msgspec
 
 from firstbyte.engine.background import Background
 from firstbyte.http.services import Job, Periodic
@@ -29,6 +26,8 @@ class Election:
     """The one process, of those forked by the one that has made this, that may run periodic jobs."""
 
     def __init__(self) -> None:
+        import tempfile  # here, as msgspec below: few have periodic jobs, and both take long to import
+
         self._file = tempfile.TemporaryFile(prefix="firstbyte-")  # noqa: SIM115 - open as long as the processes live
         self._is_won = False
 
@@ -58,11 +57,15 @@ class Election:
 
     def read(self) -> dict[str, float]:
         """When each job last began, by its name, on the clock that all processes of the system share (monotonic)."""
+        import msgspec
+
         data = os.pread(self._file.fileno(), _LONGEST, 0)
         return msgspec.json.decode(data, type=dict[str, float]) if data else {}
 
     def write(self, begun: dict[str, float]) -> None:
         """For who has won."""
+        import msgspec
+
         data = msgspec.json.encode(begun)
         os.pwrite(self._file.fileno(), data, 0)
         os.ftruncate(self._file.fileno(), len(data))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from firstbyte.app.pages import error_response
 from firstbyte.errors import HTTPError
 from firstbyte.http.around import Around, Changed
 from firstbyte.http.handler import Endpoint, Handler
@@ -54,6 +53,8 @@ def _awaiting(call: Callable[[Request], Any]) -> Callable[[Request], Any]:
 
 
 def _page(request: Request, error: HTTPError) -> Response:
+    from firstbyte.app.pages import error_response  # here, since msgspec takes long to import
+
     response = error_response(request, error.status, error.detail)
     response.headers.update(error.headers)
     return response

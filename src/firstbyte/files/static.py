@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
 
-from firstbyte.app.pages import wants_html
 from firstbyte.errors import HTTPError
 from firstbyte.files.paths import Root
 from firstbyte.files.policy import CacheRule, Policy
@@ -149,6 +148,8 @@ class StaticFiles:
                 response = self._file(request, ["index.html"], path, None)
                 response.headers.vary_on("Accept")
                 return response
+        from firstbyte.app.pages import wants_html  # here, as in `files.pages`: pages of errors take long to import
+
         path = self.root.locate([self._not_found]) if self._not_found and wants_html(request) else None
         if path is not None:
             return send_file(path, request, media_type=self._policy.media_type(path), status=404)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
-import msgspec
-
+from firstbyte._lazy import LazyModule
 from firstbyte.errors import HTTPError
 from firstbyte.http.cookies import parse_cookies
 from firstbyte.http.headers import Headers, HeadersInput, raw_fields
@@ -19,9 +18,13 @@ from firstbyte.http.services import Job, Services
 from firstbyte.http.url import URL, decode_path, parse_query
 
 if TYPE_CHECKING:
+    import msgspec
+
     from firstbyte.http.forms import Parts
     from firstbyte.http.response import Response
     from firstbyte.http.uploads import FormData
+else:
+    msgspec = LazyModule("msgspec")
 
 _PIECE = 64 * 1024  # bytes read at a time from a body that is in a file
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-import msgspec
-
+from firstbyte._lazy import LazyModule
 from firstbyte.http.cookies import expire_cookie, format_set_cookie
 from firstbyte.http.headers import Headers, HeadersInput, check_field
 from firstbyte.http.url import encode_escaped
+
+if TYPE_CHECKING:
+    import msgspec
+else:
+    msgspec = LazyModule("msgspec")
 
 HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import partial
@@ -30,6 +29,8 @@ class Job:
     ) -> None:
         self.call = partial(function, *args, **(kwargs or {}))
         self.context = copy_context()
+        import inspect  # here, since it takes long to import, and few answers leave something to do
+
         inner = getattr(function, "__call__", None)  # noqa: B004 - of an object, which may be a coroutine function
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inner)
         self.name = name or getattr(function, "__qualname__", repr(function))
