@@ -10,6 +10,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 COMPILED = (
+    "engine/collector",
     "engine/connection",
     "engine/exchange",
     "engine/hub",
@@ -29,6 +30,7 @@ COMPILED = (
     "http/response",
     "waiting",
     "websocket",
+    "wire/body",
     "wire/head",
     "wire/reader",
     "wire/websocket/frames",

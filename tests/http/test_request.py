@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from firstbyte.errors import HTTPError
-from firstbyte.http.request import Address, Request
+from firstbyte.http.request import Address, Ends, Request
 
 
 def test_what_it_is_made_of() -> None:
@@ -110,6 +110,27 @@ def test_a_codec_that_is_no_charset_is_unknown(charset: str) -> None:
     with pytest.raises(HTTPError) as caught:
         request.text  # noqa: B018
     assert caught.value.status == (400 if charset == '""' else 415)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"",
+        b"Host: a\r\n",
+        b"Content-Type: text/html\r\n",
+        b"Host: a\r\nCONTENT-type:\t a/B; c=\xe9 \t\r\nX: y\r\n",
+        b"content-type: a/b\r\nContent-Type: c/d\r\n",
+        b"Content-Type:\r\n",
+        b"X-Content-Type: a/b\r\nContent-Type-X: c/d\r\nX: content-type: e/f\r\n",
+    ],
+)
+def test_the_content_type_as_it_came_is_that_of_the_headers(fields: bytes) -> None:
+    line = b"POST /content-type:x HTTP/1.1\r\n"
+    request = Request("POST", "/content-type:x", "", 1, line + fields + b"\r\n", len(line), Ends())
+    as_it_came = request.content_type
+    assert as_it_came == request.headers.get("content-type")
+    request.headers["Content-Type"] = "of/somebody"
+    assert request.content_type == "of/somebody"
 
 
 def test_the_media_type() -> None:

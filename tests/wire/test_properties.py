@@ -77,6 +77,7 @@ def test_the_fast_scan_and_the_line_check_agree(data: bytes) -> None:
 
 _LINES = [
     b"Host: a", b"Content-Length: 3", b"content-length: 12", b"Content-Length: 0", b"CONTENT-LENGTH: 4",
+    b"Content-length: 7",
     b"Content-Length: 3, 3", b"Content-Length: +3", b"Content-Length:  3", b"Content-Length: 0000003",
     b"Content-Length: 1234567890123456789", b"Transfer-Encoding: chunked", b"Connection: close",
     b"X: Content-Length: 5", b"Expect: 100-continue", b" folded", b"X: a\nContent-Length: 6", b"X: a\r",

@@ -43,7 +43,7 @@ def body_reader(kind: Any) -> Reader:
     def read(request: Request) -> Any:
         decode: Callable[[bytes], Any]
         plain: Callable[[bytes], Any]
-        media = request.headers.get("content-type")
+        media = request.content_type
         if media is None or media == "application/json":
             decode, plain = json.decode, msgspec.json.decode
         else:
@@ -78,7 +78,7 @@ def body_reader(kind: Any) -> Reader:
 
 def _models_reader(models: Models) -> Reader:
     def read(request: Request) -> Any:
-        media = request.headers.get("content-type")
+        media = request.content_type
         essence = "application/json" if media is None else media.partition(";")[0].strip().lower()
         if essence in _JSON or essence.endswith("+json"):
             return models.read_json(request.body)

@@ -233,6 +233,10 @@ class Connection:
             self.reader.limit_body(max_body)
         except ProtocolError as error:
             return self._refuse(error)
+        whole = self.reader.take_whole_body(reactor.limits.body_memory)
+        if whole is not None:  # as most short ones, it came with the head
+            request._body = whole
+            return True
         if self.reader.expects_continue and not self.reader.pending:
             self._out.append(CONTINUE)
         self._request = request

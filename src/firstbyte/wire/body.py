@@ -14,6 +14,7 @@ from firstbyte.wire import grammar
 from firstbyte.wire.head import refuse_field_line
 from firstbyte.wire.limits import Limits
 
+_SIZE, _DATA, _DATA_END, _TRAILER = range(4)  # where in a chunked body
 _CHUNK_LINE = 4096  # bytes: a chunk header longer than this is refused before it ends; nginx and Go take less
 
 
@@ -52,7 +53,7 @@ class LengthBody:
 class ChunkedBody:
     """A body in chunks, of at most `max_body` bytes, with its trailer fields.
 
-    States: the number of data bytes left in the chunk, or one of the three lines between data.
+    It is in the data of a chunk, or in one of the three lines between data.
     """
 
     __slots__ = (
@@ -68,12 +69,10 @@ class ChunkedBody:
         "trailers",
     )
 
-    _SIZE, _DATA, _DATA_END, _TRAILER = range(4)
-
     def __init__(self, limits: Limits, max_body: int) -> None:
         self._limits = limits
         self._max_body = max_body
-        self._state = self._SIZE
+        self._state = _SIZE
         self._left = 0  # data bytes of this chunk still to come
         self._size = 0  # data bytes of all chunks so far
         self._seen = 0  # wire bytes taken so far: what offsets are counted by
@@ -88,7 +87,7 @@ class ChunkedBody:
         at = start
         end = len(buffer)
         while not self.done:
-            if self._state == self._DATA:
+            if self._state == _DATA:
                 if at == end:
                     break
                 piece = buffer[at : at + self._left]
@@ -96,8 +95,8 @@ class ChunkedBody:
                 at = self._advance(at, len(piece))
                 self._left -= len(piece)
                 if not self._left:
-                    self._state = self._DATA_END
-            elif self._state == self._DATA_END:
+                    self._state = _DATA_END
+            elif self._state == _DATA_END:
                 # Checked byte by byte, so that a wrong terminator is refused at once and not when two bytes are here.
                 found = buffer[at : at + 2]
                 if not b"\r\n".startswith(found):
@@ -105,7 +104,7 @@ class ChunkedBody:
                 if len(found) < 2:
                     break
                 at = self._advance(at, 2)
-                self._state = self._SIZE
+                self._state = _SIZE
             else:
                 newline = buffer.find(b"\n", at, at + _CHUNK_LINE)
                 if newline < 0:
@@ -113,7 +112,7 @@ class ChunkedBody:
                         self._refuse("chunk-line-too-long", f"a line between chunks is longer than {_CHUNK_LINE} bytes")
                     break
                 line = buffer[at : newline + 1]
-                if self._state == self._SIZE:
+                if self._state == _SIZE:
                     self._start_chunk(line)
                 else:
                     self._add_trailer(line)
@@ -136,7 +135,7 @@ class ChunkedBody:
             self._refuse("body-too-large", f"the body is longer than {self._max_body} bytes", 413)
         self._size += size
         self._left = size
-        self._state = self._DATA if size else self._TRAILER
+        self._state = _DATA if size else _TRAILER
 
     def _add_trailer(self, line: bytes) -> None:
         if line == b"\r\n":

@@ -32,16 +32,17 @@ Head: TypeAlias = tuple[Request, int, Framing]
 class HeadScanner:
     """Scans heads under one set of limits.
 
-    It remembers the heads and the field blocks that it has lately found valid: clients send the same ones again and
-    again, and what was checked once need not be checked again. Those with a body differ in its length, so of them all
-    but the line of Content-Length is remembered. What it remembers is bounded.
+    It remembers the heads, request lines and field blocks that it has lately found valid: clients send the same ones
+    again and again, and what was checked once need not be checked again. Those with a body differ in its length, so of
+    their fields all but the line of Content-Length is remembered. What it remembers is bounded.
     """
 
-    __slots__ = ("_blocks", "_blocks_but_length", "_heads", "limits")
+    __slots__ = ("_blocks", "_blocks_but_length", "_heads", "_lines", "limits")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._heads: dict[bytes, tuple[str, str, str, int, int, Framing]] = {}  # what `_scan` has made of a whole head
+        self._heads: dict[bytes, tuple[str, str, str, int, int, Framing]] = {}  # what `scan` has made of a whole head
+        self._lines: dict[bytes, tuple[str, str, int]] = {}  # method, target and version of a request line
         self._blocks: dict[bytes, Framing] = {}  # field block of an HTTP/1.1 request without a body
         self._blocks_but_length: dict[bytes, Framing] = {}  # one with a Content-Length, its whole line left out
 
@@ -63,23 +64,34 @@ class HeadScanner:
         size = stop + 2 - start
         if size > limits.request_line or size > limits.head:
             check_lines(buffer, start, start, limits)  # where a line before is wrong, that is the first offence
-        line = _match_line(buffer, start, line_end)
-        if line is None:
-            return None
-        method_bytes, target_bytes, minor = line.groups()
-        method, target = method_bytes.decode("ascii"), target_bytes.decode("ascii")
-        version = 0 if minor == b"0" else 1  # RFC 9110 section 6.2: a higher one is read as the highest known here
+        line = buffer[start:line_end]
+        parts = self._lines.get(line)
+        if parts is None:
+            match = _match_line(line)
+            if match is None:
+                return None
+            # RFC 9110 section 6.2: a higher minor version is read as the highest known here.
+            parts = match[1].decode("ascii"), match[2].decode("ascii"), 0 if match[3] == b"0" else 1
+            remember(self._lines, line, parts)
+        method, target, version = parts
         block = buffer[line_end + 2 : stop]
         block_framing = self._blocks.get(block) if version else None
-        length_line = None
+        rest = None
         if block_framing is None and version and len(block) <= _KNOWN_SIZE:
-            length_line = _LENGTH_LINE.search(block)
-            if length_line is not None:
-                # What is left is lines as they were found valid, with one Content-Length and no Transfer-Encoding.
-                rest = block[: length_line.start() + 1] + block[length_line.end() :]
-                known_framing = self._blocks_but_length.get(rest)
-                if known_framing is not None:
-                    block_framing = (int(length_line[1]), known_framing[1], known_framing[2])
+            # As most clients write it, behind another line. It is not within a value, since values have no line end.
+            at = block.find(b"\nContent-Length: ")
+            if at < 0:
+                at = block.find(b"\ncontent-length: ")
+            if at >= 0:
+                at += 1
+                digits_end = block.find(b"\r\n", at)
+                digits = block[at + _LENGTH_NAME : digits_end]
+                if digits.isdigit() and len(digits) <= 18:
+                    # What is left is lines as they were found valid, with one Content-Length and no Transfer-Encoding.
+                    rest = block[:at] + block[digits_end + 2 :]
+                    known_framing = self._blocks_but_length.get(rest)
+                    if known_framing is not None:
+                        block_framing = (int(digits), known_framing[1], known_framing[2])
         if block_framing is None:
             if _match_block(block) is None:
                 return None
@@ -92,7 +104,7 @@ class HeadScanner:
                 raise
             if version and not block_framing[0]:
                 remember(self._blocks, block, block_framing)
-            elif length_line is not None:
+            elif rest is not None:
                 remember(self._blocks_but_length, rest, block_framing)
 
         fields_at = line_end + 2 - start
@@ -350,9 +362,8 @@ _NOT_TOKEN = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _NOT_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 _NOT_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
-# As most clients write it, behind another line. None can be within a value, since values have no line end.
-_LENGTH_LINE = re.compile(rb"\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})\r\n")
-_KNOWN = 256  # heads, and field blocks, that a scanner remembers
+_LENGTH_NAME = len(b"Content-Length: ")
+_KNOWN = 256  # heads, request lines and field blocks, each, that a scanner remembers
 _KNOWN_SIZE = 1024  # bytes of the longest one that it remembers
 _match_line = grammar.request_line.fullmatch
 _match_block = grammar.field_block.fullmatch

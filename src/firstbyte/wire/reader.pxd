@@ -24,4 +24,6 @@ cdef class RequestReader:
     @cython.locals(buffer=bytes, at=Py_ssize_t, request=Request, end=Py_ssize_t, framing=tuple, scanned=tuple)
     cpdef read_head(self)
     cpdef bytes read_body(self)
+    @cython.locals(end=Py_ssize_t, whole=bytes)
+    cpdef bytes take_whole_body(self, Py_ssize_t at_most)
     cdef _advance(self, Py_ssize_t at)

@@ -117,6 +117,21 @@ class RequestReader:
             self.in_body = False
         return piece
 
+    def take_whole_body(self, at_most: int) -> bytes | None:
+        """The body, if all of it is here and its length was said and is `at_most` so many bytes; else None.
+
+        Before anything of the body is read. Ends `in_body` as `read_body` does.
+        """
+        end = self._at + self.length
+        if self.length == CHUNKED or self.length > at_most or end > len(self._buffer):
+            return None
+        whole = self._buffer[self._at : end]
+        self._advance(end)
+        self.body_size = self.length
+        self.trailers = self._body = None
+        self.in_body = False
+        return whole
+
     def take_rest(self) -> bytes:
         """What was fed and is not read, for another protocol; no request is read behind it."""
         rest = self._buffer[self._at :]
