@@ -233,14 +233,12 @@ class Connection:
             self.reader.limit_body(max_body)
         except ProtocolError as error:
             return self._refuse(error)
-        whole = self.reader.take_whole_body(reactor.limits.body_memory)
-        if whole is not None:  # as most short ones, it came with the head
+        if (whole := self.reader.take_whole_body(reactor.limits.body_memory)) is not None:  # as most short ones
             request._body = whole
             return True
         if self.reader.expects_continue and not self.reader.pending:
             self._out.append(CONTINUE)
-        self._request = request
-        self._endpoint = endpoint
+        self._request, self._endpoint = request, endpoint
         self._collector = Collector(reactor.limits.body_memory)
         self.state = BODY
         if self._collect():
@@ -319,8 +317,7 @@ class Connection:
                 self._keep_alive = keep_alive
                 return self._responded(request, response)
         response, head = sendable(request, response, keep_alive, tails)
-        body = response.body
-        self._keep_alive = head.keep_alive
+        body, self._keep_alive = response.body, head.keep_alive
         self._linger = self._linger or response.status == 101
         self._out.append(head.data)
         self._size = self._head = len(head.data)
@@ -331,8 +328,7 @@ class Connection:
                 self._out.append(body)
                 self._size += len(body)
         else:
-            self._request = request
-            self._response = response
+            self._request, self._response = request, response
             self.state = WRITING
             if isinstance(body, FileBody):
                 self._output.file = body
