@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from app.support import ask, get
 from firstbyte import App, Endpoint, HTTPError, Request, Response
+from firstbyte.app.params import Host
 from firstbyte.app.registration import Group
 from firstbyte.errors import ConfigurationError, RouteError
 from firstbyte.http.request import Address
@@ -320,6 +321,38 @@ def test_mounts_by_host_and_by_network() -> None:
     assert at("a.example.org", "192.0.2.1") == b"tenant"
     assert at("example.org", "10.2.3.4") == b"inside"
     assert at("example.org", "::ffff:10.2.3.4") == b"inside"
+
+
+def test_what_is_mounted_is_told_of_the_host() -> None:
+    inner = App()
+
+    @inner.get("/")
+    def home(tenant: Annotated[int, Host()]) -> str:
+        return f"home of {tenant}"
+
+    @inner.get("/items/{id:int}")
+    def item(id: int, request: Request, owner: Annotated[str, Host("tenant")] = "nobody") -> str:
+        return f"{id} of {owner}, {dict(request.host_params)}"
+
+    app = App()
+    app.mount("/shop", inner)
+    app.mount("/", inner, host="{tenant}.{region}.example.org")
+    assert get(app, "/", Host="1.eu.example.org:8000") == (200, b"home of 1")
+    assert get(app, "/items/2", Host="a.eu.example.org") == (200, b"2 of a, {'tenant': 'a', 'region': 'eu'}")
+    assert get(app, "/items/2", Host="a.eu.example.org", Accept="*/*")[0] == 200
+    assert get(app, "/", Host="a.eu.example.org")[0] == 404  # it is no number
+    assert get(app, "/shop/")[0] == 404
+    assert get(app, "/shop/items/2") == (200, b"2 of nobody, {}")
+
+
+@pytest.mark.parametrize("kind", [list[str], dict[str, str]])
+def test_a_host_has_one_value_of_a_name(kind: Any) -> None:
+    def home(tenant: Any) -> None:
+        pass
+
+    home.__annotations__["tenant"] = Annotated[kind, Host()]
+    with pytest.raises(RouteError, match="tenant would be"):
+        App().get("/")(home)
 
 
 # -- request.url_for

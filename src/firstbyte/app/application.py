@@ -138,6 +138,8 @@ class App(Group):
         site = built.site
         if built.hosts is not None:
             site, in_host = built.hosts.find(request.host)
+            if in_host:
+                request.host_params = {**request.host_params, **in_host}  # those of an app around this one first
         try:
             found = site.router.find(path)
         except ValueError:

@@ -66,6 +66,14 @@ class Cookie:
 
 
 @dataclass(frozen=True)
+class Host:
+    """From the host, as the pattern of an app around this one reads it (`mount(host="{tenant}.example.org")`), by
+    `name` or else the parameter's own; 404 if no pattern has it."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Form:
     """From a field of a form, by `name` or else the parameter's own; with a structure, each of its fields by name."""
 
@@ -85,7 +93,7 @@ class Body:
 
 
 BY_CONVERTER: dict[str, Any] = {name: kind for kind, name in BY_ANNOTATION.items()} | {"path": str}
-MARKS = (Query, Header, Cookie, Form, File, Body)
+MARKS = (Query, Header, Cookie, Host, Form, File, Body)
 
 
 class Source(NamedTuple):
@@ -250,7 +258,9 @@ def _source(
         )
     if mark is None and isinstance(kind, Hashable) and kind in providers:
         return Source(name, "provider", name, kind, True, None, _itself, providers[kind])
-    if isinstance(mark, Header | Cookie) and is_structure(kind):
+    if isinstance(mark, Host) and is_many(kind):
+        raise RouteError(f"{place(function)}: {name} would be {named(kind)} from the host, which has one of that name")
+    if isinstance(mark, Header | Cookie | Host) and is_structure(kind):
         raise RouteError(
             f"{place(function)}: {name} would be the structure {named(kind)} from one {mark.__class__.__name__.lower()}"
             ", which is text: name a type of one value, or list[...] of such"
@@ -260,6 +270,9 @@ def _source(
         return _value(function, parameter, kind, "header", field, lambda request: request.headers)
     if isinstance(mark, Cookie):
         return _value(function, parameter, kind, "cookie", mark.name or name, _cookies)
+    if isinstance(mark, Host):
+        field = mark.name or name
+        return Source(name, "path", field, kind, required, default, _from_host(function, parameter, kind, field))
     if kind is FormData:
         return Source(name, "form", "", kind, True, None, Request.form)
     if isinstance(mark, File) or (mark is None and is_file(kind)):
@@ -352,6 +365,21 @@ def _from_path(function: Callable[..., Any], name: str, kind: Any, converter: st
             return convert(request.path_params[name], name)
         except (msgspec.ValidationError, ValidationError):
             raise HTTPError(404, f"nothing is at {request.path}") from None
+
+    return get
+
+
+def _from_host(function: Callable[..., Any], parameter: inspect.Parameter, kind: Any, field: str) -> Get:
+    """Reads a parameter of the host; what does not fit is where nothing is (404)."""
+    texts: Texts = _checked(function, parameter.name, lambda: Texts(kind))
+
+    def get(request: Request) -> Any:
+        if field not in request.host_params and parameter.default is not parameter.empty:
+            return parameter.default
+        try:
+            return texts.read(request.host_params[field], f"host.{field}")
+        except (KeyError, ValidationError):
+            raise HTTPError(404, f"nothing is at {request.path} of this host") from None
 
     return get
 

@@ -22,6 +22,7 @@ cdef class Request:
     cdef public object server
     cdef public str scheme
     cdef public object path_params
+    cdef public object host_params
     cdef public object tls
     cdef public object forwarded_host
     cdef public object trailers

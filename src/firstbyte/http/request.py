@@ -139,10 +139,11 @@ class Request:
     `client` and `server` are the two ends of the connection, `scheme` is "http" or "https", `tls` what is known of an
     encrypted connection (the protocol, the client's certificate) or None, `forwarded_host` the host and port that a
     trusted proxy says the client asked for, or None (`TrustedProxies` sets it, and `client` and `scheme`),
-    `path_params` what the router read from the path, `state` a place for middleware to leave things, `trailers` the
-    fields behind a chunked body, `sender` what an endpoint that `sends` sends its answer with, else None, `peer` the
-    other end for a coroutine that streams its body, else None, `app` the app that answers, if one does, `refusal` what
-    a rule of it has against the request, else None, `failure` what the handler raised where the answer is a 500 for it,
+    `path_params` what the router read from the path, `host_params` what it read from the host, `state` a place for
+    middleware to leave things, `trailers` the fields behind a chunked body, `sender` what an endpoint that `sends`
+    sends its answer with, else None, `peer` the other end for a coroutine that streams its body, else None, `app` the
+    app that answers, if one does, `refusal` what a rule of it has against the request, else None, `failure` what the
+    handler raised where the answer is a 500 for it,
     `answered` whether the answer has begun to be sent. The wire floor makes it; `Request.build` makes one from parts,
     for tests and other hosts.
     """
@@ -164,6 +165,7 @@ class Request:
         "failure",
         "forwarded_host",
         "head",
+        "host_params",
         "method",
         "minor",
         "path_params",
@@ -204,6 +206,7 @@ class Request:
         self.answered = False
         self.forwarded_host: str | None = None
         self.path_params: Mapping[str, Any] = _NO_PARAMS
+        self.host_params: Mapping[str, str] = _NO_PARAMS
         self.trailers: Headers | None = None
         self.peer: Peer | None = None
         self._headers: Headers | None = None
