@@ -5,7 +5,6 @@ Written once, as coroutines over a `Network`; a session without a loop runs them
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,7 +12,6 @@ from typing import Protocol
 from firstbyte.client.auth import Auth, NetrcAuth
 from firstbyte.client.connect import Connector
 from firstbyte.client.cookies import CookieJar
-from firstbyte.client.exchange import Exchange
 from firstbyte.client.hooks import Hooks
 from firstbyte.client.memory import MemoryTransport
 from firstbyte.client.network import Network
@@ -25,7 +23,6 @@ from firstbyte.client.retries import Retry
 from firstbyte.client.sending import Message, Sender
 from firstbyte.client.timeouts import Budget, Timeout
 from firstbyte.errors import ClientError, DecodingError, TooManyRedirects
-from firstbyte.wire.response import ResponseHead
 
 _LEFT = 64 * 1024  # bytes of the body of a redirect or a refusal that are read to keep its connection
 
@@ -165,19 +162,25 @@ class Core:
         if settings.hooks.request is not None:
             settings.hooks.request(request)
         cookie = settings.jar.header_for(request.url, call.cookies)
-        if cookie is not None and "cookie" in request.headers:
-            cookie = None  # the caller writes the field
+        fields: tuple[tuple[str, str], ...] = ()
+        if cookie is not None and "cookie" not in request.headers:  # else the caller writes the field
+            fields = (("Cookie", cookie),)
+        if call.upgrade is not None:
+            fields += call.upgrade.fields()
         source: BodySource
         if self._app is not None:
-            fields: tuple[tuple[str, str], ...] = () if cookie is None else (("Cookie", cookie),)
-            if call.upgrade is not None:
-                fields += call.upgrade.fields()
             answer, source = await self._app.send(request, fields, budget)
         else:
-            answer, source = await self._over_the_wire(request, cookie, budget, call.upgrade)
+            upgrades = call.upgrade is not None
+            route = self._connector.route(request.url, upgrades)
+            head = request.encode_head(route.forwarding, route.fields + fields)
+            message = Message(
+                request.method, head, request.body, request.can_be_repeated, request.expects_continue, upgrades
+            )
+            answer, source = await self._sender.send(message, request.url, route, budget)
         response = ClientResponse(request, answer, source, settings.max_body)
         try:
-            if _sets_cookie(answer.block):
+            if answer.sets_cookies:
                 settings.jar.update_from(request.url, response.headers)
             if settings.hooks.response is not None:
                 settings.hooks.response(response)
@@ -186,25 +189,9 @@ class Core:
             raise
         return response
 
-    async def _over_the_wire(
-        self, request: ClientRequest, cookie: str | None, budget: Budget, upgrade: Upgrade | None
-    ) -> tuple[ResponseHead, Exchange]:
-        route = self._connector.route(request.url, upgrade is not None)
-        fields = route.fields if cookie is None else (*route.fields, ("Cookie", cookie))
-        if upgrade is not None:
-            fields += upgrade.fields()
-        head = request.encode_head(route.forwarding, fields)
-        message = Message(
-            request.method, head, request.body, request.can_be_repeated, request.expects_continue, upgrade is not None
-        )
-        return await self._sender.send(message, request.url, route, budget)
-
     async def _leave(self, response: ClientResponse) -> None:
         """Ends with a response that is not the last: a short body is read, so that its connection can be kept."""
         try:
             await response.aread(_LEFT)
         except DecodingError:
             response.close()
-
-
-_sets_cookie = re.compile(rb"^set-cookie:", re.IGNORECASE | re.MULTILINE).search

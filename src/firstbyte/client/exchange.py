@@ -13,9 +13,7 @@ from firstbyte.client.pool import Pool
 from firstbyte.client.timeouts import Budget
 from firstbyte.errors import (
     BadResponse,
-    ClientDisconnected,
     ClientError,
-    ClientTimeout,
     IncompleteBody,
     ProtocolError,
     ReadTimeout,
@@ -60,8 +58,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_began", "_budget", "_connection", "_done", "_first", "_interim", "_method", "_over", "_pool", "_received",
-        "_sent", "_sent_whole", "_size", "_taken", "_upgrades", "is_async", "on_interim", "unanswered",
+        "_began", "_budget", "_connection", "_done", "_first", "_interim", "_pool", "_received", "_sent",
+        "_sent_whole", "_size", "_taken", "_upgrades", "is_async", "is_over", "on_interim", "unanswered",
     )  # fmt: skip
 
     def __init__(
@@ -75,11 +73,10 @@ class Exchange:
         self.is_async = is_async
         self.unanswered = True  # whether not one byte of the response has come
         self.on_interim: Callable[[ResponseHead], object] | None = None  # is told of each interim response (1xx)
-        self._over = False
+        self.is_over = False  # whether the response is read to its end, or was left
         self._sent_whole = True
         self._received = 0
         self._size = CHUNK  # bytes of the body to ask for next
-        self._method = ""
         self._interim = 0  # responses of 1xx so far
         self._began = monotonic()
         self._sent = self._first = self._done = 0.0
@@ -87,9 +84,7 @@ class Exchange:
 
     async def send(self, method: str, head: bytes, body: Body | None, expects: bool = False) -> ResponseHead:
         """Sends a request; the head of its final response. Raises ClientError."""
-        self._method = method
-        connection = self._connection
-        connection.reader.expect(method)
+        self._connection.reader.expect(method)
         try:
             try:
                 if body is None:
@@ -100,13 +95,11 @@ class Exchange:
                     early = await self._send_long(head, body, expects)
                     if early is not None:
                         return early
-            except (ClientTimeout, ClientDisconnected):
-                raise
-            except OSError as error:
+            except _NotTaken as cut:
                 # The server may have answered before it stopped to listen: what it said is worth more than that.
                 self._sent_whole = False
                 self._sent = monotonic()
-                return await self._read_head(cut=error)
+                return await self._read_head(cut.error)
             self._sent = monotonic()
             return await self._read_head()
         except BaseException:
@@ -119,6 +112,8 @@ class Exchange:
             await self._connection.stream.send(data, budget.left(budget.timeout.write))
         except TimeoutError:
             raise self._located(budget.over(WriteTimeout, "the server does not take the request"), "send") from None
+        except OSError as error:
+            raise _NotTaken(error) from None
 
     async def _send_long(self, head: bytes, body: Body, expects: bool) -> ResponseHead | None:
         """Sends head and body in pieces; stops with the response if that comes before the body is through."""
@@ -189,12 +184,15 @@ class Exchange:
             self.on_interim(head)
 
     async def _read_head(self, cut: OSError | None = None) -> ResponseHead:
-        reader = self._connection.reader
+        reader, stream, budget = self._connection.reader, self._connection.stream, self._budget
         try:
             while True:
-                head = reader.read_head()
+                head = reader.read_head() if reader.pending else None
                 if head is None:
-                    data = await self._recv("head", cut=cut)
+                    try:
+                        data = await stream.recv(budget.left(budget.timeout.read))
+                    except OSError as error:
+                        self._fail(error, "head", cut)
                     if not data:
                         if not self.unanswered:
                             self._cut("head", "the server closed the connection within the head of its response")
@@ -220,7 +218,7 @@ class Exchange:
     def take(self) -> bytes:
         """What of the body has come with what was read before it; for the rest there is `read`. Raises BadResponse."""
         reader = self._connection.reader
-        if self._over or not reader.pending:
+        if self.is_over or not reader.pending:
             return b""
         try:
             piece = reader.read_body()
@@ -234,21 +232,16 @@ class Exchange:
 
     async def read(self) -> bytes:
         """The next piece of the body as it was sent; none at its end. Raises ClientError."""
-        if self._over or self._taken:
+        if self._taken:
             return b""
-        reader = self._connection.reader
+        reader, stream, budget = self._connection.reader, self._connection.stream, self._budget
         try:
-            while True:
-                if reader.pending:
-                    piece = reader.read_body()
-                    self._received += len(piece)
-                    if not reader.in_body:
-                        self._finish()
-                        return piece
-                    if piece:
-                        return piece
+            while not (piece := self.take()) and not self.is_over:
                 size = self._size
-                data = await self._recv("body", size)
+                try:
+                    data = await stream.recv(budget.left(budget.timeout.read), size)
+                except OSError as error:
+                    self._fail(error, "body")
                 # As much is asked for as lately came: a buffer that is filled a little costs more than it saves.
                 if len(data) == size:
                     self._size = min(2 * size, _LARGEST)
@@ -258,12 +251,9 @@ class Exchange:
                     reader.feed(data)
                 elif reader.end():
                     self._finish()
-                    return b""
                 else:
                     self._incomplete()
-        except ProtocolError as error:
-            self.close()
-            self._refuse(error, "body")
+            return piece
         except BaseException:
             self.close()
             raise
@@ -275,21 +265,16 @@ class Exchange:
 
     def close(self) -> None:
         """Gives the slot back and closes the connection, unless the response was read to its end. Twice is fine."""
-        if not self._over:
-            self._over = True
+        if not self.is_over:
+            self.is_over = True
             self._done = monotonic()
             self._connection.close()
             self._pool.discard(self._connection.origin)
 
     @property
-    def is_over(self) -> bool:
-        """Whether the response is read to its end, or was left."""
-        return self._over
-
-    @property
     def trailers(self) -> Headers | None:
         """See `ClientResponse.trailers`."""
-        return self._connection.reader.trailers if self._over else None
+        return self._connection.reader.trailers if self.is_over else None
 
     @property
     def seconds(self) -> float:
@@ -310,24 +295,16 @@ class Exchange:
             self._first = monotonic()
         self._connection.reader.feed(data)
 
-    async def _recv(self, phase: str, size: int = CHUNK, cut: OSError | None = None) -> bytes:
-        budget = self._budget
-        try:
-            return await self._connection.stream.recv(budget.left(budget.timeout.read), size)
-        except TimeoutError:
-            raise self._located(budget.over(ReadTimeout, "the server sends nothing"), phase) from None
-        except OSError as error:
-            self._cut(phase, f"the connection broke: {(cut or error).strerror or cut or error}")
-
     def _finish(self) -> None:
         """The response is read to its end: the connection goes back into the pool if it can be used again."""
-        if self._over:
+        if self.is_over:
             return
-        self._done = monotonic()
-        reader = self._connection.reader
+        connection = self._connection
+        reader = connection.reader
         if reader.keep_alive and self._sent_whole and not reader.pending:
-            self._over = True
-            self._pool.release(self._connection)
+            self.is_over = True
+            connection.idle_since = self._done = monotonic()
+            self._pool.release(connection)
         else:
             self.close()
 
@@ -339,6 +316,12 @@ class Exchange:
         )
         raise self._located(IncompleteBody(message, received=self._received, expected=expected), "body")
 
+    def _fail(self, error: OSError, phase: str, cut: OSError | None = None) -> NoReturn:
+        """Says why nothing could be read; `cut` is what had kept the request from being sent, if anything did."""
+        if isinstance(error, TimeoutError):
+            raise self._located(self._budget.over(ReadTimeout, "the server sends nothing"), phase) from None
+        self._cut(phase, f"the connection broke: {(cut or error).strerror or cut or error}")
+
     def _cut(self, phase: str, message: str) -> NoReturn:
         raise self._located(ServerClosed(message), phase) from None
 
@@ -349,3 +332,10 @@ class Exchange:
     def _located(self, error: ClientError, phase: str) -> ClientError:
         error.locate(self._connection.address, self._budget.seconds, phase)
         return error
+
+
+class _NotTaken(Exception):
+    """The connection broke while it was sent on; what the source of a body raises is not this."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error

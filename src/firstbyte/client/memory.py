@@ -120,6 +120,7 @@ class MemoryBody:
         self, transport: MemoryTransport, pieces: Pieces, close: Callable[[], None], budget: Budget, length: int
     ) -> None:
         self.is_async = transport._is_async
+        self.is_over = False
         self.trailers: Headers | None = None
         self._transport = transport
         self._pieces = pieces
@@ -134,7 +135,7 @@ class MemoryBody:
 
     async def read(self) -> bytes:
         """See `BodySource.read`."""
-        while not self._done:
+        while not self.is_over:
             try:
                 piece = await self._transport._within(self._budget, self._next())
             except BaseException:
@@ -166,7 +167,8 @@ class MemoryBody:
 
     def close(self) -> None:
         """See `BodySource.close`."""
-        if not self._done:
+        if not self.is_over:
+            self.is_over = True
             self._done = monotonic()
             self._close()
 

@@ -18,7 +18,7 @@ class Pooled(Protocol):
     """What the pool knows of a connection."""
 
     origin: str
-    idle_since: float
+    idle_since: float  # when it was used last, by `monotonic`
 
     def close(self) -> None:
         """Ends it."""
@@ -78,7 +78,6 @@ class Pool:
 
     def release(self, connection: Pooled) -> None:
         """Gives a slot back with a connection that can be used again."""
-        now = connection.idle_since = monotonic()
         with self._lock:
             if not self.closed:
                 for want in self._wants:
@@ -89,7 +88,7 @@ class Pool:
                 self._idle.setdefault(connection.origin, []).append(connection)
                 if self._wants:
                     self._serve()
-                elif now - self._swept > self._idle_timeout:
+                elif connection.idle_since - self._swept > self._idle_timeout:
                     self._sweep()
                 return
         connection.close()

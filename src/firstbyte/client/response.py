@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
@@ -26,6 +26,7 @@ class BodySource(Protocol):
     """Where the body of a response comes from: an exchange on a connection, or an app in memory."""
 
     is_async: bool
+    is_over: bool  # whether there is nothing more to read
 
     @property
     def trailers(self) -> Headers | None:
@@ -80,7 +81,7 @@ class ClientResponse:
         self._content: bytes | None = None
         self._max_body = max_body
         self._decoder: Decoder | Literal[False] | None = False  # False: not looked for yet
-        self._pieces: Iterator[bytes] = iter(())  # of what was decoded last
+        self._pieces = _NOTHING  # of what was decoded last
 
     # -- the head
 
@@ -184,19 +185,19 @@ class ClientResponse:
         Raises ClientError, also for one of more than `max_body` bytes (default: the session's bound).
         """
         if self._content is None:
-            piece = await self.read_piece()
-            pieces = [piece]
-            longest = self._max_body if max_body is None else max_body
-            left = longest - len(piece)
-            while piece:
+            source, read = self._source, self._reader()
+            pieces = []
+            longest = left = self._max_body if max_body is None else max_body
+            while piece := await read():
+                pieces.append(piece)
+                left -= len(piece)
                 if left < 0:
                     self.close()
                     message = f"the body is longer than the {longest} bytes that are kept: stream it"
                     raise DecodingError(message, rule="body-too-large")
-                piece = await self.read_piece()
-                pieces.append(piece)
-                left -= len(piece)
-            self._content = pieces[0] if len(pieces) <= 2 else b"".join(pieces)
+                if source.is_over and self._decoder is None:
+                    break
+            self._content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return self._content
 
     # -- the body in pieces
@@ -252,18 +253,23 @@ class ClientResponse:
 
     async def read_piece(self) -> bytes:
         """The next piece, decoded; none at the end. Raises ClientError."""
+        return await self._reader()()
+
+    def _reader(self) -> Callable[[], Awaitable[bytes]]:
+        """What reads the next piece, decoded. Raises DecodingError."""
+        if self._decoder is False:
+            self._decoder = None
+            if self._head.is_coded:
+                try:
+                    self._decoder = make_decoder(self.headers.get_joined("content-encoding"), max_size=None)
+                except ClientError:
+                    self.close()
+                    raise
+        return self._source.read if self._decoder is None else self._read_decoded
+
+    async def _read_decoded(self) -> bytes:
         decoder = self._decoder
-        if decoder is False:
-            decoder = self._decoder = None
-            try:
-                if _has_coding(self._head.block):
-                    coding = self.headers.get_joined("content-encoding")
-                    decoder = self._decoder = make_decoder(coding, max_size=None)
-            except ClientError:
-                self.close()
-                raise
-        if decoder is None:
-            return await self._source.read()
+        assert decoder
         try:
             while True:
                 for piece in self._pieces:
@@ -319,5 +325,5 @@ class _Lines:
         return [text.removesuffix("\r")] if text else []
 
 
-_has_coding = re.compile(rb"^content-encoding:", re.IGNORECASE | re.MULTILINE).search
+_NOTHING: Iterator[bytes] = iter(())
 _LINE_END = re.compile(r"\r\n|\r|\n")

@@ -57,8 +57,8 @@ class Sender:
         trusts = message.can_be_repeated and not is_async
         fresh = False
         while True:
-            connection = None if fresh else self._kept(route.key, trusts)
-            if connection is None:
+            connection = None if fresh else cast("Connection | None", self._pool.take_idle(route.key))
+            if connection is None or not self._is_alive(connection, trusts):
                 connection = await self._acquire(url, route, budget, fresh, trusts)
             exchange = Exchange(connection, self._pool, budget, is_async, message.upgrades)
             exchange.on_interim = on_interim
@@ -69,11 +69,6 @@ class Sender:
                 if fresh or connection.used == 1 or not exchange.unanswered or not message.can_be_repeated:
                     raise
                 fresh = True
-
-    def _kept(self, origin: str, trusts: bool) -> Connection | None:
-        """A kept connection that is alive, with its slot."""
-        connection = cast("Connection | None", self._pool.take_idle(origin))
-        return connection if connection is None or self._is_alive(connection, trusts) else None
 
     def _is_alive(self, connection: Connection, trusts: bool) -> bool:
         """Whether a kept connection is; one that is not is closed and its slot given back."""

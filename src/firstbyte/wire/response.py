@@ -42,7 +42,8 @@ class ResponseHead(NamedTuple):
 
     `block` is the field lines as they came; `length` that of the body in bytes, or CHUNKED or UNTIL_CLOSE, as the
     fields say it: what the request's method and the status make of it is in `ResponseReader`. `keep_alive` is whether
-    the connection persists by what the fields say.
+    the connection persists by what the fields say; `is_coded` and `sets_cookies` are whether there is a
+    Content-Encoding and a Set-Cookie among them, which most responses have not.
     """
 
     status: int
@@ -51,6 +52,8 @@ class ResponseHead(NamedTuple):
     block: bytes
     length: int
     keep_alive: bool
+    is_coded: bool
+    sets_cookies: bool
 
     @property
     def headers(self) -> Headers:
@@ -146,7 +149,8 @@ class ResponseReader:
         except ProtocolError as error:
             error.offset += line_end
             raise
-        found = ResponseHead(status, reason, minor, block, length, keep_alive)
+        is_coded, sets_cookies = _has_coding(block) is not None, _sets_cookie(block) is not None
+        found = ResponseHead(status, reason, minor, block, length, keep_alive, is_coded, sets_cookies)
         remember(self._known, head, found)
         return found
 
@@ -283,4 +287,6 @@ _NOT_REASON = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 _framing_fields = re.compile(
     rb"\n(connection|content-length|transfer-encoding):[ \t]*+([^\r]*+)", re.IGNORECASE
 ).findall
+_has_coding = re.compile(rb"^content-encoding:", re.IGNORECASE | re.MULTILINE).search
+_sets_cookie = re.compile(rb"^set-cookie:", re.IGNORECASE | re.MULTILINE).search
 _known: dict[Limits, dict[bytes, ResponseHead]] = {}  # short heads lately found valid, by the limits that they keep
