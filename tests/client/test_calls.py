@@ -8,7 +8,7 @@ import hashlib
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -376,6 +376,19 @@ def test_an_answer_before_the_body_is_through(face: MakeFace, raw: MakeRaw) -> N
     response = session.post(raw(serve).url, content=(b"x" * 65536 for _ in range(10_000)))
     assert (response.status, response.content) == (413, b"no")
     assert session.session.pool.open_connections == 0
+
+
+@pytest.mark.parametrize("error", [OSError("the disk is gone"), TimeoutError("the tape is slow"), KeyError("x")])
+def test_what_the_source_of_a_body_raises_is_the_callers(face: MakeFace, raw: MakeRaw, error: Exception) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"first"
+        raise error
+
+    session = face(base_url=raw(answer()).url)
+    with pytest.raises(type(error)) as raised:
+        session.post("/", content=pieces())
+    assert raised.value is error
+    assert session.pool.open_connections == 0
 
 
 def test_a_long_body_keeps_its_connection(face: MakeFace, raw: MakeRaw) -> None:

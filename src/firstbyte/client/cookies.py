@@ -73,6 +73,8 @@ class CookieJar(Mapping[str, str]):
         place of stored ones of the same name. Raises InvalidRequest for one of these that is no cookie: see
         `check_cookie`.
         """
+        if not self._domains and not extra:
+            return None
         pairs = _checked(extra) if extra else []
         if self._domains:
             given = extra or {}

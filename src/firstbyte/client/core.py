@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 from firstbyte.client.auth import Auth, NetrcAuth
@@ -20,10 +21,11 @@ from firstbyte.client.redirects import next_request, same_origin
 from firstbyte.client.request import ClientRequest
 from firstbyte.client.response import BodySource, ClientResponse
 from firstbyte.client.retries import Retry
-from firstbyte.client.sending import Message, Sender
+from firstbyte.client.sending import Sender, make_message
 from firstbyte.client.timeouts import Budget, Timeout
 from firstbyte.errors import ClientError, DecodingError, TooManyRedirects
 
+_MESSAGES = 128  # of a session that are remembered
 _LEFT = 64 * 1024  # bytes of the body of a redirect or a refusal that are read to keep its connection
 
 
@@ -70,6 +72,7 @@ class Core:
         self._sender = Sender(network, pool, connector)
         self._settings = settings
         self._app = app
+        self._make_message = lru_cache(_MESSAGES)(make_message)  # without a body most are as one was before
 
     @property
     def can_upgrade(self) -> bool:
@@ -173,10 +176,9 @@ class Core:
         else:
             upgrades = call.upgrade is not None
             route = self._connector.route(request.url, upgrades)
-            head = request.encode_head(route.forwarding, route.fields + fields)
-            message = Message(
-                request.method, head, request.body, request.can_be_repeated, request.expects_continue, upgrades
-            )
+            own, more = tuple(request.headers.fields()), route.fields + fields
+            make = make_message if request.body is not None else self._make_message
+            message = make(request.method, request.url, own, request.body, route.forwarding, more, upgrades)
             answer, source = await self._sender.send(message, request.url, route, budget)
         response = ClientResponse(request, answer, source, settings.max_body)
         try:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from firstbyte.client.bodies import Body
-from firstbyte.client.retries import IDEMPOTENT
 from firstbyte.errors import InvalidRequest
 from firstbyte.http.headers import TOKEN, Headers
 from firstbyte.http.url import URL
@@ -33,47 +32,47 @@ class ClientRequest:
         self.headers = headers
         self.body = body
 
-    @property
-    def can_be_repeated(self) -> bool:
-        """Whether sending it again does no harm and is possible."""
-        return self.method in IDEMPOTENT and (self.body is None or self.body.replayable)
-
-    @property
-    def expects_continue(self) -> bool:
-        """Whether the body waits for a 100 Continue."""
-        return self.body is not None and "expect" in self.headers
-
     def encode_head(self, via_proxy: bool = False, more: Sequence[tuple[str, str]] = ()) -> bytes:
-        """The head as it is sent, with `more` fields behind its own; in absolute-form for a proxy (RFC 9112 section
-        3.2).
-
-        Raises InvalidRequest.
-        """
-        url, headers, body = self.url, self.headers, self.body
-        target = f"{url.origin}{url.target}" if via_proxy else url.target
-        if self.method == "OPTIONS" and url.path == "/*" and not url.query:
-            target = "*"  # RFC 9110 section 9.3.7: the server as a whole
-        host = host_of(url)
-        lines = []
-        for lowered, name, value in headers.fields():
-            if lowered not in _WRITTEN_HERE:
-                lines.append(f"{name}: {value}")
-            elif lowered == "host":
-                host = value
-            elif lowered == "transfer-encoding":
-                raise InvalidRequest("Transfer-Encoding is the client's to write: pass an iterator for a chunked body")
-            elif value != str(length := body.length if body is not None else 0):
-                raise InvalidRequest(f"Content-Length: {value} is not the length of the body, which is {length}")
-        if body is not None:
-            lines.append("Transfer-Encoding: chunked" if body.length is None else f"Content-Length: {body.length}")
-        elif self.method in _WITH_BODY:
-            lines.append("Content-Length: 0")  # RFC 9110 section 8.6
-        lines += [f"{name}: {value}" for name, value in more]
-        fields = "\r\n".join([f"{self.method} {target} HTTP/1.1", f"Host: {host}", *lines, "", ""])
-        return fields.encode("latin-1")
+        """The head as it is sent, with `more` fields behind its own; see `encode_head`."""
+        return encode_head(self.method, self.url, self.headers.fields(), self.body, via_proxy, more)
 
     def __repr__(self) -> str:
         return f"<ClientRequest {self.method} {self.url!r}>"
+
+
+def encode_head(
+    method: str,
+    url: URL,
+    fields: Sequence[tuple[str, str, str]],
+    body: Body | None = None,
+    via_proxy: bool = False,
+    more: Sequence[tuple[str, str]] = (),
+) -> bytes:
+    """The head of a request with the `fields` of `Headers.fields`, and `more` behind them; in absolute-form for a proxy
+    (RFC 9112 section 3.2).
+
+    Raises InvalidRequest.
+    """
+    target = f"{url.origin}{url.target}" if via_proxy else url.target
+    if method == "OPTIONS" and url.path == "/*" and not url.query:
+        target = "*"  # RFC 9110 section 9.3.7: the server as a whole
+    host = host_of(url)
+    lines = []
+    for lowered, name, value in fields:
+        if lowered not in _WRITTEN_HERE:
+            lines.append(f"{name}: {value}")
+        elif lowered == "host":
+            host = value
+        elif lowered == "transfer-encoding":
+            raise InvalidRequest("Transfer-Encoding is the client's to write: pass an iterator for a chunked body")
+        elif value != str(length := body.length if body is not None else 0):
+            raise InvalidRequest(f"Content-Length: {value} is not the length of the body, which is {length}")
+    if body is not None:
+        lines.append("Transfer-Encoding: chunked" if body.length is None else f"Content-Length: {body.length}")
+    elif method in _WITH_BODY:
+        lines.append("Content-Length: 0")  # RFC 9110 section 8.6
+    lines += [f"{name}: {value}" for name, value in more]
+    return "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", *lines, "", ""]).encode("latin-1")
 
 
 @lru_cache(maxsize=1024)

@@ -11,6 +11,8 @@ from firstbyte.client.connect import Connector, Route
 from firstbyte.client.exchange import Connection, Exchange
 from firstbyte.client.network import Network
 from firstbyte.client.pool import Pool
+from firstbyte.client.request import encode_head
+from firstbyte.client.retries import IDEMPOTENT
 from firstbyte.client.timeouts import Budget
 from firstbyte.errors import PoolTimeout, ServerClosed
 from firstbyte.http.url import URL
@@ -31,6 +33,22 @@ class Message(NamedTuple):
     can_be_repeated: bool = False
     expects_continue: bool = False
     upgrades: bool = False
+
+
+def make_message(
+    method: str,
+    url: URL,
+    fields: tuple[tuple[str, str, str], ...],
+    body: Body | None,
+    via_proxy: bool,
+    more: tuple[tuple[str, str], ...],
+    upgrades: bool,
+) -> Message:
+    """The message of these parts: see `encode_head`. Raises InvalidRequest."""
+    head = encode_head(method, url, fields, body, via_proxy, more)
+    can_be_repeated = method in IDEMPOTENT and (body is None or body.replayable)
+    expects_continue = body is not None and any(lowered == "expect" for lowered, _, _ in fields)
+    return Message(method, head, body, can_be_repeated, expects_continue, upgrades)
 
 
 class Sender:

@@ -135,6 +135,13 @@ class URL:
             password=_decoded(password, "password"),
         )
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.scheme, self.host, self.port, self.path, self.query))  # a URL is a key again and again
+
     @cached_property
     def authority(self) -> str:
         """Host and port as the Host field has them: the port only where it is not the scheme's own."""

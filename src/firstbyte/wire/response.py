@@ -114,7 +114,10 @@ class ResponseReader:
             return None
         buffer, at = self._buffer, self._at
         end = buffer.find(b"\r\n\r\n", max(at, self._checked - 2)) + 4
-        head = self._scan(buffer[at:end]) if end > 3 else None
+        head = None
+        if end > 3:
+            data = buffer[at:end]
+            head = self._known.get(data) or self._scan(data)
         if head is None:
             self._checked = check_lines(
                 buffer, at, self._checked if self._checked >= 0 else at, self._limits, check_status_line
@@ -128,9 +131,6 @@ class ResponseReader:
 
     def _scan(self, head: bytes) -> ResponseHead | None:
         """What a head with its empty line says, or None if it is not well-formed. Raises ProtocolError."""
-        known = self._known.get(head)
-        if known is not None:
-            return known
         limits = self._limits
         if len(head) > limits.head:
             return None
