@@ -388,7 +388,7 @@ def test_what_the_source_of_a_body_raises_is_the_callers(face: MakeFace, raw: Ma
     with pytest.raises(type(error)) as raised:
         session.post("/", content=pieces())
     assert raised.value is error
-    assert session.pool.open_connections == 0
+    assert session.session.pool.open_connections == 0
 
 
 def test_a_long_body_keeps_its_connection(face: MakeFace, raw: MakeRaw) -> None:
