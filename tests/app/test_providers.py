@@ -12,6 +12,7 @@ from app.support import ask
 from firstbyte import App, HTTPError, Request, Response
 from firstbyte.app.params import Header
 from firstbyte.errors import ConfigurationError, RouteError
+from firstbyte.http.events import Event
 from firstbyte.http.headers import Headers
 from firstbyte.http.services import Job
 
@@ -163,6 +164,61 @@ def test_a_body_that_is_not_sent_to_its_end_ends_it_too(app: App, told: list[str
     assert next(iter(response.body)) == b"a"  # type: ignore[arg-type, call-overload]
     response.close()
     assert told[-1] == "close"
+
+
+@pytest.mark.parametrize("events", [False, True])
+def test_a_body_of_which_no_piece_is_sent_ends_it_too(app: App, told: list[str], events: bool) -> None:
+    """As of a HEAD, or when the client has left."""
+
+    @app.get("/")
+    def handler(db: Session) -> Iterator[Event if events else str]:
+        raise AssertionError("it is not begun")
+        yield
+
+    ask(app, "GET", "/").close()
+    assert (told[0], told[-1]) == ("open", "close")
+    told.clear()
+    response = ask(app, "GET", "/")
+    del response  # a middleware may do so
+    assert (told[0], told[-1]) == ("open", "close")
+
+
+def test_an_asynchronous_body_of_which_no_piece_is_sent(told: list[str]) -> None:
+    app = App()
+
+    @app.provide
+    async def session() -> AsyncIterator[Session]:
+        told.append("open")
+        try:
+            yield Session("async")
+        finally:
+            await asyncio.sleep(0)
+            told.append("close")
+
+    @app.get("/")
+    async def handler(db: Session) -> AsyncIterator[str]:
+        raise AssertionError("it is not begun")
+        yield
+
+    @app.get("/bad")
+    async def bad(db: Session) -> AsyncIterator[str]:
+        yield "a"
+        raise OSError
+
+    async def leave() -> None:
+        request = Request.build("HEAD", "/")
+        response = await app.resolve(request).call(request)
+        assert told == ["open"]
+        await response.body.aclose()
+        assert told == ["open", "close"]
+        await response.body.aclose()
+        request = Request.build("GET", "/bad")
+        response = await app.resolve(request).call(request)
+        with pytest.raises(OSError):
+            [piece async for piece in response.body]
+        assert told == ["open", "close"] * 2
+
+    asyncio.run(leave())
 
 
 def test_coroutines_are_provided_for_and_provide(told: list[str]) -> None:

@@ -314,6 +314,13 @@ def test_the_table_is_bounded_and_remembers_who_comes_again() -> None:
     assert store._recent.get(("regular", 1000, 10), store._older.get(("regular", 1000, 10))).passed == 100  # type: ignore[union-attr]
 
 
+def test_a_key_that_a_client_makes_long_is_not_kept() -> None:
+    store = MemoryStore()
+    waits = [store.hit("x" * 100_000 + end, 1, 10) for end in ("a", "b", "a")]
+    assert [wait > 0 for wait in waits] == [False, False, True]
+    assert max(len(key) for key, _, _ in store._recent) < 100
+
+
 @pytest.mark.parametrize(
     ("client", "key"),
     [

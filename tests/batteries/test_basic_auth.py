@@ -103,6 +103,13 @@ def test_too_many_wrong_passwords() -> None:
     assert [ask(app, None).status for _ in range(5)] == [401] * 5
 
 
+def test_who_has_many_addresses_is_one_client() -> None:
+    app = app_with("jane:secret", attempts=3)
+    tried = [ask(app, "jane:wrong", client=f"2001:db8::{number:x}").status for number in range(1, 6)]
+    assert tried == [401, 401, 401, 429, 429]
+    assert ask(app, "jane:secret", client="2001:db8:0:1::1").status == 200
+
+
 def test_what_is_counted_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CLIENTS", 3)
     monkeypatch.setattr(module, "_REMEMBERED", 1)

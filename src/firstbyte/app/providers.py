@@ -192,12 +192,12 @@ class Scope:
         if not self._open or type(body) is bytes:
             return False
         if isinstance(body, EventFeed | AsyncEvents):
-            wrapped = _ascoped if isinstance(body, AsyncEvents) else _scoped
+            wrapped = _AsyncScoped if isinstance(body, AsyncEvents) else _Scoped
             body.source = wrapped(body.source, self)
         elif hasattr(body, "__anext__"):
-            response.body = _ascoped(body, self)
+            response.body = _AsyncScoped(body, self)
         elif hasattr(body, "__next__"):
-            response.body = _scoped(body, self)
+            response.body = _Scoped(body, self)
         elif isinstance(response, Upgrade):
             body.hold(self)  # type: ignore[union-attr]  # a session, which ends after its handler
         else:
@@ -205,33 +205,74 @@ class Scope:
         return True
 
 
-def _scoped(body: Any, scope: Scope) -> Iterator[Any]:
-    try:
-        yield from body
-    except BaseException as error:
-        scope.end(error)
-        raise
-    else:
-        scope.end(None)
-    finally:
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()
+class _Scoped(Iterator[Any]):
+    """The pieces of a body, whose end is that of a scope: also if none was taken, where a generator's would not be."""
+
+    def __init__(self, body: Any, scope: Scope) -> None:
+        self._body = body
+        self._scope = scope
+        self._is_over = False
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._body)
+        except StopIteration:
+            self._end(None)
+            raise
+        except BaseException as error:
+            self._end(error)
+            raise
+
+    def close(self) -> None:
+        """Ends the body where it is; what was provided sees that as it sees the end of a generator."""
+        self._end(GeneratorExit())
+
+    __del__ = close  # a middleware has put another response in the place of this body's
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._scope.end(error)
 
 
-async def _ascoped(body: Any, scope: Scope) -> AsyncIterator[Any]:
-    try:
-        async for piece in body:
-            yield piece
-    except BaseException as error:
-        await scope.aend(error)
-        raise
-    else:
-        await scope.aend(None)
-    finally:
-        aclose = getattr(body, "aclose", None)
-        if aclose is not None:
-            await aclose()
+class _AsyncScoped(AsyncIterator[Any]):
+    """`_Scoped` for coroutines."""
+
+    def __init__(self, body: Any, scope: Scope) -> None:
+        self._body = body
+        self._scope = scope
+        self._is_over = False
+
+    async def __anext__(self) -> Any:
+        try:
+            return await anext(self._body)
+        except StopAsyncIteration:
+            await self._end(None)
+            raise
+        except BaseException as error:
+            await self._end(error)
+            raise
+
+    async def aclose(self) -> None:
+        """See `_Scoped.close`."""
+        await self._end(GeneratorExit())
+
+    async def _end(self, error: BaseException | None) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        try:
+            aclose = getattr(self._body, "aclose", None)
+            if aclose is not None:
+                await aclose()
+        finally:
+            await self._scope.aend(error)
 
 
 def _no_yield(provider: Provider) -> TypeError:

@@ -23,6 +23,7 @@ from firstbyte.http.request import Request
 Rule: TypeAlias = Callable[[Request], HTTPError | None]
 
 _CLIENTS = 100_000  # whose requests a rate limit counts at once
+_LONGEST = 100  # characters of a key that is kept as it is
 
 
 def check_rule(rule: Rule) -> Rule:
@@ -178,6 +179,10 @@ class MemoryStore:
 
     def hit(self, key: str, limit: int, seconds: float) -> float:
         """See `RateStore.hit`."""
+        if len(key) > _LONGEST:  # as a client may make one that is read from the head: the table would not be bounded
+            from hashlib import sha256  # here, since it loads OpenSSL
+
+            key = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
         now = self._clock() / seconds
         number = int(now)
         window = self._window((key, limit, seconds), number)

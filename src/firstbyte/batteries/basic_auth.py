@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TypeAlias
 
 from firstbyte.app.pages import error_response
+from firstbyte.app.rules import client_key
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
@@ -49,7 +50,7 @@ def basic_auth(
     challenge = {"WWW-Authenticate": f'Basic realm="{realm}", charset="UTF-8"', "Cache-Control": "no-store"}
 
     def around(request: Request) -> Generator[None, Response, Response | None]:
-        client = request.client.host if request.client is not None else ""
+        client = client_key(request)
         wait = failures.wait(client)
         if wait:
             return _refusal(request, 429, "Too many wrong passwords: try again later.", {"Retry-After": str(wait)})
