@@ -20,6 +20,8 @@ COMPILED = (
     "engine/reactor",
     "engine/threads",
     "engine/upgrade",
+    "files/known",
+    "files/store",
     "hosts/asgi_http",
     "hosts/asgi_scope",
     "hosts/environ",
@@ -40,8 +42,8 @@ COMPILED = (
     "app/routing",
 )
 """Modules with a `.pxd` beside them that gives their attributes and variables C types."""
-NATIVE = ("engine/_native", "wire/websocket/_mask")
-"""Second bodies, in Cython alone, of what `engine/_sys.py` and `frames.py` have in Python."""
+NATIVE = ("engine/_native", "files/_native", "wire/websocket/_mask")
+"""Second bodies, in Cython alone, of what `engine/_sys.py`, `files/store.py` and `frames.py` have in Python."""
 REQUIRED = os.environ.get("FIRSTBYTE_REQUIRE_COMPILED") == "1"
 DIRECTIVES = {"annotation_typing": False, "language_level": 3, "always_allow_keywords": True}
 

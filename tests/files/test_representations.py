@@ -14,7 +14,7 @@ import pytest
 
 from firstbyte import App, Limits, Request, Response
 from firstbyte.errors import ConfigurationError, HTTPError
-from firstbyte.files import representations, static
+from firstbyte.files import known, representations
 from firstbyte.files.compression import acceptable
 from firstbyte.files.policy import CacheRule, parse_header, parse_type
 from firstbyte.files.static import StaticFiles
@@ -207,12 +207,12 @@ def test_a_link_that_leads_elsewhere_is_seen_at_once(
 
 def test_what_is_better_is_seen_after_a_while(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(static, "monotonic", lambda: now[0])
+    monkeypatch.setattr(known, "monotonic", lambda: now[0])
     site = StaticFiles(root)
     first = get(site, "/a.txt", Accept_Encoding="br")
     (root / "a.txt.br").write_bytes(brotli.compress(b"better"))
     assert get(site, "/a.txt", Accept_Encoding="br").body == first.body
-    now[0] += static.LOOK_AGAIN + 0.1
+    now[0] += known.LOOK_AGAIN + 0.1
     assert get(site, "/a.txt", Accept_Encoding="br").body == brotli.compress(b"better")
 
 
@@ -258,7 +258,7 @@ def test_the_memory_is_bounded(root: Path) -> None:
             assert body_of(get(site, f"/{number}.large")) == bytes([number]) * 100_000
             assert memory.size <= 50_000
     assert descriptors() == before + 2
-    site._representations._open_files.close()
+    site._representations.open_files.close()
     assert descriptors() == before
 
 

@@ -5,7 +5,7 @@ from firstbyte.engine.observer cimport Entry, Hooks
 from firstbyte.engine.output cimport Output
 from firstbyte.http.handler cimport Endpoint
 from firstbyte.http.request cimport Request
-from firstbyte.http.response cimport Response
+from firstbyte.http.response cimport FileBody, Response
 from firstbyte.wire.reader cimport RequestReader
 from firstbyte.wire.writer cimport BodyWriter, Tails, encode_plain
 
@@ -51,11 +51,12 @@ cdef class Connection:
     cpdef bint flush(self) except -1
     cpdef bint push(self, bytes piece) except -1
     cpdef close(self, str reason)
-    @cython.locals(reactor=Hub, reader=RequestReader, keep_alive=bint, tails=Tails, tail=bytes, data=bytes)
+    @cython.locals(reactor=Hub, reader=RequestReader, keep_alive=bint, tails=Tails, tail=bytes, data=bytes, file=FileBody)
     cdef bint _respond(self, Request request, Response response) except -1
     cdef bint _responded(self, Request request, Response response) except -1
     @cython.locals(output=Output, reactor=Hub, busy=bint, now=double, reader=RequestReader, pending=bint)
     cdef bint _settle(self) except -1
+    cdef bint _send_file(self) except -1
     cdef bint _begin_body(self, Request request, Endpoint endpoint) except -1
     cdef bint _take_body(self) except -1
     cdef bint _collect(self) except -1

@@ -308,32 +308,32 @@ class Connection:
             self._linger = True
         tails = reactor.fresh_tails() if self.busy else reactor.tails
         body = response.body
-        if type(body) is bytes and response._headers is None and request.method != "HEAD":
+        file = body if isinstance(body, FileBody) else None
+        data = head = None
+        if (file is not None or isinstance(body, bytes)) and response._headers is None and request.method != "HEAD":
             tail = tails.keep if keep_alive and request.minor else tails.of(keep_alive, request.minor)
-            data = encode_plain(response, body, tail)
-            if data is not None:
-                self._out.append(data)
-                self._size = len(data)
-                self._keep_alive = keep_alive
-                return self._responded(request, response)
-        response, head = sendable(request, response, keep_alive, tails)
-        body, self._keep_alive = response.body, head.keep_alive
-        self._linger = self._linger or response.status == 101
-        self._out.append(head.data)
-        self._size = self._head = len(head.data)
-        if head.ending == NONE:
+            data = encode_plain(response, body, tail)  # type: ignore[arg-type]  # it is one of the two
+        if data is None:
+            response, head = sendable(request, response, keep_alive, tails)
+            data, keep_alive, body = head.data, head.keep_alive, response.body
+            self._linger = self._linger or response.status == 101
+        self._keep_alive = keep_alive
+        self._out.append(data)
+        self._size = self._head = len(data)
+        if head is not None and head.ending == NONE:
             close_quietly(response)
         elif isinstance(body, bytes):
-            if body:
+            if body and head is not None:  # else it is in `data`
                 self._out.append(body)
                 self._size += len(body)
         else:
             self._request, self._response = request, response
             self.state = WRITING
-            if isinstance(body, FileBody):
-                self._output.file = body
-                self._size += body.count
+            if file is not None:
+                self._output.file = file
+                self._size += file.count
                 return True
+            assert head is not None  # a generator never is plain
             self._body_writer = BodyWriter(head.ending, head.length)
             if reader.in_body:
                 self.flush()  # the generator may wait for a body whose client waits for this head

@@ -1,13 +1,15 @@
 import cython
 
+from firstbyte.http.response cimport FileBody
 
 cdef class Output:
     cdef public object sock
     cdef public list buffers
-    cdef public object file
+    cdef public FileBody file
     cdef bint _encrypted
     cdef int _fd
 
     @cython.locals(out=list, sent=Py_ssize_t)
     cpdef bint flush(self) except -1
+    @cython.locals(file=FileBody, sent="long long")
     cpdef bint send_file(self) except -1

@@ -24,7 +24,7 @@ from firstbyte.engine.states import CLOSED
 from firstbyte.engine.stepping import stepped
 from firstbyte.http.handler import PROVEN, SLOW, Endpoint, lifespan_of
 from firstbyte.http.request import Request
-from firstbyte.http.response import Response
+from firstbyte.http.response import FileBody, Response
 
 logger = logging.getLogger("firstbyte.engine")
 
@@ -77,7 +77,7 @@ class ThreadDriver(Pool):
             response: Response = endpoint.call(request)
             if type(response) is not Response and not isinstance(response, Response):
                 raise not_an_answer(response)
-            if type(response.body) is not bytes:
+            if type(response.body) is not bytes and not isinstance(response.body, FileBody):
                 check_body(request, response)
         except BaseException:  # whatever it is, the thread is needed
             response = failed_response(request, endpoint)

@@ -12,7 +12,7 @@ from firstbyte.errors import HTTPError
 from firstbyte.files.compression import SUFFIXES, WORTH_IT, acceptable, compress, is_compressible
 from firstbyte.files.paths import Root
 from firstbyte.files.policy import Policy
-from firstbyte.files.store import Memory, OpenFiles, Served, Signature, signature_of
+from firstbyte.files.store import Memory, OpenFiles, Served, Signature, Witness, signature_of
 from firstbyte.http.representation import Representation
 from firstbyte.http.request import Request
 from firstbyte.http.response import FileBody
@@ -21,9 +21,6 @@ from firstbyte.http.send_file import etag_of, open_file
 SMALL = 64 * 1024  # bytes up to which a file is kept in memory; sendfile is cheaper beyond
 COMPRESSED = 4 * 1024 * 1024  # bytes up to which a text is compressed on the fly
 COMPRESSING = 2  # texts compressed at once; meanwhile others are sent as they are
-
-Witness = tuple[str, Signature]
-"""A file, links on the way to it not followed, and the state that it was found in."""
 
 
 class Changed(Exception):
@@ -50,7 +47,7 @@ class Representations:
         self._compresses = compresses
         self._suffixes = SUFFIXES if siblings else {}
         self._memory = Memory(memory)
-        self._open_files = OpenFiles(open_files)
+        self.open_files = OpenFiles(open_files)
         self._compressing: set[str] = set()
 
     def find(self, request: Request, parts: list[str], path: str) -> Found:
@@ -61,7 +58,7 @@ class Representations:
         facts = _facts(path)
         if facts is None:
             raise HTTPError(404, f"nothing is at {request.path}")
-        witness = (self._root.join(parts), signature_of(facts))
+        witness = (os.fsencode(self._root.join(parts)), signature_of(facts))
         media_type = self._policy.media_type(path)
         headers = self._policy.headers("/".join(parts))
         codings = self._codings(request, parts, facts, media_type) if self._compresses else None
@@ -76,7 +73,7 @@ class Representations:
                         return Found(served, body, (witness,))
                 elif (its_facts := _facts(sibling)) is not None:
                     served, body = self._as_it_is(sibling, its_facts, media_type, coded, coding)
-                    return Found(served, body, (witness, (sibling, served.signature)))
+                    return Found(served, body, (witness, (os.fsencode(sibling), served.signature)))
         served, body = self._as_it_is(path, facts, media_type, headers)
         return Found(served, body, (witness,))
 
@@ -156,7 +153,7 @@ class Representations:
             return lambda start, stop: body[start:stop]
 
         def span(start: int, stop: int) -> FileBody:
-            part = self._open_files.span(served.path, served.signature, start, stop)
+            part = self.open_files.span(served.path, served.signature, start, stop)
             if part is None:
                 raise Changed
             return part

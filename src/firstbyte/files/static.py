@@ -2,36 +2,31 @@
 
 The way of a request: its path becomes names (`paths`), the names a file, the file one of its representations
 (`representations`), and that an answer by the request's conditions and ranges (`http.representation`). What came of a
-whole head is remembered, and holds as long as the file's stat says that nothing has changed.
+whole head is remembered (`known`), and holds as long as the file's stat says that nothing has changed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from time import monotonic
 
 from firstbyte.errors import HTTPError
+from firstbyte.files.known import Answer, Key, Known, key_of
 from firstbyte.files.paths import Root
 from firstbyte.files.policy import CacheRule, Policy
 from firstbyte.files.representations import Changed, Found, Representations
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.media import parse_quality_list
-from firstbyte.http.representation import Representation, respond
+from firstbyte.http.representation import respond
 from firstbyte.http.request import Request
-from firstbyte.http.response import FileBody, Prepared, Response
+from firstbyte.http.response import Prepared, Response
 from firstbyte.http.send_file import send_file
 
 MEMORY = 32 * 1024 * 1024  # bytes of small files and compressed texts in memory
 OPEN_FILES = 64  # large files held open
-LOOK_AGAIN = 1.0  # seconds after which a path is looked up anew: its file's change is seen at once, a better one then
 
-_KNOWN = 1024  # heads whose answer is remembered, of so many bytes at most
-_KNOWN_SIZE = 1024
 _ATTEMPTS = 5  # to see a file in one state
-
-_Key = tuple[str, str, bytes]
 
 
 class StaticFiles:
@@ -78,7 +73,7 @@ class StaticFiles:
         self._not_found = not_found
         self._policy = Policy(cache, headers, types, charset)
         self._representations = Representations(self.root, self._policy, compress, siblings, memory, open_files)
-        self._known: dict[_Key, _Known] = {}
+        self._known = Known()
         self._endpoint = Endpoint(self.answer, name=f"files of {folder}", streams_body=True)
         self._other_method = Endpoint(self._answer_method, name="files' methods", streams_body=True)
 
@@ -88,22 +83,12 @@ class StaticFiles:
 
     def answer(self, request: Request) -> Response:
         """The file or folder at the request's path. Raises HTTPError."""
-        head = request.head
-        # Once somebody has looked at the fields, they may not be those of the head any more.
-        if request._headers is not None or not 0 < len(head) <= _KNOWN_SIZE:
-            return self._answer(request, None)
-        key = (request.method, request.raw_path, head)
-        known = self._known.get(key)
-        if known is not None:
-            response = known.response()
-            if response is not None:
-                return response
-            self._known.pop(key, None)
-        return self._answer(request, key)
+        response = self._known.get(request)
+        return self._answer(request, key_of(request)) if response is None else response
 
     # -- what is at a path
 
-    def _answer(self, request: Request, key: _Key | None) -> Response:
+    def _answer(self, request: Request, key: Key | None) -> Response:
         parts = self.root.parts(request.raw_path, request.path)
         path = self.root.locate(parts)
         asks_folder = not parts or request.path.endswith("/")
@@ -155,7 +140,7 @@ class StaticFiles:
             return send_file(path, request, media_type=self._policy.media_type(path), status=404)
         raise HTTPError(404, f"nothing is at {request.path}")
 
-    def _file(self, request: Request, parts: list[str], path: str, key: _Key | None) -> Response:
+    def _file(self, request: Request, parts: list[str], path: str, key: Key | None) -> Response:
         for _ in range(_ATTEMPTS):
             try:
                 found = self._representations.find(request, parts, path)
@@ -164,62 +149,22 @@ class StaticFiles:
             except Changed:
                 continue
             if key is not None and key[0] == "GET" and found.served.modified <= what.changed:
-                self._remember(key, found, what, response)
+                self._remember(key, found, response)
             return response
         raise HTTPError(503, "the file changes all the time", {"Retry-After": "1"})
 
-    def _remember(self, key: _Key, found: Found, what: Representation, response: Response) -> None:
+    def _remember(self, key: Key, found: Found, response: Response) -> None:
         """Has the next request with this head answered alike, if it is the whole file or a 304."""
         if response.status in (200, 304):
-            if len(self._known) >= _KNOWN:
-                self._known.clear()
-            # Not a body in memory: that is held where it is counted.
-            span = what.span if found.body is None else None
-            self._known[key] = _Known(found, Prepared(response.status, response.headers), span)
+            files = self._representations.open_files if found.body is None else None
+            prepared = Prepared(response.status, response.headers)
+            self._known.put(key, Answer(found.served, found.witnesses, prepared, files))
 
     def _answer_method(self, request: Request) -> Response:
         allow = {"Allow": "GET, HEAD, OPTIONS"}
         if request.method == "OPTIONS":
             return Response(b"", 204, allow)
         raise HTTPError(405, f"{request.method} is not allowed here: GET and HEAD are", allow)
-
-
-class _Known:
-    """What came of a head: it does again until its files change, its body leaves the memory, or a second is over."""
-
-    __slots__ = ("_prepared", "_served", "_span", "_until", "_witnesses")
-
-    def __init__(self, found: Found, prepared: Prepared, span: Callable[[int, int], bytes | FileBody] | None) -> None:
-        self._served = found.served
-        self._witnesses = found.witnesses
-        self._prepared = prepared
-        self._span = span  # of a file that is not in memory
-        self._until = monotonic() + LOOK_AGAIN
-
-    def response(self) -> Response | None:
-        """The answer, or None if it does not hold any more."""
-        if monotonic() > self._until:
-            return None
-        for path, signature in self._witnesses:
-            try:
-                facts = os.stat(path)
-            except OSError:
-                return None
-            if (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino) != signature:
-                return None
-        prepared, served = self._prepared, self._served
-        if prepared.status == 304:
-            return prepared.response(b"")
-        body: bytes | FileBody | None = served.body
-        if body is None:
-            if self._span is None:
-                return None  # it is not in memory any more
-            try:
-                body = self._span(0, served.size)
-            except Changed:
-                return None
-        served.used = True
-        return prepared.response(body)
 
 
 def _is_folder(path: str) -> bool:

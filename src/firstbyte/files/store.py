@@ -30,6 +30,27 @@ def signature_of(facts: os.stat_result) -> Signature:
     return Signature(facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
 
 
+Witness = tuple[bytes, Signature]
+"""A file, links on the way to it not followed, as the system takes its name; and the state that it was found in."""
+
+
+def is_still(path: bytes, signature: Signature) -> bool:
+    """Whether the file at `path` is in this state."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return False
+    return (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino) == signature
+
+
+try:
+    from firstbyte.files import _native  # type: ignore[attr-defined]
+except ImportError:
+    pass  # it is not compiled
+else:
+    is_still = _native.is_still
+
+
 class Served:
     """One representation of a file, as it was found, and what it is sent with.
 
@@ -110,52 +131,27 @@ def _weight(served: Served) -> int:
 
 
 class OpenFile:
-    """A descriptor that several answers send from, each from its own place; closed when nobody needs it any more."""
+    """A descriptor that several answers send from, each from its own place; closed when nobody has it any more."""
 
-    __slots__ = ("_fd", "_lock", "_users", "signature", "used")
+    __slots__ = ("_fd", "signature", "used")
 
-    def __init__(self, file: BinaryIO, signature: Signature, lock: threading.Lock) -> None:
+    def __init__(self, file: BinaryIO, signature: Signature) -> None:
         self._fd = os.dup(file.fileno())
         self.signature = signature
-        self._lock = lock
-        self._users = 1  # whoever holds the object itself
         self.used = False
 
     def fileno(self) -> int:
         """The descriptor."""
         return self._fd
 
-    def span(self, start: int, stop: int) -> Span:
-        """A part of the file as a body, which keeps it open."""
-        with self._lock:
-            self._users += 1
-        return Span(self, start, stop - start)
-
-    def release(self) -> None:
-        """One user less."""
-        with self._lock:
-            self._users -= 1
-            last = not self._users
-        if last:
-            self._close()
-
-    def _close(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
     def __del__(self) -> None:
-        self._close()
+        os.close(self._fd)
 
 
 class Span(FileBody):
-    """A part of a file that others send from too."""
+    """A part of a file that others send from too. It has the file until it is closed."""
 
-    __slots__ = ("_open",)
-
-    def __init__(self, file: OpenFile, offset: int, count: int) -> None:
-        super().__init__(cast(BinaryIO, file), offset, count)
-        self._open: OpenFile | None = file
+    __slots__ = ()
 
     def read(self, size: int) -> bytes:
         """See `FileBody.read`; the descriptor's own place is nobody's."""
@@ -165,51 +161,44 @@ class Span(FileBody):
         return piece
 
     def close(self) -> None:
-        """Gives the file back, once."""
-        held, self._open = self._open, None
-        if held is not None:
-            held.release()
+        """Lets go of the file."""
+        self.file = cast(BinaryIO, None)
 
 
 class OpenFiles:
     """Descriptors by path, `limit` at most beside those that are being sent from."""
+
+    __slots__ = ("_files", "_limit", "_lock")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._files: dict[str, OpenFile] = {}
         self._lock = threading.Lock()
 
-    def span(self, path: str, signature: Signature, start: int, stop: int) -> FileBody | None:
+    def span(self, path: str, signature: Signature, start: int, stop: int) -> Span | None:
         """A part of the file at `path`; None if it is not in this state any more. Raises HTTPError as `open_file`."""
-        with self._lock:
-            file = self._files.get(path)
-            if file is not None and file.signature == signature:
-                file.used = True
-                file._users += 1
-                return Span(file, start, stop - start)
-        with open_file(path) as opened:
-            if signature_of(os.fstat(opened.fileno())) != signature:
-                return None
-            file = OpenFile(opened, signature, self._lock)
-        body = file.span(start, stop)
-        self._keep(path, file)
-        return body
+        file = self._files.get(path)
+        if file is None or file.signature != signature:
+            with open_file(path) as opened:
+                if signature_of(os.fstat(opened.fileno())) != signature:
+                    return None
+                file = OpenFile(opened, signature)
+            self._keep(path, file)
+        else:
+            file.used = True
+        return Span(cast(BinaryIO, file), start, stop - start)
 
     def close(self) -> None:
-        """Closes what nobody sends from; what others do, when they are done."""
+        """Lets go of all: what nobody sends from is closed, the rest when it is sent."""
         with self._lock:
-            files, self._files = list(self._files.values()), {}
-        for file in files:
-            file.release()
+            self._files.clear()
 
     def __len__(self) -> int:
         return len(self._files)
 
     def _keep(self, path: str, file: OpenFile) -> None:
-        gone = []
         with self._lock:
-            if path in self._files:
-                gone.append(self._files.pop(path))
+            self._files.pop(path, None)
             self._files[path] = file
             while len(self._files) > self._limit:
                 oldest = next(iter(self._files))
@@ -217,7 +206,3 @@ class OpenFiles:
                 if entry.used:
                     entry.used = False
                     self._files[oldest] = entry
-                else:
-                    gone.append(entry)
-        for each in gone:
-            each.release()

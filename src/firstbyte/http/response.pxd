@@ -4,6 +4,12 @@ from firstbyte.http.headers cimport Headers
 cdef class Prepared
 
 
+cdef class FileBody:
+    cdef public object file
+    cdef public long long offset
+    cdef public long long count
+
+
 cdef class LiveBody:
     pass
 

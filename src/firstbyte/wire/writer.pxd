@@ -20,5 +20,5 @@ cdef class BodyWriter:
     cpdef bytes end(self, object trailers=*)
 
 
-@cython.locals(key=tuple, prefix=bytes, size=Py_ssize_t, prepared=Prepared)
-cpdef bytes encode_plain(Response response, bytes body, bytes tail)
+@cython.locals(key=tuple, prefix=bytes, rest=bytes, size="long long", prepared=Prepared)
+cpdef bytes encode_plain(Response response, object body, bytes tail)

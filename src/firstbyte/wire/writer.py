@@ -54,11 +54,12 @@ class Tails:
         return self.keep if minor else self.keep_old
 
 
-def encode_plain(response: Response, body: bytes, tail: bytes) -> bytes | None:
-    """Head and body of a response that is prepared, or whose only header is its Content-Type.
+def encode_plain(response: Response, body: bytes | FileBody, tail: bytes) -> bytes | None:
+    """Head and body of a response that is prepared, or whose only header is its Content-Type; of a file the head alone.
 
     None for one that must go the long way: a status that has no body, a header that is the server's to write.
     """
+    size, rest = (len(body), body) if isinstance(body, bytes) else (body.count, b"")
     prepared = response._prepared
     if prepared is not None and prepared.status == response.status and prepared.content_type == response.content_type:
         prefix = prepared.encoded
@@ -69,9 +70,8 @@ def encode_plain(response: Response, body: bytes, tail: bytes) -> bytes | None:
         if prepared.is_dated:
             tail = tail[_DATE_SIZE:]
         if prepared.status == 304:
-            return None if body else prefix + tail
-        size = len(body)
-        return prefix + (_DIGITS[size] if size < 1024 else b"%d" % size) + tail + body
+            return None if size else prefix + tail
+        return prefix + (_DIGITS[size] if size < 1024 else b"%d" % size) + tail + rest
     if prepared is not None:
         return None
     key = (response.status, response.content_type)
@@ -80,8 +80,7 @@ def encode_plain(response: Response, body: bytes, tail: bytes) -> bytes | None:
         prefix = _prefix(response.status, response.content_type)
         if prefix is None:
             return None
-    size = len(body)
-    return prefix + (_DIGITS[size] if size < 1024 else b"%d" % size) + tail + body
+    return prefix + (_DIGITS[size] if size < 1024 else b"%d" % size) + tail + rest
 
 
 def encode_head(response: Response, method: str, minor: int, keep_alive: bool, tails: Tails) -> Head:
