@@ -26,7 +26,7 @@ from firstbyte.wire.writer import encode_chunk, encode_last_chunk
 
 MAX_INTERIM = 20  # interim responses (1xx) before a final one; what they are good for is told by one or two
 EXPECT_WAIT = 1.0  # seconds for a 100 Continue, after which the body is sent without one, as curl does
-_LARGEST = 512 * 1024  # bytes of a body that are read at once, where they come so fast; measured, see bench/client.py
+_LARGEST = 128 * 1024  # bytes of a body that are read at once, where they come so fast; see docs/performance.md
 _TOGETHER = 64 * 1024  # bytes: a body up to this long is sent in one piece with its head
 
 
@@ -237,16 +237,15 @@ class Exchange:
         reader, stream, budget = self._connection.reader, self._connection.stream, self._budget
         try:
             while not (piece := self.take()) and not self.is_over:
-                size = self._size
                 try:
-                    data = await stream.recv(budget.left(budget.timeout.read), size)
+                    data = await stream.recv(budget.left(budget.timeout.read), self._size)
                 except OSError as error:
                     self._fail(error, "body")
-                # As much is asked for as lately came: a buffer that is filled a little costs more than it saves.
-                if len(data) == size:
-                    self._size = min(2 * size, _LARGEST)
-                elif 4 * len(data) < size:
-                    self._size = max(size // 2, CHUNK)
+                # A buffer that is filled a little costs more than it saves.
+                if len(data) == CHUNK:
+                    self._size = _LARGEST
+                elif 2 * len(data) < CHUNK:
+                    self._size = CHUNK
                 if data:
                     reader.feed(data)
                 elif reader.end():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
@@ -208,7 +208,8 @@ class ClientResponse:
             yield from filter(None, [self._content])
             return
         self._check_is_sync()
-        while piece := run(self.read_piece()):
+        read = self._reader()
+        while piece := run(read()):
             yield piece
 
     def lines(self) -> Iterator[str]:
@@ -230,7 +231,8 @@ class ClientResponse:
             if self._content:
                 yield self._content
             return
-        while piece := await self.read_piece():
+        read = self._reader()
+        while piece := await read():
             yield piece
 
     async def alines(self) -> AsyncIterator[str]:
@@ -255,7 +257,7 @@ class ClientResponse:
         """The next piece, decoded; none at the end. Raises ClientError."""
         return await self._reader()()
 
-    def _reader(self) -> Callable[[], Awaitable[bytes]]:
+    def _reader(self) -> Callable[[], Coroutine[Any, Any, bytes]]:
         """What reads the next piece, decoded. Raises DecodingError."""
         if self._decoder is False:
             self._decoder = None
