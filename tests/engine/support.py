@@ -133,6 +133,25 @@ class Running:
 
 
 Serve = Callable[..., Running]
+Connect = Callable[[Server], Client]
+
+
+def serving(app: App, **timeouts: float) -> Server:
+    """A server that waits for nobody when it stops, as a context."""
+    return Server(app, port=0, timeouts=Timeouts(drain_idle=0.05, **timeouts))
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Connects to a server; the connections are closed with the test."""
+    with ExitStack() as stack:
+
+        def connected(server: Server) -> Client:
+            client = Client(server.port)
+            stack.callback(client.close)
+            return client
+
+        yield connected
 
 
 @pytest.fixture(params=["epoll", "selectors"])

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from engine.support import WAIT, Client
-from firstbyte import App, Request, Response, Server, Timeouts
+from engine.support import WAIT, Connect, serving
+from firstbyte import App, Request, Response
 from firstbyte.engine import background
 
 LINK = b"</app.css>; rel=preload; as=style"
@@ -34,24 +33,6 @@ def colours(kind: str) -> Callable[[Any], Any]:
     return colour
 
 
-def serving(app: App) -> Server:
-    return Server(app, port=0, timeouts=Timeouts(drain_idle=0.05))
-
-
-@pytest.fixture
-def connect() -> Iterator[Callable[[Server], Client]]:
-    """Connects to a server; the connections are closed with the test."""
-    with ExitStack() as stack:
-
-        def connected(server: Server) -> Client:
-            client = Client(server.port)
-            stack.callback(client.close)
-            return client
-
-        yield connected
-
-
-Connect = Callable[[Server], Client]
 every_kind = pytest.mark.parametrize("kind", ["def", "async", "waiting"])
 
 

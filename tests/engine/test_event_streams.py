@@ -5,34 +5,14 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from engine.support import WAIT, Client
+from engine.support import WAIT, Connect, serving
 from firstbyte import App, Event, Request, Response, Server, Timeouts, event_stream
 from firstbyte.app import event_streams
-
-Connect = Callable[[Server], Client]
-
-
-@pytest.fixture
-def connect() -> Iterator[Connect]:
-    """Connects to a server; the connections are closed with the test."""
-    with ExitStack() as stack:
-
-        def connected(server: Server) -> Client:
-            client = Client(server.port)
-            stack.callback(client.close)
-            return client
-
-        yield connected
-
-
-def serving(app: App, **options: Any) -> Server:
-    return Server(app, port=0, timeouts=Timeouts(drain_idle=0.05, **options))
 
 
 class Database:

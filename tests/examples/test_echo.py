@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-import runpy
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.support import Running, Serve
-from firstbyte import App
+from examples.support import example
 from firstbyte.client import Session
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "echo.py"
 
 
 @pytest.fixture
 def server(serve: Serve) -> Running:
-    app = runpy.run_path(str(EXAMPLE))["app"]
-    assert isinstance(app, App)
-    return serve(app)
+    return serve(example("echo"))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import runpy
 import tempfile
 import tracemalloc
 from collections.abc import Iterator
@@ -15,9 +14,7 @@ import pytest
 
 from demo.browser import Browser
 from engine.support import Client, Running, Serve
-from firstbyte import App
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "uploads.py"
 BOUNDARY = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
 MB = 1_000_000
 
@@ -32,9 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def server(folder: Path, serve: Serve) -> Running:
-    app = runpy.run_path(str(EXAMPLE))["app"]
-    assert isinstance(app, App)
-    return serve(app)
+    return serve(example("uploads"))
 
 
 def part(name: str, content: bytes, filename: str | None = None, media_type: str = "") -> bytes:

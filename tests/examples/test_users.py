@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,18 +11,15 @@ import pytest
 
 from demo.browser import Browser
 from engine.support import Running, Serve
-from firstbyte import App
+from examples.support import example
 from firstbyte.client import Session
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "users.py"
 ORIGIN = "http://localhost:3000"
 
 
 @pytest.fixture
 def server(serve: Serve) -> Running:
-    app = runpy.run_path(str(EXAMPLE))["app"]
-    assert isinstance(app, App)
-    return serve(app)
+    return serve(example("users"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A folder that takes uploads, in an app."""
+"""Folders in an app: served, and taking uploads."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from typing import Any
 import msgspec
 
 from firstbyte import App, Response
+from firstbyte.files.static import StaticFiles
 from firstbyte.files.uploads import Uploads
 
 
 def app_of(root: Path, **options: Any) -> App:
+    """A folder that takes uploads, in an app."""
     app = App()
     app.mount("/", Uploads(root, **options))
+    return app
+
+
+def folder_of(root: Path, prefix: str = "/", **options: Any) -> App:
+    """A folder that is served, in an app."""
+    app = App()
+    app.mount(prefix, StaticFiles(root, **options))
     return app
 
 

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 from app.support import ask
+from files.support import folder_of
 from firstbyte import App, Response
 from firstbyte.files import archive, listing
 from firstbyte.files.listing import Entry, View, page
-from firstbyte.files.static import StaticFiles
 
 THEN = 1_700_000_000.0  # 2023-11-14 22:13:20
 
@@ -44,9 +44,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(root: Path) -> App:
-    app = App()
-    app.mount("/files", StaticFiles(root, listing=True))
-    return app
+    return folder_of(root, "/files", listing=True)
 
 
 def text(response: Response) -> str:
@@ -167,8 +165,7 @@ def test_zip_of_nothing_of_too_much_and_of_what_goes_meanwhile(
 def test_the_memory_of_a_zip_does_not_grow_with_it(tmp_path: Path) -> None:
     with (tmp_path / "large.bin").open("wb") as large:
         large.truncate(64 << 20)
-    app = App()
-    app.mount("/", StaticFiles(tmp_path, listing=True))
+    app = folder_of(tmp_path, listing=True)
     pieces: Any = ask(app, "GET", "/?zip").body
     tracemalloc.start()
     try:
@@ -179,6 +176,5 @@ def test_the_memory_of_a_zip_does_not_grow_with_it(tmp_path: Path) -> None:
 
 
 def test_no_zip_where_there_is_no_listing(root: Path) -> None:
-    app = App()
-    app.mount("/", StaticFiles(root))
+    app = folder_of(root)
     assert ask(app, "GET", "/?zip").status == 404

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.support import get
+from files.support import folder_of
 from files.traversals import SECRET, traversals
-from firstbyte import App
 from firstbyte.errors import HTTPError
 from firstbyte.files.paths import Root
-from firstbyte.files.static import StaticFiles
 
 CONTENT = "not to be seen"
 
@@ -32,8 +31,7 @@ def site(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("prefix", ["", "/static"])
 def test_no_trick_leaves_the_root(site: Path, prefix: str) -> None:
-    app = App()
-    app.mount(prefix or "/", StaticFiles(site, listing=True, clean_urls=True, spa=True))
+    app = folder_of(site, prefix or "/", listing=True, clean_urls=True, spa=True)
     tried = set()
     for path in traversals(str(site.parent).removeprefix("/")):
         for accept in ("*/*", "text/html"):
@@ -104,8 +102,7 @@ def test_names_that_are_themselves_on_windows(site: Path, name: str) -> None:
 
 
 def test_every_unicode_name_is_served(site: Path) -> None:
-    app = App()
-    app.mount("/", StaticFiles(site))
+    app = folder_of(site)
     for name in (
         "日本語.txt",
         "é",

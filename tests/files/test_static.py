@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.support import ask, get
+from files.support import folder_of
 from firstbyte import App
 from firstbyte.errors import ConfigurationError
 from firstbyte.files.static import StaticFiles
@@ -34,9 +35,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(root: Path) -> App:
-    app = App()
-    app.mount("/", StaticFiles(root, listing=True))
-    return app
+    return folder_of(root, listing=True)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +74,7 @@ def test_a_folder_without_its_slash_is_redirected(app: App) -> None:
 def test_a_listing(app: App, root: Path) -> None:
     page = ask(app, "GET", "/empty/")
     assert b'href="./%3Cb%3E.txt">&lt;b&gt;.txt' in page.body  # type: ignore[operator]
-    closed = App()
-    closed.mount("/", StaticFiles(root))
+    closed = folder_of(root)
     assert get(closed, "/empty/")[0] == 404
 
 
@@ -141,8 +139,7 @@ def test_nothing_of_a_folder_that_is_left_out_is_served_or_listed(tmp_path: Path
     (tmp_path / "programs" / "a.py").write_text("secret")
     (tmp_path / "link.py").symlink_to(tmp_path / "programs" / "a.py")
     (tmp_path / "b.txt").write_text("b")
-    app = App()
-    app.mount("/", StaticFiles(tmp_path, listing=True, without=[tmp_path / "programs"]))
+    app = folder_of(tmp_path, listing=True, without=[tmp_path / "programs"])
     for path in ("/programs/a.py", "/programs/", "/programs", "/link.py", "/%70rograms/a.py"):
         assert ask(app, "GET", path).status == 404
     page = ask(app, "GET", "/").body
@@ -155,15 +152,9 @@ def test_nothing_of_a_folder_that_is_left_out_is_served_or_listed(tmp_path: Path
 PAGE = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-def mounted(root: Path, **options: Any) -> App:
-    app = App()
-    app.mount("/", StaticFiles(root, **options))
-    return app
-
-
 def test_a_page_of_ones_own_for_what_is_not_there(root: Path) -> None:
     (root / "404.html").write_text("lost?")
-    app = mounted(root)
+    app = folder_of(root)
     missing = ask(app, "GET", "/nowhere", **PAGE)
     assert (missing.status, missing.body, missing.content_type) == (404, b"lost?", "text/html; charset=utf-8")
     assert ask(app, "GET", "/nowhere", accept="application/json").content_type == "application/problem+json"
@@ -190,11 +181,11 @@ def test_a_page_of_ones_own_for_what_is_not_there(root: Path) -> None:
     ],
 )
 def test_a_single_page_application(root: Path, path: str, fields: dict[str, str], status: int) -> None:
-    answer = ask(mounted(root, spa=True), "GET", path, **fields)
+    answer = ask(folder_of(root, spa=True), "GET", path, **fields)
     assert answer.status == status
     if status == 200:
         assert (answer.body, answer.headers["vary"]) == (b"home", "Accept")
-    assert ask(mounted(root), "GET", path, **fields).status == 404
+    assert ask(folder_of(root), "GET", path, **fields).status == 404
 
 
 @pytest.mark.parametrize(
@@ -219,7 +210,7 @@ def test_clean_urls(root: Path, path: str, expected: bytes | str | None) -> None
     (root / "about.html").write_text("about")
     (root / "both.html").write_text("page")
     (root / "both").mkdir()
-    answer = ask(mounted(root, clean_urls=True), "GET", path)
+    answer = ask(folder_of(root, clean_urls=True), "GET", path)
     if isinstance(expected, str):
         assert (answer.status, answer.headers["location"]) == (308, expected)
     else:
