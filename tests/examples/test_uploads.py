@@ -14,6 +14,7 @@ import pytest
 
 from demo.browser import Browser
 from engine.support import Client, Running, Serve
+from examples.support import example
 
 BOUNDARY = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
 MB = 1_000_000
