@@ -13,8 +13,9 @@ import pytest
 
 from firstbyte.cli import main
 from firstbyte.cli.commands import COMMANDS, cli
-from firstbyte.cli.config import _NO_OPTIONS, ConfigGroup, config_option
-from firstbyte.cli.options import Size
+from firstbyte.cli.config import ConfigGroup, config_option
+from firstbyte.cli.option_types import Size
+from firstbyte.cli.sources import _NO_OPTIONS
 from firstbyte.cli.toml import read_document
 from firstbyte.errors import ConfigurationError
 

@@ -19,8 +19,8 @@ from click.testing import CliRunner
 import needs
 from cli.test_cli import fetch, running
 from firstbyte import App, Handler, Request, Response
-from firstbyte.cli import commands, folder_commands, reach
-from firstbyte.cli.files import plain_arguments
+from firstbyte.cli import commands, reach, serving_files
+from firstbyte.cli.file_options import plain_arguments
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.request import Address
 
@@ -67,7 +67,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen.update(options, app=load(), what=what)
         return 0
 
-    monkeypatch.setattr(folder_commands, "serve", serve)
+    monkeypatch.setattr(serving_files, "serve", serve)
     return seen
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-import click
-
-from firstbyte.cli.commands import COMMANDS, cli
+from firstbyte.cli.places import COMMANDS
+from firstbyte.cli.plain import plain_line, serve_plain
+from firstbyte.cli.say import say, styled
 from firstbyte.errors import AppLoadError, ConfigurationError
 
 __all__ = ["main"]
@@ -25,21 +25,16 @@ def main(folder_by_default: bool = False) -> int:
     if folder_by_default and not (arguments and arguments[0] in {*COMMANDS, *_ABOUT}):
         arguments = ["folder", *arguments]
     try:
-        return int(cli.main(arguments, prog_name="firstbyte", standalone_mode=False) or 0)
-    except click.exceptions.Exit as ending:
-        return ending.exit_code
-    except click.UsageError as error:
-        error.show()
-        return 2
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        return 130
+        plain = plain_line(arguments)
+        if plain is not None:
+            return serve_plain(plain)
+        from firstbyte.cli.commands import run_command  # here, since click takes long to import
+
+        return run_command(arguments)
     except ConfigurationError as error:
         if isinstance(error, AppLoadError):
-            click.echo(error.traceback, err=True, nl=False)
-        click.secho(f"firstbyte: {error}", err=True, fg="red")
+            sys.stderr.write(error.traceback)
+        say(styled(f"firstbyte: {error}", colour="red"))
         return 1
 
 

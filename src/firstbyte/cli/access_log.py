@@ -11,9 +11,8 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import click
-
 from firstbyte.cli.log_file import LogFile
+from firstbyte.cli.say import styled
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.observer import Entry, Observer
 from firstbyte.errors import ConfigurationError, ProtocolError
@@ -90,7 +89,7 @@ def _text(entry: Entry, status: int, seconds: float, shown: Any = None) -> bytes
 
 
 def _text_in_colour(entry: Entry, status: int, seconds: float) -> bytes:
-    return _text(entry, status, seconds, click.style(str(status), fg=_COLOURS[status // 100]))
+    return _text(entry, status, seconds, styled(str(status), colour=_COLOURS[status // 100]))
 
 
 _COLOURS = {1: "white", 2: "green", 3: "cyan", 4: "yellow", 5: "red"}

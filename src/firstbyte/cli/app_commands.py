@@ -10,9 +10,9 @@ from typing import Any
 import click
 import msgspec
 
-from firstbyte.cli.development import folders_of, live_option
+from firstbyte.cli.development import folders_of
 from firstbyte.cli.load import load_app
-from firstbyte.cli.options import server_options
+from firstbyte.cli.options import live_option, server_options
 from firstbyte.cli.serving import serve
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.request import Address

@@ -1,41 +1,19 @@
-"""The commands, and where each is found: none is imported before it is asked for."""
+"""The command line that click reads."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
 from firstbyte import __version__, compiled
 from firstbyte._lazy import import_from
-
-COMMANDS = {
-    "chat": "firstbyte.cli.http_commands:chat",
-    "config": "firstbyte.cli.config:config",
-    "delete": "firstbyte.cli.http_commands:delete",
-    "demo": "firstbyte.cli.app_commands:demo",
-    "folder": "firstbyte.cli.folder_commands:folder",
-    "get": "firstbyte.cli.http_commands:get",
-    "head": "firstbyte.cli.http_commands:head",
-    "openapi": "firstbyte.cli.app_commands:openapi",
-    "options": "firstbyte.cli.http_commands:options",
-    "patch": "firstbyte.cli.http_commands:patch",
-    "plugins": "firstbyte.cli.listings:plugins",
-    "post": "firstbyte.cli.http_commands:post",
-    "proxy": "firstbyte.cli.proxy_command:proxy",
-    "put": "firstbyte.cli.http_commands:put",
-    "reload": "firstbyte.cli.workers:reload",
-    "request": "firstbyte.cli.http_commands:request",
-    "routes": "firstbyte.cli.listings:routes",
-    "run": "firstbyte.cli.app_commands:run",
-    "serve": "firstbyte.cli.folder_commands:serve_folder",
-    "status": "firstbyte.cli.workers:status",
-}
-"""Name -> module:name."""
+from firstbyte.cli.places import COMMANDS
 
 
 class LazyGroup(click.Group):
-    """A group that has the commands of the table above."""
+    """A group that has the commands of `places`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in order."""
@@ -58,3 +36,19 @@ class LazyGroup(click.Group):
 )
 def cli() -> None:
     """A web server, micro framework and HTTP client that you can see through."""
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Runs the command that a line names; returns the exit code: that of the command, or 2 for wrong usage."""
+    try:
+        return int(cli.main(list(arguments), prog_name="firstbyte", standalone_mode=False) or 0)
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 130

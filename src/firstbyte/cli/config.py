@@ -17,16 +17,10 @@ from typing import Any, NamedTuple
 import click
 from click.core import ParameterSource
 
+from firstbyte.cli.sources import FILE, LAST_RESORT, PREFIX, VARIABLE, file_here, option_variables
 from firstbyte.cli.toml import Document, read_document
 from firstbyte.errors import ConfigurationError
 
-PREFIX = "FIRSTBYTE_"
-VARIABLE = "FIRSTBYTE_CONFIG"
-FILE = "firstbyte.toml"
-LAST_RESORT = "pyproject.toml"  # its table tool.firstbyte
-
-# Variables that are no options: our own switches, and what Kubernetes sets for a service that is named firstbyte.
-_NO_OPTIONS = re.compile(PREFIX + r"(CONFIG|PURE|REQUIRE_COMPILED|POLLER|SERVICE_\w+|PORT_\d+_\w+)")
 _SECRET = {"password", "passphrase", "secret", "token", "auth"}  # words of a key
 _MASK = "********"
 _HELP = "`firstbyte run --help` lists the options"
@@ -99,13 +93,15 @@ def _configure(ctx: click.Context, param: click.Parameter, given: str | None) ->
     """Sets the defaults of `ctx` from the file and the environment, and notes where each is from."""
     if ctx.resilient_parsing:  # a shell asks for completions
         return
-    keys = {name: _keys(command) for name, command in _serving_commands(ctx).items()}
     name = str(ctx.command.name)
     origin = "command line" if given else VARIABLE if os.environ.get(VARIABLE) else "current folder"
     given = given or os.environ.get(VARIABLE)
     if given and not Path(given).exists():
         raise ConfigurationError(f"{origin}: there is no file {given}")
     document = _find_document(given)
+    # All of the commands are asked, since a file is for all; but not where there is nothing to ask them for.
+    asked = document is not None or option_variables()
+    keys = {name: _keys(command) for name, command in _serving_commands(ctx).items()} if asked else {name: {}}
     levels = [*(_file_levels(document, keys, name) if document else ()), _environment(keys)]
     entries: dict[str, Entry] = {}
     for level in levels:
@@ -189,13 +185,11 @@ def _find_document(given: str | None) -> Document | None:
         if ours is None:
             raise ConfigurationError(f"{given} has no table [tool.firstbyte]")
         return ours
-    if Path(FILE).is_file():
-        return read_document(Path(FILE))
-    path = Path(LAST_RESORT)
-    # Most of these files are none of our business, and then their errors are not either.
-    if path.is_file() and b"firstbyte" in path.read_bytes():
-        return read_document(path).table("tool", "firstbyte")
-    return None
+    here = file_here()
+    if here is None:
+        return None
+    document = read_document(here)
+    return document.table("tool", "firstbyte") if here.name == LAST_RESORT else document
 
 
 def _file_levels(document: Document, keys: _Keys, name: str) -> list[list[Entry]]:
@@ -223,14 +217,13 @@ def _environment(keys: _Keys) -> list[Entry]:
     """The variables that are options. One that is empty is as if it were not there."""
     known = _union(keys)
     entries = []
-    for variable, value in os.environ.items():
-        if variable.startswith(PREFIX) and not _NO_OPTIONS.fullmatch(variable):
-            key = variable.removeprefix(PREFIX).replace("_", "-").lower()
-            if key not in known or variable != _variable(key):
-                hint = _did_you_mean(key, known, _variable)
-                raise ConfigurationError(f"{variable} is no variable of firstbyte: {hint}")
-            if value:
-                entries.append(Entry(key, value, variable, is_text=True))
+    for variable, value in option_variables().items():
+        key = variable.removeprefix(PREFIX).replace("_", "-").lower()
+        if key not in known or variable != _variable(key):
+            hint = _did_you_mean(key, known, _variable)
+            raise ConfigurationError(f"{variable} is no variable of firstbyte: {hint}")
+        if value:
+            entries.append(Entry(key, value, variable, is_text=True))
     return entries
 
 

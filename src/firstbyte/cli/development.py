@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.request import Request
@@ -65,12 +63,6 @@ def folders_of(app: str) -> list[str]:
     """What to watch for the app of that name: the folder of its file, or the current one, where its module is."""
     place = app.rpartition(":")[0] if ":" in app else app
     return [str(Path(place).parent)] if place.endswith(".py") else ["."]
-
-
-live_option = click.option(
-    "--live", is_flag=True, help="Reload open pages when files change, and swap style sheets. For development only."
-)
-"""Decorator: adds --live."""
 
 
 def with_live(handler: Handler, *folders: str | Path) -> Handler:

@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from firstbyte.cli.development import live_option
-from firstbyte.cli.files import Files, FolderCommand, file_options
-from firstbyte.cli.options import server_options
-from firstbyte.cli.reach import say_reach
-from firstbyte.cli.serving import serve
-from firstbyte.cli.uploading import Uploading, upload_options
+from firstbyte.cli.file_options import FolderCommand, file_options, upload_options
+from firstbyte.cli.files import Files
+from firstbyte.cli.options import live_option, server_options
+from firstbyte.cli.serving_files import serve_files
+from firstbyte.cli.uploading import Uploading
 
 
 @click.command(cls=FolderCommand)
@@ -27,7 +26,7 @@ from firstbyte.cli.uploading import Uploading, upload_options
 @server_options(address=False)
 def folder(port: int, bind: str, directory: str, files: Files, uploading: Uploading, live: bool, **options: Any) -> int:
     """Serve a folder on PORT; this is what `python -m firstbyte PORT` runs."""
-    return _serve_folder(Path(directory), files, uploading, live, host=bind, port=port, unix=None, **options)
+    return serve_files(Path(directory), files, uploading, live, host=bind, port=port, unix=None, **options)
 
 
 @click.command("serve", cls=FolderCommand)
@@ -38,10 +37,4 @@ def folder(port: int, bind: str, directory: str, files: Files, uploading: Upload
 @server_options
 def serve_folder(directory: str, files: Files, uploading: Uploading, live: bool, **options: Any) -> int:
     """Serve the folder DIRECTORY: a site, a single-page application (--spa), or files to share."""
-    return _serve_folder(Path(directory), files, uploading, live, **options)
-
-
-def _serve_folder(path: Path, files: Files, uploading: Uploading, live: bool, **options: Any) -> int:
-    handler = files.handler(path, uploading)
-    watched = [path] if live else []
-    return serve(lambda: handler, f"the folder {path.resolve()}", live=watched, say_more=say_reach, **options)
+    return serve_files(Path(directory), files, uploading, live, **options)

@@ -7,8 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import click
-
+from firstbyte.cli.say import styled
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.observer import Observer
 from firstbyte.errors import ProtocolError
@@ -53,7 +52,7 @@ class _TextFormatter(logging.Formatter):
         if record.levelno < logging.WARNING:
             return text
         level = record.levelname.lower()
-        return f"{click.style(level, fg='red', bold=True) if self._colour else level}: {text}"
+        return f"{styled(level, colour='red', bold=True) if self._colour else level}: {text}"
 
 
 class _JsonFormatter(logging.Formatter):

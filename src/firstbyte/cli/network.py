@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import click
-
+from firstbyte.cli.say import say
 from firstbyte.errors import ConfigurationError
-from firstbyte.http.forwarded import DEFAULT_FIELDS, FIELDS, Networks, TrustedProxies
 from firstbyte.http.handler import Handler
-from firstbyte.http.hosts import Hosts
 from firstbyte.http.request import Request
 
 if TYPE_CHECKING:
@@ -58,7 +55,7 @@ class Network:
 
             made = development_certificate()
             if made.created:
-                click.echo(how_to_trust(made.authority), err=True)
+                say(how_to_trust(made.authority))
             return made.tls
         if not self.tls_cert:
             for name in ("tls_key", "tls_key_password", "tls_password_file", "tls_ca", "redirect_http"):
@@ -93,6 +90,8 @@ class Network:
         """
         if self.trusted_proxies is not None or self.allowed_hosts is not None:
             from firstbyte.app.front import Front
+            from firstbyte.http.forwarded import Networks, TrustedProxies
+            from firstbyte.http.hosts import Hosts
 
             handler = Front(
                 handler,
@@ -111,6 +110,8 @@ class Network:
         return handler
 
     def _fields(self) -> tuple[str, ...]:
+        from firstbyte.http.forwarded import DEFAULT_FIELDS
+
         if self.forwarded_fields is None:
             return DEFAULT_FIELDS
         return tuple(name.strip() for name in self.forwarded_fields.split(",") if name.strip())
@@ -118,52 +119,3 @@ class Network:
 
 def _tell(request: Request, text: str) -> None:
     logger.warning("%s %s %s: %s", request.client, request.method, request.target, text)
-
-
-NETWORK_OPTIONS = (
-    click.option(
-        "--tls-cert",
-        multiple=True,
-        metavar="FILE",
-        help="Speak TLS with this certificate chain; repeatable, chosen by SNI.",
-    ),
-    click.option("--tls-key", multiple=True, metavar="FILE", help="The certificate's key, if it is not in its file."),
-    click.option("--tls-key-password", metavar="TEXT", help="Opens keys that are encrypted; better by its variable."),
-    click.option("--tls-password-file", metavar="FILE", help="The file with that password in it."),
-    click.option("--tls-ca", metavar="FILE", help="Ask clients for certificates of these authorities."),
-    click.option(
-        "--tls-client",
-        type=click.Choice(["optional", "required"]),
-        default="required",
-        show_default=True,
-        help="Whether --tls-ca lets in clients without a certificate.",
-    ),
-    click.option(
-        "--tls-dev", is_flag=True, help="Speak TLS with a certificate made for this machine, for development."
-    ),
-    click.option(
-        "--redirect-http",
-        type=click.IntRange(0, 65535),
-        metavar="PORT",
-        help="Listen on PORT too, without TLS, and redirect to the port with it.",
-    ),
-    click.option(
-        "--trusted-proxies",
-        metavar="CIDR,...",
-        help="Believe the forwarding fields of these proxies: networks, addresses, unix, or * for all.",
-    ),
-    click.option(
-        "--forwarded-fields",
-        metavar="NAME,...",
-        show_default=",".join(DEFAULT_FIELDS),
-        help=f"The fields that those proxies set or delete, of {', '.join(FIELDS)}.",
-    ),
-    click.option(
-        "--proxy-protocol", is_flag=True, help="Want the PROXY protocol's header, version 1 or 2, on every connection."
-    ),
-    click.option(
-        "--allowed-hosts",
-        metavar="HOST,...",
-        help="Answer for these hosts only, *.example.org for those below; others get a 421.",
-    ),
-)

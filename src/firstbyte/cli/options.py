@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -11,42 +10,13 @@ from typing import Any
 import click
 
 from firstbyte.cli.config import config_option
-from firstbyte.cli.network import NETWORK_OPTIONS, Network
-from firstbyte.cli.processes import Mask, Processes, WorkerCount
+from firstbyte.cli.network import Network
+from firstbyte.cli.network_options import NETWORK_OPTIONS
+from firstbyte.cli.option_types import Mask, Seconds, Size, WorkerCount
+from firstbyte.cli.processes import Processes
 from firstbyte.engine.server import THREADS, WARN_BLOCKING
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.wire.limits import Limits
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes or things, with k, M or G for powers of 1024."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Raises the usage error of click for what is no size."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"([0-9]{1,15})([kmg]?)(i?b)?", value.strip(), re.IGNORECASE)
-        if match is None:
-            self.fail(f"{value!r} is no size: write a number, with k, M or G if you like", param, ctx)
-        return int(match[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[match[2].lower()]
-
-
-class Seconds(click.ParamType[float]):
-    """A time above zero; "inf" waits for ever."""
-
-    name = "seconds"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Raises the usage error of click for what is no such time."""
-        try:
-            seconds = float(value)
-        except ValueError:
-            self.fail(f"{value!r} is no number of seconds", param, ctx)
-        if not seconds > 0:
-            self.fail(f"{value} s: it must be above zero", param, ctx)
-        return seconds
 
 
 def server_options(command: Callable[..., Any] | None = None, *, address: bool = True) -> Callable[..., Any]:
@@ -82,6 +52,11 @@ def server_options(command: Callable[..., Any] | None = None, *, address: bool =
         run = each(run)
     return run
 
+
+live_option = click.option(
+    "--live", is_flag=True, help="Reload open pages when files change, and swap style sheets. For development only."
+)
+"""Decorator: adds --live."""
 
 _address = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),

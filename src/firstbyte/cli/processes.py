@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import click
 
 
 @dataclass(frozen=True)
@@ -40,36 +36,6 @@ class Processes:
     def control_path(self) -> Path | None:
         """The path of the control socket, if one is named."""
         return None if self.control is None else Path(self.control)
-
-
-class WorkerCount(click.ParamType[int]):
-    """A number of processes; "auto" for one on each processor that this process may run on."""
-
-    name = "workers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Raises the usage error of click for what is no such number."""
-        if value == "auto":
-            return processors()
-        try:
-            count = int(value)
-        except ValueError:
-            self.fail(f"{value!r} is no number of workers: write a number, or auto", param, ctx)
-        if count < 1:
-            self.fail(f"{count} workers: there must be at least one", param, ctx)
-        return count
-
-
-class Mask(click.ParamType[str]):
-    """A file mode mask, in octal digits as the shell's umask takes it."""
-
-    name = "mask"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Raises the usage error of click for what is no such mask."""
-        if not re.fullmatch("[0-7]{1,4}", str(value)) or int(str(value), 8) > 0o777:
-            self.fail(f"{value!r} is no mask: write up to three octal digits, such as 027", param, ctx)
-        return str(value)
 
 
 def processors() -> int:

@@ -11,7 +11,7 @@ import click
 
 from firstbyte.app.mounts import Mount
 from firstbyte.app.pages import error_response
-from firstbyte.cli.options import Seconds
+from firstbyte.cli.option_types import Seconds
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.around import Around
 from firstbyte.http.handler import Endpoint, Handler

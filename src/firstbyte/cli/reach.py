@@ -8,8 +8,7 @@ import struct
 import sys
 from collections.abc import Iterable
 
-import click
-
+from firstbyte.cli.say import say
 from firstbyte.http.request import Address
 
 
@@ -19,11 +18,11 @@ def say_reach(addresses: Iterable[Address], scheme: str) -> None:
     if not sockets:
         return  # a Unix socket
     if all(_is_loopback(address.host) for address in sockets):
-        click.echo("only this machine can reach it; --bind 0.0.0.0 opens it to the network", err=True)
+        say("only this machine can reach it; --bind 0.0.0.0 opens it to the network")
         return
     urls = [f"{scheme}://{reached}" for address in sockets for reached in _reached(address)]
     for url in urls:
-        click.echo(f"  on the network: {url}", err=True)
+        say(f"  on the network: {url}")
     if urls and sys.stderr.isatty():
         _show_code(urls[0])
 
@@ -84,7 +83,7 @@ def _show_code(url: str) -> None:
     try:
         import segno
     except ImportError:
-        click.echo("  a QR code of that for your phone: pip install firstbyte[qr]", err=True)
+        say("  a QR code of that for your phone: pip install firstbyte[qr]")
         return
     segno.make(url, error="l", micro=False).terminal(out=sys.stderr, compact=True)
 

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import click
-
 from firstbyte import __version__
 from firstbyte.batteries.health import PROCESS_CHECKS
 from firstbyte.cli.access_log import AccessLog
@@ -22,9 +20,10 @@ from firstbyte.cli.logs import ErrorLog, set_up_logging
 from firstbyte.cli.network import Network
 from firstbyte.cli.privileges import drop_privileges, pid_file
 from firstbyte.cli.processes import Processes
+from firstbyte.cli.say import say, styled
 from firstbyte.engine.listener import address_of, listen, listen_unix
 from firstbyte.engine.observer import Observer
-from firstbyte.engine.server import Server
+from firstbyte.engine.server import THREADS, WARN_BLOCKING, Server
 from firstbyte.engine.systemd import Notifier, activated_sockets
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.http.handler import Handler
@@ -43,23 +42,23 @@ def serve(
     load: Callable[[], Handler],
     what: str,
     *,
-    host: str,
-    port: int,
-    unix: str | None,
-    threads: int,
-    loop: Literal["auto", "asyncio", "uvloop"],
-    warn_blocking: float,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    unix: str | None = None,
+    threads: int = THREADS,
+    loop: Literal["auto", "asyncio", "uvloop"] = "auto",
+    warn_blocking: float = WARN_BLOCKING * 1000,
     limits: Limits,
     timeouts: Timeouts,
     processes: Processes,
     network: Network,
-    access_log: str | None,
-    no_access_log: bool,
-    access_log_format: str | None,
-    metrics: str | None,
-    log_format: str,
-    route: tuple[str, ...],
-    debug: bool,
+    access_log: str | None = None,
+    no_access_log: bool = False,
+    access_log_format: str | None = None,
+    metrics: str | None = None,
+    log_format: str = "text",
+    route: tuple[str, ...] = (),
+    debug: bool = False,
     say_more: Callable[[Iterable[Address], str], None] | None = None,
     proxying: Proxying | None = None,
     live: Sequence[str | Path] = (),
@@ -179,17 +178,17 @@ def serve(
             PROCESS_CHECKS.append(lambda: "draining" if server.draining else None)
             stack.callback(PROCESS_CHECKS.pop)
             server.run(ready=say_ready)
-    click.echo("stopped", err=True)
+    say("stopped")
     return 0
 
 
 def _say_start(
     what: str, scheme: str, plain: Iterable[socket.socket], addresses: Iterable[Address], by: str = ""
 ) -> None:
-    places = click.style(" and ".join(_url(address, scheme) for address in addresses), bold=True)
-    click.echo(f"firstbyte {__version__} serves {what} on {places}{by} (Ctrl+C stops)", err=True)
+    places = styled(" and ".join(_url(address, scheme) for address in addresses), bold=True)
+    say(f"firstbyte {__version__} serves {what} on {places}{by} (Ctrl+C stops)")
     for sock in plain:
-        click.echo(f"{_url(address_of(sock.getsockname()))} redirects there", err=True)
+        say(f"{_url(address_of(sock.getsockname()))} redirects there")
 
 
 def _say_supervised(
@@ -201,7 +200,7 @@ def _say_supervised(
 
 
 def _say_metrics(address: Address) -> None:
-    click.echo(f"metrics and health on {_url(address)}", err=True)
+    say(f"metrics and health on {_url(address)}")
 
 
 def _url(address: Address, scheme: str = "http") -> str:

@@ -1,16 +1,11 @@
-"""The options of uploads to a folder that is served."""
+"""Uploads to a folder that is served, as its options say."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
-import click
-
-from firstbyte.cli.options import Size
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.handler import Handler
 
@@ -43,33 +38,3 @@ class Uploading:
         limits = UploadLimits(file_bytes=self.upload_limit or None, free_bytes=self.upload_free)
         served = files(siblings=False, listing_extra=upload_fragment())
         return Uploads(folder, files=served, limits=limits, overwrite=self.overwrite, without=without)
-
-
-def upload_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: adds the options, which reach the command as one argument, `uploading`."""
-
-    @functools.wraps(command)
-    def run(**options: Any) -> Any:
-        chosen = {each.name: options.pop(each.name) for each in fields(Uploading)}
-        return command(uploading=Uploading(**chosen), **options)
-
-    for each in reversed(_OPTIONS):
-        run = each(run)
-    return run
-
-
-_OPTIONS = (
-    click.option("--upload", is_flag=True, help="Take uploads: by the listing's page, with curl -T or -F, or tus."),
-    click.option("--overwrite", is_flag=True, help="Let an upload take the place of a file of its name."),
-    click.option(
-        "--upload-limit", type=Size(), default=0, metavar="SIZE", help="The longest file that is taken; 0 for any."
-    ),
-    click.option(
-        "--upload-free",
-        type=Size(),
-        default=FREE,
-        metavar="SIZE",
-        show_default="256M",
-        help="What uploads leave free on the disk.",
-    ),
-)

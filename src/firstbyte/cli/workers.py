@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from firstbyte.cli.config import PREFIX
+from firstbyte.cli.sources import PREFIX
 from firstbyte.engine.control import GetStatus, Reload, Reloaded, Status, WorkerStatus, ask, running
 from firstbyte.errors import ConfigurationError
 
