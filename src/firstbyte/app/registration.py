@@ -19,12 +19,10 @@ from firstbyte.app.plugins import installer
 from firstbyte.app.providers import Provider, check_cycles, provided_by
 from firstbyte.app.routing import Pattern, Router
 from firstbyte.app.rules import Rule, check_rule
-from firstbyte.app.websocket import upgrading
 from firstbyte.errors import ConfigurationError, RouteError
 from firstbyte.http.forwarded import Networks
 from firstbyte.http.handler import Handler
 from firstbyte.http.headers import TOKEN
-from firstbyte.websocket import Options
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -268,6 +266,9 @@ class Group:
         function is called and closed when it returns. Who is refused by a rule, a provider, a middleware or the
         handshake gets an answer of HTTP. Raises RouteError as `add_route`.
         """
+        from firstbyte.app.websocket import upgrading  # here, since most apps have none
+        from firstbyte.websocket import Options
+
         chosen = Options(**options)
 
         def decorate(function: Function) -> Function:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from firstbyte.cli.development import folders_of
 from firstbyte.cli.load import load_app
@@ -45,6 +43,8 @@ def run(app: str, interface: Any, factory: bool, live: bool, **options: Any) -> 
 @click.option("--factory", is_flag=True, help="APP names a function that makes the app.")
 def openapi(app: str, factory: bool) -> None:
     """Print what APP answers as OpenAPI 3.1, in JSON."""
+    import msgspec
+
     from firstbyte.app.application import App
     from firstbyte.app.openapi import OpenAPI
 
@@ -70,6 +70,8 @@ def demo(client: bool, url: str | None, database: str | None, **options: Any) ->
         return run_client(url or f"http://{Address(options['host'], options['port'])}", sys.stdout)
     if url is not None:
         raise click.UsageError("a URL goes with --client")
+    import tempfile
+
     from firstbyte.demo.tasks import create_app
 
     with tempfile.TemporaryDirectory(prefix="firstbyte-demo-") as folder:

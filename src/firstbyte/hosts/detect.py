@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from firstbyte.errors import ConfigurationError
-from firstbyte.hosts.wsgi import WSGI
 from firstbyte.http.handler import Handler
 
 Interface = Literal["native", "wsgi", "asgi"]
@@ -29,8 +28,10 @@ def as_handler(
     if not callable(app):
         raise ConfigurationError(f"it is {type(app).__name__}, which cannot be called")
     if chosen == "wsgi":
+        from firstbyte.hosts.wsgi import WSGI  # here, as ASGI: who serves one loads one
+
         return WSGI(app, multiprocess=multiprocess)
-    from firstbyte.hosts.asgi import ASGI  # here, since asyncio takes long to import
+    from firstbyte.hosts.asgi import ASGI
 
     return ASGI(app)
 
