@@ -85,6 +85,8 @@ def test_what_is_set_comes_back(jar, line, header):
         ("example.org", "www.example.org", "www.example.org", False),
         ("example.org", "other.org", "other.org", False),
         ("example.org", "org", "example.org", False),
+        ("example.org.", "org.", "example.org.", False),
+        ("example.org.", "org.", "other.org.", False),
         ("example.org", ".", "example.org", True),
         ("localhost", "localhost", "localhost", True),
         ("localhost", "localhost", "a.localhost", False),

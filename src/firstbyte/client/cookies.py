@@ -323,7 +323,8 @@ def _parse(line: str, url: URL, now: float) -> Cookie | None:
         if len(text) <= _MAX_ATTRIBUTE and _is_understood(key, text):
             said[key] = text
     domain = said.get("domain", "").removeprefix(".").lower()
-    if domain and domain != url.host and ("." not in domain or not _domain_matches(url.host, domain)):
+    is_top = "." not in domain.rstrip(".")  # of the domain name system, where nobody speaks for the others
+    if domain and domain != url.host and (is_top or not _domain_matches(url.host, domain)):
         return None
     path = said.get("path", "")
     cookie = Cookie(
@@ -334,7 +335,7 @@ def _parse(line: str, url: URL, now: float) -> Cookie | None:
         _expiry(said, now),
         "secure" in said,
         "httponly" in said,
-        not domain or (domain == url.host and "." not in domain),
+        not domain or (domain == url.host and is_top),
         _SAMESITE.get(said.get("samesite", "").lower()),
         now,
         now,
