@@ -128,6 +128,31 @@ def test_the_client_that_leaves_ends_the_request(proxied: Proxied, raw: MakeRaw)
     assert ended.wait(WAIT)
 
 
+@pytest.mark.parametrize("framing", ["Transfer-Encoding: chunked", "Connection: close"])
+def test_an_event_stream_ends_when_the_server_here_stops(framing: str, proxied: Proxied, raw: MakeRaw) -> None:
+    left = threading.Event()
+    event = b"data: x\n\n"
+    piece = b"%x\r\n%b\r\n" % (len(event), event) if "chunked" in framing else event
+
+    def stream(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{framing}\r\n\r\n".encode() + piece)
+        try:
+            assert sock.recv(1) == b""
+        except ConnectionResetError:
+            pass
+        left.set()
+
+    running = proxied(raw(stream), server={"drain": 10 * WAIT})
+    client = running.client().get()
+    assert client.read(head_only=True)[0] == 200
+    while event not in client.buffer:
+        assert client.more()
+    running.server.stop()
+    assert client.rest().endswith(b"\r\n0\r\n\r\n")
+    assert left.wait(WAIT)
+
+
 def test_a_server_that_dies_within_its_answer_breaks_ours(proxied: Proxied, raw: MakeRaw) -> None:
     def die(sock: socket.socket) -> None:
         read_request(sock)

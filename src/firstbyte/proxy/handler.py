@@ -311,7 +311,10 @@ class Proxy:
             return Response.passed_on(first, status, headers)
         is_events = (headers.get("content-type") or "").startswith("text/event-stream")
         budget.timeout = self._idle if is_events else self._later
-        return Response.passed_on(RelayedAnswer(request, exchange, first, done), status, headers)
+        body = RelayedAnswer(request, exchange, first, done)
+        if is_events and request.peer is not None and "content-length" not in headers:
+            request.peer.when_draining(body.cut)
+        return Response.passed_on(body, status, headers)
 
     def _switch(self, answer: ResponseHead, headers: Headers, exchange: Exchange, done: Callable[[], None]) -> Upgrade:
         """The answer behind which client and server talk WebSocket. Raises HTTPError 502 for another protocol."""

@@ -44,7 +44,7 @@ class RelayedRequest(Body):
 class RelayedAnswer(LiveBody):
     """The body of an upstream's answer, sent as it comes; `done` is called once, when no more is to be read."""
 
-    __slots__ = ("_done", "_exchange", "_first", "_is_done", "_request")
+    __slots__ = ("_done", "_exchange", "_first", "_is_cut", "_is_done", "_request")
 
     def __init__(self, request: Request, exchange: Exchange, first: bytes, done: Callable[[], None]) -> None:
         self._request = request
@@ -52,6 +52,7 @@ class RelayedAnswer(LiveBody):
         self._first: bytes | None = first  # if there is none yet, an empty piece has the head sent
         self._done = done
         self._is_done = False
+        self._is_cut = False  # by us: its end is here
 
     @property
     def trailers(self) -> Headers | None:
@@ -69,12 +70,19 @@ class RelayedAnswer(LiveBody):
             piece = await self._exchange.read()
         except ClientError as error:
             self.close()
+            if self._is_cut:
+                raise StopAsyncIteration from None
             logger.warning("%s %s: broken off, %s", self._request.method, self._request.target, error)
             raise
         if not piece:
             self.close()
             raise StopAsyncIteration
         return piece
+
+    def cut(self) -> None:
+        """Ends it here, for an event stream when the server stops: its client connects anew and goes on from there."""
+        self._is_cut = True
+        self._exchange.close()  # which wakes whoever reads
 
     def close(self) -> None:
         """Leaves what is not read yet. Twice is fine."""
