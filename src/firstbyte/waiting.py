@@ -42,10 +42,12 @@ class Wait:
         self._error = error
         if self._callback is None:
             return
-        if self._context is not None and current_task(self._loop) is None:
+        if current_task(self._loop) is not None:
+            self._loop.call_soon(self._callback, self, context=self._context)
+        elif self._context is not None:
             self._context.run(self._callback, self)
         else:
-            self._loop.call_soon(self._callback, self, context=self._context)
+            self._callback(self)
 
     def done(self) -> bool:
         """See asyncio.Future."""

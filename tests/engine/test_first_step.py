@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from firstbyte.engine.first_step import FirstSteps
+from firstbyte.engine.first_step import FirstSteps, Walk
+from firstbyte.waiting import Wait
 
 Step = Callable[[Coroutine[Any, Any, Any]], Any]
 seen: ContextVar[str] = ContextVar("seen", default="nothing")
@@ -140,3 +141,93 @@ def test_one_that_waits_can_be_cancelled(again: bool) -> None:
         return task
 
     assert in_loop(work).result() == "cleaned up"
+
+
+async def waits_for(waits: list[Wait], times: int = 2) -> list[int]:
+    """The identities of the tasks in which it finds itself between `times` waits."""
+    loop, tasks = asyncio.get_running_loop(), []
+    for _ in range(times):
+        tasks.append(id(asyncio.current_task()))
+        waits.append(Wait(loop))
+        await waits[-1]
+    return tasks
+
+
+def walk(
+    coroutine: Callable[[list[Wait]], Coroutine[Any, Any, Any]], go_on: Callable[[list[Wait], Walk[Any]], Any]
+) -> Any:
+    """The outcome of a coroutine that is begun as a walk, when `go_on` has ended its waits; its task if it got one."""
+
+    def work(steps: FirstSteps[Any]) -> Any:
+        waits: list[Wait] = []
+        outcomes: list[Any] = []
+        walk = Walk(steps, coroutine(waits), lambda wait: outcomes.append(walk.step()))
+        outcomes.append(walk.step())
+        go_on(waits, walk)
+        return outcomes[-1][0] or outcomes[-1]
+
+    return in_loop(work)
+
+
+def end_all(waits: list[Wait], walk: Walk[Any]) -> None:
+    for wait in waits:  # which grows
+        wait.end()
+
+
+def test_a_walk_needs_no_task_for_its_waits() -> None:
+    task, tasks, error = walk(waits_for, end_all)
+    assert (task, error) == (None, None)
+    assert len(tasks) == 2 and len(set(tasks)) == 1
+
+
+def test_a_walk_that_waits_for_something_else_goes_on_in_the_task_that_it_finds_itself_in() -> None:
+    async def sleeps(waits: list[Wait]) -> bool:
+        await waits_for(waits, 1)
+        task = asyncio.current_task()
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0)
+        return task is asyncio.current_task() and task in asyncio.all_tasks()
+
+    assert walk(sleeps, end_all).result() is True
+
+
+def test_a_walk_that_keeps_its_task_has_it_to_itself() -> None:
+    async def keeps(waits: list[Wait]) -> bool:
+        task = asyncio.current_task()
+        await waits_for(waits, 1)
+        return task is asyncio.current_task()
+
+    assert walk(keeps, end_all).result() is True
+
+
+def test_a_walk_is_cancelled_where_it_waits() -> None:
+    async def cleans_up(waits: list[Wait]) -> str:
+        try:
+            await waits_for(waits)
+        except asyncio.CancelledError as error:
+            return str(error)
+        return "not cancelled"
+
+    def work(steps: FirstSteps[Any]) -> asyncio.Task[Any]:
+        over = asyncio.get_running_loop().create_future()
+        waits: list[Wait] = []
+        walk = Walk(steps, cleans_up(waits), lambda wait: over.set_result(walk.step()))
+        assert walk.step()[0] is walk
+        assert walk.cancel("left")
+
+        async def outcome() -> Any:
+            return await over
+
+        return asyncio.ensure_future(outcome())
+
+    assert in_loop(work).result() == (None, "left", None)
+
+
+def test_what_a_walk_raises_is_its_outcome() -> None:
+    async def fails(waits: list[Wait]) -> None:
+        await waits_for(waits, 1)
+        raise LookupError("x")
+
+    task, value, error = walk(fails, end_all)
+    assert (task, value) == (None, None)
+    assert isinstance(error, LookupError)

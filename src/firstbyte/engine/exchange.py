@@ -19,6 +19,7 @@ from firstbyte.http.response import LiveBody
 
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
+    from firstbyte.engine.first_step import Walk
     from firstbyte.engine.reactor import Reactor
 
 logger = logging.getLogger("firstbyte.engine")
@@ -41,7 +42,7 @@ class Exchange:
         self.connection = connection
         self.request = request
         self.endpoint = endpoint
-        self.task: asyncio.Task[Any] | None = None  # known when it has suspended for the first time
+        self.task: asyncio.Task[Any] | Walk[Any] | None = None  # known when it has suspended for the first time
         self.released = False  # the connection has gone on without it
         self._reading: asyncio.Future[None] | None = None  # of a coroutine that waits for the body
         self._writing: asyncio.Future[None] | None = None  # of those that wait for the peer to read

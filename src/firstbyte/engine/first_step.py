@@ -4,6 +4,9 @@ Most handlers end without ever having waited. Such a coroutine needs no Task of 
 asks for the current task. So it is stepped in the name of a spare Task that has not begun, in that Task's context. If
 it waits, it goes on in that Task, and there is another spare for the next one. If it ends, the spare stays the spare,
 unless the coroutine has left something on it: a reference to it, a callback, a context variable, a cancellation.
+
+A coroutine that is known not to care for its Task (`Endpoint.own_task`) is stepped like this all the way, each time
+the `Wait` that it awaits calls back, and goes on in a Task only if it awaits anything else (`Walk`).
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from weakref import getweakrefcount
+
+from firstbyte.waiting import Wait
 
 T = TypeVar("T")
 
@@ -30,26 +35,37 @@ class FirstSteps(Generic[T]):
         self._context = copy_context()
         self._spare: _Spare[T] | None = None
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> tuple[asyncio.Task[T] | None, T | None, BaseException | None]:
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> Outcome[T]:
         """Runs the first step of a coroutine, while no task runs.
 
         The Task in which it goes on, or else its value, or else what it raised.
         """
+        return self.step(coroutine.__await__())
+
+    def step(
+        self, steps: Generator[Any, Any, T], walk: Walk[T] | None = None, thrown: BaseException | None = None
+    ) -> Outcome[T]:
+        """Runs one step, raising `thrown` in it if that is given; a `walk` takes the place of a Task where it can."""
         spare = self._spare or _Spare(self._loop, self._context)
         self._spare = None
         loop, task = self._loop, spare.task
-        steps = coroutine.__await__()
+        outcome: Outcome[T]
         _enter_task(loop, task)
         try:
-            waits_for = spare.context.run(next, steps)
+            waits_for = spare.context.run(next, steps) if thrown is None else spare.context.run(steps.throw, thrown)
         except StopIteration as end:
-            outcome: tuple[None, T | None, BaseException | None] = (None, end.value, None)
+            outcome = (None, end.value, None)
         except BaseException as error:
             outcome = (None, None, error)
         else:
             _leave_task(loop, task)
+            del task
+            if walk is not None and type(waits_for) is Wait and spare.is_untouched(self._context):
+                self._spare = spare
+                walk.wait_for(waits_for)
+                return (walk, None, None)
             spare.go_on(steps, waits_for)
-            return (task, None, None)
+            return (spare.task, None, None)
         _leave_task(loop, task)
         if task.cancelling():
             outcome = (None, None, asyncio.CancelledError())
@@ -65,6 +81,41 @@ class FirstSteps(Generic[T]):
         if self._spare is not None:
             self._spare.end()
             self._spare = None
+
+
+class Walk(Generic[T]):
+    """A coroutine without a Task of its own; `wakes` is called when the next of its steps can be run."""
+
+    __slots__ = ("_cancelled", "_first_steps", "_steps", "_wait", "_wakes")
+
+    def __init__(
+        self, first_steps: FirstSteps[T], coroutine: Coroutine[Any, Any, T], wakes: Callable[[Wait], object]
+    ) -> None:
+        self._first_steps = first_steps
+        self._steps = coroutine.__await__()
+        self._wakes = wakes
+        self._wait: Wait
+        self._cancelled: asyncio.CancelledError | None = None
+
+    def step(self) -> Outcome[T]:
+        """Runs the next step, while no task runs. As `FirstSteps.run`, with itself in the Task's place."""
+        cancelled, self._cancelled = self._cancelled, None
+        return self._first_steps.step(self._steps, self, cancelled)
+
+    def wait_for(self, wait: Wait) -> None:
+        """What it awaits next."""
+        self._wait = wait
+        wait._asyncio_future_blocking = False  # as a Task says that it has seen it
+        wait.add_done_callback(self._wakes)
+
+    def cancel(self, msg: object = None) -> bool:
+        """See `asyncio.Task.cancel`."""
+        if not self._wait.cancel(msg):  # it has ended, and the next step is about to be run
+            self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
+        return True
+
+
+Outcome: TypeAlias = tuple[asyncio.Task[T] | Walk[T] | None, T | None, BaseException | None]
 
 
 class _Spare(Generic[T]):

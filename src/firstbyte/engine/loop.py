@@ -23,7 +23,7 @@ from firstbyte.engine import upgrade
 from firstbyte.engine.answers import check_body, failed_response, not_an_answer
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.exchange import Exchange, Silence
-from firstbyte.engine.first_step import FirstSteps
+from firstbyte.engine.first_step import FirstSteps, Walk
 from firstbyte.engine.lifespan import Lifespan
 from firstbyte.engine.pool import Pool
 from firstbyte.engine.reactor import Reactor
@@ -34,6 +34,7 @@ from firstbyte.errors import ClientDisconnected, ClientError, ConfigurationError
 from firstbyte.http.handler import SLOW, Endpoint, lifespan_of
 from firstbyte.http.request import Request
 from firstbyte.http.response import LiveBody, Response
+from firstbyte.waiting import Wait
 
 logger = logging.getLogger("firstbyte.engine")
 
@@ -75,7 +76,8 @@ class LoopDriver(Pool):
         self._first_steps: FirstSteps[Response | None]  # once it runs
         self._sweep: asyncio.TimerHandle | None = None
         self._running: Endpoint | None = None  # whose function, or whose coroutine's first step, runs now
-        self._exchanges: dict[asyncio.Future[Any] | None, Exchange] = {}  # those whose coroutine has suspended
+        # Those whose coroutine has suspended.
+        self._exchanges: dict[asyncio.Future[Any] | Walk[Any] | None, Exchange] = {}
         self.hurry = False  # `until` is to be asked again and again, since time may answer it
 
     # -- what connections ask for (see reactor.Driver)
@@ -144,10 +146,15 @@ class LoopDriver(Pool):
         """Runs the coroutine up to where it first waits; its answer if that is its end."""
         if self._reactor.hooks.handler_started is not None:
             self._reactor.hooks.handler_started(connection, request, endpoint)
-        if endpoint.streams_body:
+        if endpoint.streams_body or not endpoint.own_task:
             request.peer = Exchange(self._reactor, connection, request, endpoint)
+        coroutine = self._answer(connection, request, endpoint)
         self._running = endpoint
-        task, response, error = self._first_steps.run(self._answer(connection, request, endpoint))
+        if endpoint.own_task:
+            task, response, error = self._first_steps.run(coroutine)
+        else:
+            wakes = partial(self._guarded, connection, self._walk_on, request.peer)
+            task, response, error = Walk(self._first_steps, coroutine, wakes).step()
         self._running = None
         exchange = connection.owner
         if task is None and (exchange is None or error is not None or response is not None):
@@ -165,16 +172,39 @@ class LoopDriver(Pool):
             return response
         if exchange is None:
             exchange = Exchange(self._reactor, connection, request, endpoint)
-        exchange.task = task
+        if isinstance(task, Walk):
+            exchange.task = task
+            self._exchanges[task] = exchange
+        else:
+            self._follow(exchange, task)
+        return None
+
+    def _follow(self, exchange: Exchange, task: asyncio.Task[Response | None] | None) -> None:
+        """Goes on when a task has ended; None for one whose answer is sent: then when whoever reads from the connection
+        now is through."""
         done: Answered
-        if task is None:  # the answer is sent, and the connection goes on when whoever reads from it now is through
+        if task is None:
             done = self._loop.create_future()
             done.set_result(None)
         else:
             done = task
+        exchange.task = task
         self._exchanges[done] = exchange
-        done.add_done_callback(partial(self._guarded, connection, self._finish, exchange))
-        return None
+        done.add_done_callback(partial(self._guarded, exchange.connection, self._finish, exchange))
+
+    def _walk_on(self, connection: Connection, exchange: Exchange, wait: Wait) -> None:
+        """Runs the next step of a coroutine without a Task."""
+        walk: Any = exchange.task
+        self._running = exchange.endpoint
+        task, response, error = walk.step()
+        self._running = None
+        if task is walk:
+            return
+        del self._exchanges[walk]
+        if task is None:
+            self._end(connection, exchange, response, error)
+        else:
+            self._follow(exchange, task)
 
     async def _answer(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
         """The coroutine of each Task: calls the endpoint, and sends a body that is given by an async generator."""
@@ -244,19 +274,23 @@ class LoopDriver(Pool):
             connection.advance()
 
     def _finish(self, connection: Connection, exchange: Exchange, done: Answered) -> None:
-        """The coroutine has ended after it had waited: the connection goes on."""
+        """The task of a coroutine has ended."""
         del self._exchanges[done]
-        exchange.request.peer = None
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        self._end(connection, exchange, done.result() if error is None else None, error)
+
+    def _end(
+        self, connection: Connection, exchange: Exchange, response: Response | None, error: BaseException | None
+    ) -> None:
+        """A coroutine has ended after it had waited: the connection goes on."""
+        exchange.request.peer = None
         if error is not None:
             self._log(error, connection, exchange.request)
         if self._reactor.draining:
             self._ask()
         if exchange.released:
             return
-        response = None
         if error is None:
-            response = done.result()
             self._tell_ended(connection, exchange.request, response)
         connection.owner = None
         if connection.state != CLOSED:

@@ -10,6 +10,7 @@ cdef class Endpoint:
     cdef public bint is_async
     cdef public bint streams_body
     cdef public bint sends
+    cdef public bint own_task
     cdef public bint cancel_on_disconnect
     cdef public object max_body
     cdef public Pace pace

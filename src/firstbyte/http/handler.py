@@ -50,12 +50,14 @@ class Endpoint:
     (`Request.sender`).
     With `is_async` the call is a coroutine function and is run in the server's loop. `cancel_on_disconnect` (default:
     as `is_async`) cancels the coroutine when the client leaves; a function that has not begun by then is not called,
-    one that runs goes on, since a thread cannot be cancelled. `rule` is the short stable name of the rule by which the
-    call refuses requests, for metrics, else "".
+    one that runs goes on, since a thread cannot be cancelled. A coroutine that does not ask which Task it runs in needs
+    no `own_task`, which is cheaper. `rule` is the short stable name of the rule by which the call refuses requests, for
+    metrics, else "".
     """
 
     __slots__ = (
-        "call", "cancel_on_disconnect", "is_async", "max_body", "name", "pace", "rule", "sends", "streams_body",
+        "call", "cancel_on_disconnect", "is_async", "max_body", "name", "own_task", "pace", "rule", "sends",
+        "streams_body",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +72,7 @@ class Endpoint:
         pace: Pace | None = None,
         cancel_on_disconnect: bool | None = None,
         rule: str = "",
+        own_task: bool = True,
     ) -> None:
         self.call = call
         self.name = name or getattr(call, "__qualname__", type(call).__name__)
@@ -80,6 +83,7 @@ class Endpoint:
         self.max_body = max_body
         self.pace = pace or Pace()
         self.rule = rule
+        self.own_task = own_task
 
     def with_call(
         self, call: Callable[[Request], Any], *, is_async: bool | None = None, sends: bool | None = None

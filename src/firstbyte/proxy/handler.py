@@ -123,7 +123,9 @@ class Proxy:
         self._network = network
         self._open()
         name = f"proxy to {', '.join(each.url.origin for each in self.upstreams.members)}"
-        self._endpoint = Endpoint(self._answer, name=name, is_async=True, streams_body=True, max_body=max_body)
+        self._endpoint = Endpoint(
+            self._answer, name=name, is_async=True, streams_body=True, max_body=max_body, own_task=False
+        )
 
     def resolve(self, request: Request) -> Endpoint:
         """See `Handler.resolve`."""
