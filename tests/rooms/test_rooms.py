@@ -188,6 +188,8 @@ def test_what_cannot_be() -> None:
     for name in ("", "x" * 256):
         with pytest.raises(ValueError, match="1 to 255"):
             rooms[name]
+    with pytest.raises(ValueError, match="surrogates"):
+        rooms["\ud800"]
     with pytest.raises(TypeError):
         rooms["tea"].sync.send_all(object())
 

@@ -104,7 +104,7 @@ class Rooms:
             self._engine = RedisEngine(self._hub, settings)
 
     def __getitem__(self, name: str) -> Room:
-        """The room of that name. Raises ValueError for an empty name, and one of more than 255 characters."""
+        """The room of that name. Raises ValueError for one that is empty, longer than 255 characters, or no UTF-8."""
         return Room(self, _check_name(name))
 
     def close(self) -> None:
@@ -251,4 +251,5 @@ _LEFT = "who has left %r is there until its time is over: %s"
 def _check_name(name: str) -> str:
     if not 0 < len(name) <= MAX_NAME:
         raise ValueError(f"the name of a room, or of who is in it, has 1 to {MAX_NAME} characters, not {len(name)}")
+    name.encode()  # a lone surrogate could be told to nobody: UnicodeEncodeError is a ValueError
     return name
