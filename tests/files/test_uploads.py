@@ -480,6 +480,11 @@ def test_the_listing_has_the_page(app: App) -> None:
     assert form[0] == b'<form method="post" action="./" enctype="multipart/form-data">'
 
 
+@pytest.mark.parametrize(("path", "status"), [("/", 200), ("/none/", 404), ("/.git/", 403), ("/a.txt/", 409)])
+def test_the_page_is_there_where_uploads_are_taken(app: App, root: Path, path: str, status: int) -> None:
+    assert ask(app, "GET", f"{path}?upload").status == status
+
+
 @pytest.mark.parametrize(
     ("name", "sandboxed"),
     [("page.html", True), ("a.svg", True), ("a.xhtml", True), ("a.atom", True), ("a.png", False), ("a.js", False)],

@@ -72,7 +72,7 @@ class Uploads(Around):
         self._put = self._endpoint(self._answer_put, "upload by PUT")
         self._resume = self._endpoint(self._answer_upload, "upload in parts")
         self._options = self._endpoint(self._answer_options, "uploads' methods")
-        self._page = self._endpoint(upload_page, "upload page")
+        self._page = self._endpoint(self._answer_page, "upload page")
         self._never = self._endpoint(_answer_nothing, "partial files")
 
     def resolve(self, request: Request) -> Endpoint:
@@ -169,6 +169,10 @@ class Uploads(Around):
         assert identifier is not None
         with self._place():
             return self._tus.answer(request, identifier)
+
+    def _answer_page(self, request: Request) -> Response:
+        self._store.check_folder(_parts(request.raw_path)[:-1], exists=True)
+        return upload_page(request)
 
     def _answer_options(self, request: Request) -> Response:
         return Response(b"", 204, {**self._tus.headers, "Allow": _METHODS})
