@@ -12,6 +12,14 @@ cdef extern from "sys/socket.h" nogil:
     ssize_t c_send "send"(int fd, const void *buffer, size_t size, int flags)
     int MSG_NOSIGNAL
 
+cdef extern from *:
+    """
+    #ifndef MSG_MORE
+    #define MSG_MORE 0
+    #endif
+    """
+    int MSG_MORE
+
 cdef enum:
     SIZE = 65536  # _sys.RECV
 
@@ -31,17 +39,26 @@ def receive(int fd):
 
 def transmit(int fd, data):
     """See `_sys.transmit`."""
+    return _send(fd, data, MSG_NOSIGNAL)
+
+
+def transmit_more(sock, data):
+    """See `_sys.transmit_more`."""
+    return _send(sock.fileno(), data, MSG_NOSIGNAL | MSG_MORE)
+
+
+cdef ssize_t _send(int fd, data, int flags) except -1:
     cdef const unsigned char[::1] view
     if type(data) is bytes:  # which needs no view
-        return _send(fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        return _send_from(fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), flags)
     view = data
-    return _send(fd, &view[0], view.shape[0])
+    return _send_from(fd, &view[0], view.shape[0], flags)
 
 
-cdef ssize_t _send(int fd, const void *data, size_t size) except -1:
+cdef ssize_t _send_from(int fd, const void *data, size_t size, int flags) except -1:
     cdef ssize_t count
     while True:
-        count = c_send(fd, data, size, MSG_NOSIGNAL)
+        count = c_send(fd, data, size, flags)
         if count >= 0:
             return count
         if errno != EINTR:

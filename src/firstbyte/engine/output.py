@@ -6,13 +6,12 @@ import os
 import socket
 from typing import NoReturn
 
-from firstbyte.engine._sys import transmit
+from firstbyte.engine._sys import transmit, transmit_more
 from firstbyte.http.response import FileBody
 
 JOIN = 16 * 1024  # bytes up to which buffers are copied into one for a single send; beyond it sendmsg gathers them
 BATCH = 64  # buffers given to one sendmsg, and answers to pipelined requests that go out together
 SENDFILE = 1024 * 1024  # bytes of a file sent before other connections have their turn
-_MORE = getattr(socket, "MSG_MORE", 0)  # Linux
 _PIECE = 64 * 1024  # bytes of a file read at a time where the kernel cannot send it by itself
 
 
@@ -48,7 +47,7 @@ class Output:
                     if self._encrypted:
                         sent = self.sock.send(data)
                     elif self.file is not None and self.file.count:
-                        sent = self.sock.send(data, _MORE)  # so that the file begins in the head's packet
+                        sent = transmit_more(self.sock, data)  # so that the file begins in the head's packet
                     else:
                         sent = transmit(self._fd, data)
                     if sent == len(data):

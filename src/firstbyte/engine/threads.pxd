@@ -18,4 +18,6 @@ cdef class ThreadDriver(Pool):
 
     @cython.locals(pace=Pace, hooks=Hooks, token=list, start=double, elapsed=double)
     cpdef call(self, Connection connection, Request request, Endpoint endpoint)
+    @cython.locals(waits=bint)
+    cdef bint _is_risky(self, Connection connection, Endpoint endpoint) except -1
     cpdef bint detach(self, Connection connection) except -1

@@ -18,7 +18,7 @@ from firstbyte.http.request import Request
 from firstbyte.http.response import FileBody
 from firstbyte.http.send_file import etag_of, open_file
 
-SMALL = 64 * 1024  # bytes up to which a file is kept in memory; sendfile is cheaper beyond
+SMALL = 32 * 1024  # bytes up to which a file is kept in memory; sendfile is cheaper beyond
 COMPRESSED = 4 * 1024 * 1024  # bytes up to which a text is compressed on the fly
 COMPRESSING = 2  # texts compressed at once; meanwhile others are sent as they are
 
