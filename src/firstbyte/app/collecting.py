@@ -13,7 +13,7 @@ from firstbyte.app.problems import Problem, missing_field, problem_of
 
 MOST = 20  # problems that are named
 _LOOKS = 1000  # values within a value that are looked at by themselves
-_DEEPEST = 8  # levels of it: each costs another look at all that is below
+_DEEPEST = 5  # levels of it, as of body.lines[2].address.zip: each costs another look at all that is below
 
 
 def problems_of(error: msgspec.ValidationError, where: str, given: Any, kind: Any) -> list[Problem]:
