@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -416,3 +418,11 @@ def test_a_joined_url_is_one_and_has_no_dot_segments(reference):
     assert URL.parse(str(url)) == url
     if not reference.startswith(("?", "#")) and reference:
         assert not {".", ".."} & set(url.path.split("/"))
+
+
+def test_a_url_is_a_key() -> None:
+    url = URL.parse("http://a.org:80/x?y#z")
+    assert {url: 1}[URL("http", "a.org", None, "/x", "y", "z")] == 1
+    assert {url: 1}[pickle.loads(pickle.dumps(url))] == 1
+    assert URL.parse("http://a.org/x?z#z") not in {url}
+    assert URL.parse("http://a.org/x?y#a") not in {url}

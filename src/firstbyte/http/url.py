@@ -136,11 +136,7 @@ class URL:
         )
 
     def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.scheme, self.host, self.port, self.path, self.query))  # a URL is a key again and again
+        return hash((self.origin, self.target))  # which are kept, as a URL is a key again and again
 
     @cached_property
     def authority(self) -> str:
