@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from client.support import Face, MakeFace, MakeRaw
+from client.support import Face, MakeFace, MakeRaw, read_request
 from engine.support import Serve
 from firstbyte import App, Request, Response
 from firstbyte import client as module
@@ -172,6 +173,41 @@ def test_a_stream_that_is_left_gives_its_slot_back(session: Face) -> None:
     with session.stream("GET", "/stream") as response:
         assert response.status == 200
     assert session.session.pool.open_connections == 0
+
+
+def test_what_is_sent_again_is_sent_as_it_is_now(face: MakeFace, raw: MakeRaw) -> None:
+    """A session remembers what it wrote, by everything that it wrote it of."""
+    heads: list[bytes] = []
+
+    def serve(sock: socket.socket) -> None:
+        while True:
+            heads.append(read_request(sock))
+            cookie = b"Set-Cookie: n=%d\r\n" % len(heads)
+            sock.sendall(b"HTTP/1.1 200 OK\r\n" + cookie + b"Content-Length: 0\r\n\r\n")
+
+    session = face(base_url=raw(serve).url)
+    session.get("/")
+    session.get("/")
+    session.get("/", headers={"X-Own": "1"})
+    session.session.headers["X-All"] = "2"
+    session.get("/")
+    session.request("DELETE", "/")
+    assert [b"Cookie: n=%d\r\n" % number in heads[number] for number in range(1, 5)] == [True] * 4
+    assert [b"X-Own: 1" in head for head in heads] == [False, False, True, False, False]
+    assert [b"X-All: 2" in head for head in heads] == [False, False, False, True, True]
+    assert heads[4].startswith(b"DELETE / ")
+
+
+def test_what_a_session_remembers_is_bounded(face: MakeFace, raw: MakeRaw) -> None:
+    session = face(base_url=raw(b"HTTP/1.1 204 None\r\n\r\n").url)
+    session.get("/", headers={"X-Long": "x" * 5000})
+    known = session.session._core._messages
+    assert not known
+    sizes = []
+    for number in range(300):
+        session.get(f"/{number}")
+        sizes.append(len(known))
+    assert max(sizes) == 128
 
 
 def test_connections_are_kept(face: MakeFace, raw: MakeRaw) -> None:

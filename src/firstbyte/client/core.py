@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Protocol
 
 from firstbyte.client.auth import Auth, NetrcAuth
-from firstbyte.client.connect import Connector
+from firstbyte.client.connect import Connector, Route
 from firstbyte.client.cookies import CookieJar
 from firstbyte.client.hooks import Hooks
 from firstbyte.client.memory import MemoryTransport
@@ -21,11 +20,12 @@ from firstbyte.client.redirects import next_request, same_origin
 from firstbyte.client.request import ClientRequest
 from firstbyte.client.response import BodySource, ClientResponse
 from firstbyte.client.retries import Retry
-from firstbyte.client.sending import Sender, make_message
+from firstbyte.client.sending import Message, Sender, make_message
 from firstbyte.client.timeouts import Budget, Timeout
 from firstbyte.errors import ClientError, DecodingError, TooManyRedirects
 
 _MESSAGES = 128  # of a session that are remembered
+_SHORT = 4096  # bytes of the head of the longest one
 _LEFT = 64 * 1024  # bytes of the body of a redirect or a refusal that are read to keep its connection
 
 
@@ -72,7 +72,7 @@ class Core:
         self._sender = Sender(network, pool, connector)
         self._settings = settings
         self._app = app
-        self._make_message = lru_cache(_MESSAGES)(make_message)  # without a body most are as one was before
+        self._messages: dict[tuple[object, ...], Message] = {}  # short ones without a body, lately sent
 
     @property
     def can_upgrade(self) -> bool:
@@ -174,11 +174,8 @@ class Core:
         if self._app is not None:
             answer, source = await self._app.send(request, fields, budget)
         else:
-            upgrades = call.upgrade is not None
-            route = self._connector.route(request.url, upgrades)
-            own, more = tuple(request.headers.fields()), route.fields + fields
-            make = make_message if request.body is not None else self._make_message
-            message = make(request.method, request.url, own, request.body, route.forwarding, more, upgrades)
+            route = self._connector.route(request.url, call.upgrade is not None)
+            message = self._message(request, route, fields, call.upgrade is not None)
             answer, source = await self._sender.send(message, request.url, route, budget)
         response = ClientResponse(request, answer, source, settings.max_body)
         try:
@@ -190,6 +187,23 @@ class Core:
             response.close()
             raise
         return response
+
+    def _message(
+        self, request: ClientRequest, route: Route, fields: tuple[tuple[str, str], ...], upgrades: bool
+    ) -> Message:
+        """What is sent for a request, with `fields` of this exchange behind its own."""
+        own, more = tuple(request.headers.fields()), route.fields + fields
+        parts = (request.method, request.url, own, request.body, route.forwarding, more, upgrades)
+        if request.body is not None:
+            return make_message(*parts)
+        message = self._messages.get(parts)  # without a body most are as one was before
+        if message is None:
+            message = make_message(*parts)
+            if len(message.head) <= _SHORT:
+                if len(self._messages) >= _MESSAGES:
+                    self._messages.clear()
+                self._messages[parts] = message
+        return message
 
     async def _leave(self, response: ClientResponse) -> None:
         """Ends with a response that is not the last: a short body is read, so that its connection can be kept."""
