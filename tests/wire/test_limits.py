@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
 from firstbyte.wire.limits import Limits
 
 
-@pytest.mark.parametrize("name", [each.name for each in fields(Limits)])
+@pytest.mark.parametrize("name", Limits.settings)
 def test_no_limit_is_below_zero(name: str) -> None:
     with pytest.raises(ValueError, match=f"limit {name} is -1: it cannot be below"):
         Limits(**{name: -1})

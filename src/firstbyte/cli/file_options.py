@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -49,7 +48,7 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def run(**options: Any) -> Any:
-        chosen = {each.name: options.pop(each.name) for each in fields(Files)}
+        chosen = {name: options.pop(name) for name in Files._fields}
         return command(files=Files(**chosen), **options)
 
     for each in reversed(_OPTIONS):
@@ -62,7 +61,7 @@ def upload_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def run(**options: Any) -> Any:
-        chosen = {each.name: options.pop(each.name) for each in fields(Uploading)}
+        chosen = {name: options.pop(name) for name in Uploading._fields}
         return command(uploading=Uploading(**chosen), **options)
 
     for each in reversed(_UPLOAD_OPTIONS):

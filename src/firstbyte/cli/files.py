@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from firstbyte.cli.uploading import Uploading
 from firstbyte.errors import ConfigurationError
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 PROGRAMS = ("cgi-bin", "htbin")  # the folders that --cgi runs programs of
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(NamedTuple):
     """What the options say; each field is the option of its name."""
 
     cgi: bool = False

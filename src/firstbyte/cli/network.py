@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from firstbyte.cli.say import say
 from firstbyte.errors import ConfigurationError
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("firstbyte.front")
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(NamedTuple):
     """What the options say; each field is the option of its name."""
 
     tls_cert: tuple[str, ...] = ()
@@ -97,7 +95,7 @@ class Network:
                 handler,
                 None
                 if self.trusted_proxies is None
-                else TrustedProxies(Networks.parse(self.trusted_proxies), self._fields()),
+                else TrustedProxies(Networks.parse(self.trusted_proxies), self._believed()),
                 None if self.allowed_hosts is None else Hosts.parse(self.allowed_hosts),
                 _tell,
             )
@@ -109,7 +107,7 @@ class Network:
             handler = RedirectToHTTPS(handler, plain_port, port)
         return handler
 
-    def _fields(self) -> tuple[str, ...]:
+    def _believed(self) -> tuple[str, ...]:
         from firstbyte.http.forwarded import DEFAULT_FIELDS
 
         if self.forwarded_fields is None:

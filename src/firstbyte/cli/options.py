@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -30,10 +29,10 @@ def server_options(command: Callable[..., Any] | None = None, *, address: bool =
     @functools.wraps(command)
     def run(**options: Any) -> Any:
         try:
-            limits = Limits(**{name: options.pop(f"limit_{name}") for name in _names(Limits)})
-            timeouts = Timeouts(**{name: options.pop(f"timeout_{name}") for name in _names(Timeouts)})
-            processes = Processes(**{name: options.pop(name) for name in _names(Processes)})
-            network = Network(**{name: options.pop(name) for name in _names(Network)})
+            limits = Limits(**{name: options.pop(f"limit_{name}") for name in Limits.settings})
+            timeouts = Timeouts(**{name: options.pop(f"timeout_{name}") for name in Timeouts.settings})
+            processes = Processes(**{name: options.pop(name) for name in Processes._fields})
+            network = Network(**{name: options.pop(name) for name in Network._fields})
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         return command(limits=limits, timeouts=timeouts, processes=processes, network=network, **options)
@@ -147,16 +146,12 @@ _processes = (
 )
 
 
-def _names(kind: type[Limits] | type[Timeouts] | type[Processes] | type[Network]) -> list[str]:
-    return [each.name for each in fields(kind)]
-
-
 def _limits() -> list[Callable[..., Any]]:
-    return [_option("limit", each.name, each.default, Size(), each.metadata["doc"]) for each in fields(Limits)]
+    return [_option("limit", name, each.default, Size(), each.doc) for name, each in Limits.settings.items()]
 
 
 def _timeouts() -> list[Callable[..., Any]]:
-    return [_option("timeout", each.name, each.default, Seconds(), each.metadata["doc"]) for each in fields(Timeouts)]
+    return [_option("timeout", name, each.default, Seconds(), each.doc) for name, each in Timeouts.settings.items()]
 
 
 def _option(kind: str, name: str, default: Any, type_: click.ParamType[Any], doc: str) -> Callable[..., Any]:

@@ -96,7 +96,7 @@ def proxy_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(**options: Any) -> Any:
         try:
-            waits = {each.name: options.pop(f"upstream_timeout_{each.name}") for each in fields(ProxyTimeouts)}
+            waits = {name: options.pop(f"upstream_timeout_{name}") for name in ProxyTimeouts.settings}
             timeouts = ProxyTimeouts(**waits)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
@@ -132,13 +132,13 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
 
 _TIMEOUTS = tuple(
     click.option(
-        f"--upstream-timeout-{each.name.replace('_', '-')}",
-        f"upstream_timeout_{each.name}",
+        f"--upstream-timeout-{name.replace('_', '-')}",
+        f"upstream_timeout_{name}",
         type=Seconds(),
         default=each.default,
         show_default=True,
         metavar="SECONDS",
-        help=each.metadata["doc"],
+        help=each.doc,
     )
-    for each in fields(ProxyTimeouts)
+    for name, each in ProxyTimeouts.settings.items()
 )

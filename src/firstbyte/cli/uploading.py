@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.handler import Handler
@@ -12,8 +12,7 @@ from firstbyte.http.handler import Handler
 FREE = 256 << 20  # bytes
 
 
-@dataclass(frozen=True)
-class Uploading:
+class Uploading(NamedTuple):
     """What the options say; each field is the option of its name."""
 
     upload: bool = False
@@ -27,9 +26,9 @@ class Uploading:
         It is given the options of `StaticFiles` that uploads need. Nothing is uploaded to the folders `without`.
         """
         if not self.upload:
-            for each in fields(self):
-                if getattr(self, each.name) != each.default:
-                    raise ConfigurationError(f"--{each.name.replace('_', '-')} goes with --upload")
+            for name, default in self._field_defaults.items():
+                if getattr(self, name) != default:
+                    raise ConfigurationError(f"--{name.replace('_', '-')} goes with --upload")
             return files()
         from firstbyte.files.upload_page import upload_fragment
         from firstbyte.files.upload_store import UploadLimits  # here, since few want them

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 MULTIPART: Final = "multipart/form-data"
 URLENCODED: Final = "application/x-www-form-urlencoded"
+_DEFAULT = FormLimits()
 
 
-def read_form(request: Request, limits: FormLimits) -> FormData:
+def read_form(request: Request, limits: FormLimits | None) -> FormData:
     """The form that a body is; see `Request.form`."""
+    limits = limits or _DEFAULT
     media_type = request.media_type
     essence = None if media_type is None else media_type.essence
     if media_type is not None and essence == MULTIPART:
@@ -33,12 +35,12 @@ def read_form(request: Request, limits: FormLimits) -> FormData:
     raise _no_form(request, f"{MULTIPART} or {URLENCODED}")
 
 
-def stream_parts(request: Request, limits: FormLimits) -> Parts:
+def stream_parts(request: Request, limits: FormLimits | None) -> Parts:
     """The parts that a body has; see `Request.stream_parts`."""
     media_type = request.media_type
     if media_type is None or media_type.essence != MULTIPART:
         raise _no_form(request, MULTIPART)
-    return Parts(request.stream(), PartDecoder(media_type, limits))
+    return Parts(request.stream(), PartDecoder(media_type, limits or _DEFAULT))
 
 
 class Parts:

@@ -11,7 +11,6 @@ from firstbyte._lazy import LazyModule
 from firstbyte.errors import HTTPError
 from firstbyte.http.cookies import parse_cookies
 from firstbyte.http.headers import Headers, HeadersInput, raw_fields
-from firstbyte.http.limits import FormLimits
 from firstbyte.http.media import MediaType, media_type_of, text_of
 from firstbyte.http.multidict import MultiDict
 from firstbyte.http.services import Job, Services
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from firstbyte.http.forms import Parts
+    from firstbyte.http.limits import FormLimits
     from firstbyte.http.response import Response
     from firstbyte.http.uploads import FormData
 else:
@@ -412,7 +412,7 @@ class Request:
         if self._form is None:
             from firstbyte.http.forms import read_form  # its parser is loaded by those who have forms
 
-            self._form = read_form(self, limits or FormLimits())
+            self._form = read_form(self, limits)
         return self._form
 
     def stream_parts(self, limits: FormLimits | None = None) -> Parts:
@@ -422,7 +422,7 @@ class Request:
         """
         from firstbyte.http.forms import stream_parts
 
-        return stream_parts(self, limits or FormLimits())
+        return stream_parts(self, limits)
 
     def url_for(self, name: str, /, **values: Any) -> str:
         """The path of the app's route of that name with these parameters, as this client must ask for it.

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
+
+from firstbyte.http.settings import TimeoutSettings, setting
 
 
-def _setting(default: Any, doc: str) -> Any:
-    """A field with its meaning, which the command line shows as help."""
-    return field(default=default, metadata={"doc": doc})
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyTimeouts:
+class ProxyTimeouts(TimeoutSettings):
     """How long an upstream server may take, in seconds; `inf` waits for ever. Raises ValueError for none above zero."""
 
-    connect: float = _setting(5.0, "For a connection, its name and TLS included; 504. HAProxy's example: 5 s.")
-    pool: float = _setting(5.0, "For one of the connections to become free where all are in use; 503.")
-    first_byte: float = _setting(60.0, "From the request's end to the first byte of the answer; 504. nginx: 60 s.")
-    between: float = _setting(60.0, "Between two arrivals of the answer's bytes; it is then broken off. nginx: 60 s.")
-    write: float = _setting(60.0, "Between two moments when the request gets further; 504. nginx: 60 s.")
-    idle: float = _setting(3600.0, "For a WebSocket or an event stream in which nothing comes; HAProxy's example.")
-
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            if not getattr(self, each.name) > 0:
-                raise ValueError(f"timeout {each.name} is {getattr(self, each.name)} s: it must be above zero")
+    connect: float = setting(5.0, "For a connection, its name and TLS included; 504. HAProxy's example: 5 s.")
+    pool: float = setting(5.0, "For one of the connections to become free where all are in use; 503.")
+    first_byte: float = setting(60.0, "From the request's end to the first byte of the answer; 504. nginx: 60 s.")
+    between: float = setting(60.0, "Between two arrivals of the answer's bytes; it is then broken off. nginx: 60 s.")
+    write: float = setting(60.0, "Between two moments when the request gets further; 504. nginx: 60 s.")
+    idle: float = setting(3600.0, "For a WebSocket or an event stream in which nothing comes; HAProxy's example.")
 
 
 @dataclass(frozen=True, slots=True)
