@@ -16,8 +16,8 @@ from firstbyte import App, Request, Response
 from firstbyte.app.params import Body, File, Form, Header, Query
 from firstbyte.client.bodies import FilesInput, encode_form, encode_multipart
 from firstbyte.errors import RouteError
+from firstbyte.http.percent import QueryInput
 from firstbyte.http.uploads import FormData, UploadedFile
-from firstbyte.http.url import QueryInput
 
 FILES = [("photo", ("a.png", b"12345")), ("photo", ("b.png", b""))]
 

@@ -17,11 +17,11 @@ from firstbyte.errors import ClientDisconnected, HTTPError
 from firstbyte.foreign_websocket import complete_handshake, run_session
 from firstbyte.http.handler import Endpoint, Handler, lifespan_of
 from firstbyte.http.headers import Headers
+from firstbyte.http.percent import encode_path
 from firstbyte.http.request import Address, Ends, Request
 from firstbyte.http.response import Feed, FileBody, LiveBody, Response
 from firstbyte.http.status import has_body
 from firstbyte.http.upgrade import Upgrade
-from firstbyte.http.url import encode_path
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -12,10 +12,10 @@ from firstbyte.app.pages import error_response
 from firstbyte.errors import ClientDisconnected, HTTPError, ResponseError
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.headers import Headers
+from firstbyte.http.percent import encode_path
 from firstbyte.http.request import Address, Ends, Request
 from firstbyte.http.response import TEXT, FileBody, Response
 from firstbyte.http.status import has_body, phrase
-from firstbyte.http.url import encode_path
 
 if TYPE_CHECKING:
     import asyncio

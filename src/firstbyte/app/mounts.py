@@ -9,8 +9,8 @@ from firstbyte.errors import RouteError
 from firstbyte.http.around import Around, Changed
 from firstbyte.http.forwarded import Networks
 from firstbyte.http.handler import Endpoint, Handler
+from firstbyte.http.percent import encode_path
 from firstbyte.http.request import Request
-from firstbyte.http.url import encode_path
 
 
 class Mount(Around):

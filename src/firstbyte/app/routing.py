@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from firstbyte.errors import RouteError
-from firstbyte.http.url import decode_path, encode_path
+from firstbyte.http.percent import decode_path, encode_path
 
 T = TypeVar("T")
 

@@ -22,7 +22,8 @@ from firstbyte.cli.http_call import Call, make_call
 from firstbyte.cli.http_items import InvalidItem
 from firstbyte.cli.http_run import auth_of
 from firstbyte.errors import ClientError, ConfigurationError, InvalidRequest, WebSocketClosed, WebSocketRefused
-from firstbyte.http.url import URL, encode_query, parse_query
+from firstbyte.http.percent import encode_query, parse_query
+from firstbyte.http.url import URL
 
 _USAGE, _NETWORK = 2, 7  # exit codes, as those of the other commands of the client
 _UNSENT = 100  # lines that wait to be sent

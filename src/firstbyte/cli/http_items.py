@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from firstbyte.http.url import URL, InvalidURL
+from firstbyte.http.percent import InvalidURL
+from firstbyte.http.url import URL
 
 Read = Callable[[str], bytes]
 

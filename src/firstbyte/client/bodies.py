@@ -29,8 +29,8 @@ from firstbyte.errors import InvalidRequest
 from firstbyte.http.headers import Headers, check_field
 from firstbyte.http.media import guess_type
 from firstbyte.http.multidict import MultiDict
+from firstbyte.http.percent import QueryInput, encode_query, form_pairs
 from firstbyte.http.ranges import new_boundary
-from firstbyte.http.url import QueryInput, encode_query, form_pairs
 
 Content: TypeAlias = (
     "bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | Iterable[bytes] | AsyncIterable[bytes]"

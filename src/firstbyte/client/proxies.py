@@ -15,7 +15,8 @@ from typing import NoReturn, TypeAlias
 
 from firstbyte.errors import InvalidRequest, ProtocolError, ProxyError
 from firstbyte.http.headers import Headers
-from firstbyte.http.url import URL, InvalidURL
+from firstbyte.http.percent import InvalidURL
+from firstbyte.http.url import URL
 from firstbyte.wire.response import ResponseReader
 
 Handshake: TypeAlias = Generator[bytes, bytes, None]

@@ -8,7 +8,8 @@ from firstbyte.client.bodies import Body
 from firstbyte.client.views import Answer, Sent
 from firstbyte.errors import BadResponse, TooManyRedirects
 from firstbyte.http.headers import Headers
-from firstbyte.http.url import URL, InvalidURL
+from firstbyte.http.percent import InvalidURL
+from firstbyte.http.url import URL
 
 MAX_REDIRECTS = 20  # of one call; the Fetch Standard's bound
 

@@ -43,7 +43,8 @@ from firstbyte.client.websocket import (
 from firstbyte.errors import ClientError, InvalidRequest
 from firstbyte.http.events import Event
 from firstbyte.http.headers import Headers
-from firstbyte.http.url import URL, QueryInput
+from firstbyte.http.percent import QueryInput
+from firstbyte.http.url import URL
 from firstbyte.wire.websocket.deflate import Deflate
 from firstbyte.wire.websocket.frames import GOING_AWAY
 from firstbyte.wire.websocket.limits import MessageLimits

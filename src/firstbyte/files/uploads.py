@@ -24,10 +24,10 @@ from firstbyte.http.conditionals import Outcome, evaluate
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.limits import FormLimits
 from firstbyte.http.media import media_type_of
+from firstbyte.http.percent import decode_path
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 from firstbyte.http.send_file import etag_of
-from firstbyte.http.url import decode_path
 
 _METHODS = "GET, HEAD, OPTIONS, POST, PUT"
 _ANY_SIZE = 1 << 62  # of a body: what is too much is said for each file

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from firstbyte.http.percent import decode_path
 from firstbyte.http.request import Request
-from firstbyte.http.url import decode_path
 
 VERSION = "3.0"
 SPEC_VERSION = "2.3"

@@ -10,8 +10,8 @@ from firstbyte.http.headers import Headers
 from firstbyte.http.limits import FormLimits
 from firstbyte.http.media import MediaType, media_type_of, text_of
 from firstbyte.http.multipart import PartDecoder, PartHead
+from firstbyte.http.percent import parse_query
 from firstbyte.http.uploads import FormData, UploadedFile
-from firstbyte.http.url import parse_query
 
 if TYPE_CHECKING:
     from firstbyte.http.request import BodyPieces, Request

@@ -6,7 +6,8 @@ import re
 from ipaddress import ip_address
 
 from firstbyte.errors import ConfigurationError
-from firstbyte.http.url import URL, InvalidURL
+from firstbyte.http.percent import InvalidURL
+from firstbyte.http.url import URL
 
 _REMEMBERED = 1024  # answers kept: clients send the same Host again and again
 _REMEMBERED_SIZE = 300  # characters, longer than any name with its port

@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from posixpath import splitext
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
 from firstbyte.errors import HTTPError
 from firstbyte.http.headers import TOKEN, Headers
@@ -27,8 +27,7 @@ _MEMBER_VALUE = re.compile(rf"{_TOKEN}(?:/{_TOKEN})?")
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")  # RFC 9110 section 12.4.2
 
 
-@dataclass(frozen=True)
-class MediaType:
+class MediaType(NamedTuple):
     """A media type (RFC 9110 section 8.3.1): `type` and `subtype` in lower case, its parameters by lower-case name.
 
     Parse one with `MediaType.parse`; `str(media_type)` puts it together again.
@@ -36,7 +35,7 @@ class MediaType:
 
     type: str
     subtype: str
-    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
+    parameters: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def parse(cls, text: str) -> MediaType:
@@ -57,6 +56,9 @@ class MediaType:
         """The charset parameter in lower case, or None if there is none."""
         charset = self.parameters.get("charset")
         return None if charset is None else charset.lower()
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.subtype))  # a mapping has none
 
     def __str__(self) -> str:
         parts = [self.essence]

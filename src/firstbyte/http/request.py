@@ -13,8 +13,8 @@ from firstbyte.http.cookies import parse_cookies
 from firstbyte.http.headers import Headers, HeadersInput, raw_fields
 from firstbyte.http.media import MediaType, media_type_of, text_of
 from firstbyte.http.multidict import MultiDict
+from firstbyte.http.percent import decode_path, parse_query
 from firstbyte.http.services import Job, Services
-from firstbyte.http.url import URL, decode_path, parse_query
 
 if TYPE_CHECKING:
     import msgspec
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from firstbyte.http.limits import FormLimits
     from firstbyte.http.response import Response
     from firstbyte.http.uploads import FormData
+    from firstbyte.http.url import URL
 else:
     msgspec = LazyModule("msgspec")
 
@@ -281,6 +282,8 @@ class Request:
     @property
     def url(self) -> URL:
         """The whole address as the client sees it: scheme, host, path, query. Raises HTTPError 400 for a bad host."""
+        from firstbyte.http.url import URL  # here, since few ask for it
+
         host = self.host or (str(self.server) if self.server and self.server.port else "localhost")
         try:
             return URL.parse(f"{self.scheme}://{host}{self.target if self.raw_path != '*' else ''}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from firstbyte._lazy import LazyModule
 from firstbyte.http.cookies import expire_cookie, format_set_cookie
 from firstbyte.http.headers import Headers, HeadersInput, check_field
-from firstbyte.http.url import encode_escaped
+from firstbyte.http.percent import encode_escaped
 
 if TYPE_CHECKING:
     import msgspec

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from firstbyte.client.connect import Route
 from firstbyte.errors import ConfigurationError
-from firstbyte.http.url import URL, InvalidURL
+from firstbyte.http.percent import InvalidURL
+from firstbyte.http.url import URL
 
 logger = logging.getLogger("firstbyte.proxy")
 
