@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from threading import RLock
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import logging
 
 
 def lazy_names(package: str, table: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -42,6 +46,36 @@ class LazyModule:
     def __getattr__(self, name: str) -> Any:
         found = self.__dict__[name] = import_from(self.__name__, name)
         return found
+
+
+class _LazyLogger:
+    """See `lazy_logger`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        import logging
+
+        with _lock:
+            while _before_records:
+                _before_records.pop()()
+        found = self.__dict__[attribute] = getattr(logging.getLogger(self._name), attribute)
+        return found
+
+
+def lazy_logger(name: str) -> logging.Logger:
+    """The logger of that name, for which `logging` is imported with the first record: most starts have none."""
+    return cast("logging.Logger", _LazyLogger(name))
+
+
+def before_records(function: Callable[[], None]) -> None:
+    """Has a function called before the first record of any lazy logger, by which time it sets up where records go."""
+    _before_records.append(function)
+
+
+_lock = RLock()
+_before_records: list[Callable[[], None]] = []
 
 
 def import_from(module: str, name: str) -> Any:

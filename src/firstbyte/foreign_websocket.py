@@ -7,7 +7,6 @@ as messages of ASGI; the server's messages come to it as a client's frames. So c
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +14,7 @@ from math import inf
 from time import monotonic
 from typing import Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.http.headers import Headers
 from firstbyte.http.upgrade import Session
 from firstbyte.wire.websocket.events import BinaryMessage, Closed, Event, Failed, TextMessage
@@ -23,7 +23,7 @@ from firstbyte.wire.websocket.handshake import new_key, request_fields
 from firstbyte.wire.websocket.limits import MessageLimits
 from firstbyte.wire.websocket.protocol import Connection
 
-logger = logging.getLogger("firstbyte.websocket")
+logger = lazy_logger("firstbyte.websocket")
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

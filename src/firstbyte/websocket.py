@@ -6,7 +6,6 @@ thread, whatever the handler does meanwhile, and waits for it in a bounded queue
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import ClientDisconnected, HTTPError, WebSocketClosed
 from firstbyte.http.request import Request
 from firstbyte.http.upgrade import Transport, Upgrade
@@ -29,7 +29,7 @@ from firstbyte.wire.websocket.keepalive import LOST, PING, KeepAlive
 from firstbyte.wire.websocket.limits import MessageLimits
 from firstbyte.wire.websocket.protocol import Connection
 
-logger = logging.getLogger("firstbyte.websocket")
+logger = lazy_logger("firstbyte.websocket")
 
 Message = str | bytes
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import HTTPError
 from firstbyte.http.headers import Headers
 from firstbyte.http.services import Job
 
-logger = logging.getLogger("firstbyte.app")
+logger = lazy_logger("firstbyte.app")
 
 THREADS = 8  # functions at once, in a process
 UNFINISHED = 1000  # jobs that have not ended, in a process, beyond which no more are taken

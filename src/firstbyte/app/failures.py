@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.app.calls import is_coroutine
 from firstbyte.app.middleware import place
 from firstbyte.app.pages import debug_response, error_response
@@ -16,7 +16,7 @@ from firstbyte.errors import ClientDisconnected, ConfigurationError, HTTPError, 
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
-logger = logging.getLogger("firstbyte.app")
+logger = lazy_logger("firstbyte.app")
 
 ErrorHandler = Callable[[Request, Exception], Any]
 

@@ -5,17 +5,17 @@ Nothing is paid for a signal that nobody watches: the calls of the app are compo
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.app.calls import is_coroutine
 from firstbyte.app.middleware import place
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
-logger = logging.getLogger("firstbyte.app")
+logger = lazy_logger("firstbyte.app")
 
 Watcher = TypeVar("Watcher", bound=Callable[..., object])
 

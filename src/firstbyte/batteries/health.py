@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
-logger = logging.getLogger("firstbyte.health")
+logger = lazy_logger("firstbyte.health")
 
 Check: TypeAlias = Callable[[], str | None]
 """Says why the process is not ready, or nothing; one that raises has failed, and so has the process."""

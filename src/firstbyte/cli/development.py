@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.request import Request
@@ -17,7 +17,7 @@ from firstbyte.http.response import Response
 if TYPE_CHECKING:
     import subprocess
 
-logger = logging.getLogger("firstbyte.reload")
+logger = lazy_logger("firstbyte.reload")
 
 PATIENCE = 5.0  # seconds that the watcher has to end by itself
 

@@ -8,14 +8,14 @@ looking.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import stat
 import threading
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import ConfigurationError
 
-logger = logging.getLogger("firstbyte.access")
+logger = lazy_logger("firstbyte.access")
 
 FULL = 64 * 1024  # bytes
 DELAY = 1.0  # seconds

@@ -1,13 +1,10 @@
-"""The error log: a line for each request that was refused, and what the program says of itself."""
+"""The error log: a line for each request that was refused, and for clients that must wait."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from firstbyte.cli.say import styled
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.observer import Observer
 from firstbyte.errors import ProtocolError
@@ -15,17 +12,7 @@ from firstbyte.errors import ProtocolError
 if TYPE_CHECKING:
     from firstbyte.engine.entrance import Arrival
 
-logger = logging.getLogger("firstbyte.access")
-
-
-def set_up_logging(as_json: bool) -> None:
-    """Sends the records of the package to standard error, as text or as one JSON object a line."""
-    root = logging.getLogger("firstbyte")
-    root.setLevel(logging.INFO)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter(sys.stderr.isatty()))
-    root.handlers[:] = [handler]
-    root.propagate = False
+logger = lazy_logger("firstbyte.access")
 
 
 class ErrorLog(Observer):
@@ -40,35 +27,3 @@ class ErrorLog(Observer):
     def accept_failed(self, error: OSError) -> None:
         """Logs that clients must wait."""
         logger.error("no more connections can be accepted for now: %s", error.strerror)
-
-
-class _TextFormatter(logging.Formatter):
-    def __init__(self, colour: bool) -> None:
-        super().__init__()
-        self._colour = colour
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        if record.levelno < logging.WARNING:
-            return text
-        level = record.levelname.lower()
-        return f"{styled(level, colour='red', bold=True) if self._colour else level}: {text}"
-
-
-class _JsonFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        import msgspec
-
-        entry = {
-            "time": _now(),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(entry).decode()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

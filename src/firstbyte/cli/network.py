@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.cli.say import say
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.handler import Handler
@@ -14,7 +14,7 @@ from firstbyte.http.request import Request
 if TYPE_CHECKING:
     from firstbyte.engine.tls import TLS, Certificates
 
-logger = logging.getLogger("firstbyte.front")
+logger = lazy_logger("firstbyte.front")
 
 
 class Network(NamedTuple):

@@ -8,15 +8,17 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from firstbyte import __version__
+from firstbyte._lazy import before_records
 from firstbyte.batteries.health import PROCESS_CHECKS
 from firstbyte.cli.access_log import AccessLog
 from firstbyte.cli.development import explaining, folders_of, watching, with_live
 from firstbyte.cli.log_file import LogFile
-from firstbyte.cli.logs import ErrorLog, set_up_logging
+from firstbyte.cli.logs import ErrorLog
 from firstbyte.cli.network import Network
 from firstbyte.cli.privileges import drop_privileges, pid_file
 from firstbyte.cli.processes import Processes
@@ -62,12 +64,14 @@ def serve(
     say_more: Callable[[Iterable[Address], str], None] | None = None,
     proxying: Proxying | None = None,
     live: Sequence[str | Path] = (),
+    logs_later: bool = False,
 ) -> int:
     """Serves what `load` gives until it is stopped; returns the exit code. `what` names it in the start line, behind
     which `say_more` is called with the addresses and the scheme.
 
     What is below a `route` goes to other servers, as `proxying` says. Workers call `load`, each for itself, if there
-    are any. Pages are reloaded when files in the folders `live` change. Raises ConfigurationError.
+    are any. Pages are reloaded when files in the folders `live` change. With `logs_later` the log is set up for the
+    first record, which nobody's code but ours may then write. Raises ConfigurationError.
     """
 
     def load_handler() -> Handler:
@@ -83,7 +87,10 @@ def serve(
     if processes.reload:
         load = explaining(load)
     as_json = log_format == "json"
-    set_up_logging(as_json)
+    if logs_later:
+        before_records(partial(_set_up_logging, as_json))
+    else:
+        _set_up_logging(as_json)
     observers: list[Observer] = [ErrorLog()]
     log = None if no_access_log else LogFile(STANDARD_ERROR if access_log is None else access_log)
     if log is not None:
@@ -209,6 +216,12 @@ def _url(address: Address, scheme: str = "http") -> str:
 
 def _port(sockets: list[socket.socket]) -> int:
     return address_of(sockets[0].getsockname()).port
+
+
+def _set_up_logging(as_json: bool) -> None:
+    from firstbyte.cli.log_records import set_up_logging
+
+    set_up_logging(as_json)
 
 
 def _raise_descriptor_limit() -> None:

@@ -18,4 +18,6 @@ def serve_files(path: Path, files: Files, uploading: Uploading, live: bool, **op
     """
     handler = files.handler(path, uploading)
     watched = [path] if live else []
-    return serve(lambda: handler, f"the folder {path.resolve()}", live=watched, say_more=say_reach, **options)
+    return serve(
+        lambda: handler, f"the folder {path.resolve()}", live=watched, say_more=say_reach, logs_later=True, **options
+    )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Coroutine
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import HTTPError, ResponseError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.headers import Headers
@@ -14,7 +14,7 @@ from firstbyte.http.response import Response
 from firstbyte.http.status import phrase
 from firstbyte.wire.writer import Head, Tails, encode_head
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 
 def error_response(status: int, detail: str = "") -> Response:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine.pool import Pool
 from firstbyte.errors import HTTPError
 from firstbyte.http.services import Job
@@ -12,7 +12,7 @@ from firstbyte.http.services import Job
 if TYPE_CHECKING:
     import asyncio
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 THREADS = 8  # functions at once: they must not take the threads of requests
 UNFINISHED = 1000  # jobs that have not ended, beyond which no more are taken

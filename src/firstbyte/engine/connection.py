@@ -6,13 +6,13 @@ runs its handler while `busy`. `Reactor.watch` gives a busy connection back; aft
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Iterator
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine._sys import READ, RECV, WRITE, receive
 from firstbyte.engine.answers import close_quietly, error_response, failed_endpoint, sendable, trailers_of
 from firstbyte.engine.collector import Collector
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from firstbyte.engine.exchange import Exchange
     from firstbyte.engine.observer import Entry
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 
 class Connection:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import ssl
 from typing import TYPE_CHECKING
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine._sys import READ, WRITE
 from firstbyte.engine.answers import error_response
 from firstbyte.engine.tls import Certificates, looks_like_http
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from firstbyte.engine.exchange import Exchange
     from firstbyte.engine.reactor import Reactor
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 LOOK = 1.0  # seconds between two looks at whether certificates have changed, while clients come
 PEEK = 64  # bytes that tell a plain request from a handshake

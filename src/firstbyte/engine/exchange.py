@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine._sys import ERROR, HANGUP, READ, WRITE
 from firstbyte.engine.incoming import has_left
 from firstbyte.engine.states import CLOSED
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from firstbyte.engine.first_step import Walk
     from firstbyte.engine.reactor import Reactor
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 
 class Exchange:

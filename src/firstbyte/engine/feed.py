@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from math import inf
 from time import monotonic
 from typing import Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine.incoming import has_left
 from firstbyte.engine.upgrade import Takeover
 from firstbyte.http.response import Feed
 from firstbyte.http.upgrade import Transport
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 
 class FeedTakeover(Takeover):

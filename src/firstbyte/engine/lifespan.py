@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine.stepping import failed_start
 from firstbyte.errors import StartupError
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 
 class Lifespan:

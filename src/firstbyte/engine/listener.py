@@ -30,7 +30,9 @@ def listen(host: str, port: int, backlog: int = 1024) -> list[socket.socket]:
     if not 0 <= port <= 65535:
         raise ListenError(f"{port} is no port: choose one from 0 to 65535")
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # As bytes, a name in ASCII is spared the codec for others, which takes long to import.
+        name = host.encode() if host.isascii() else host
+        found = socket.getaddrinfo(name or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else "it is no host name"
         raise ListenError(f"{host!r} is no address of a host: {reason}") from None

@@ -11,7 +11,6 @@ from a function that is slow after all. The watchdog names those that hold it up
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import struct
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine import upgrade
 from firstbyte.engine.answers import check_body, failed_response, not_an_answer
 from firstbyte.engine.connection import Connection
@@ -36,7 +36,7 @@ from firstbyte.http.request import Request
 from firstbyte.http.response import LiveBody, Response
 from firstbyte.waiting import Wait
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 HURRY = 0.02  # seconds between two looks at whether a stop is over
 

@@ -6,17 +6,17 @@ comes about. The file holds when each job last began, so that who takes over kee
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Sequence
 from functools import partial
 from time import monotonic
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine.background import Background
 from firstbyte.http.services import Job, Periodic
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 STANDBY = 2.0  # seconds between two tries of a process that is not the one
 _LONGEST = 1 << 20  # bytes of the file

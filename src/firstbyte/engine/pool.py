@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine.hub import Driver
 
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 STOP = 0.5  # seconds that threads which run no handler have to end when the server stops
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import logging
 import socket
 import threading
 from collections import deque
@@ -12,6 +11,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine._sys import ERROR, HANGUP, READ, Waker, poller
 from firstbyte.engine.background import Background
 from firstbyte.engine.connection import Connection
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ROOM = 32  # idle connections closed at once when there are too many: to look for them costs a look at all
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 
 class Source(Protocol):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import select
 from collections.abc import AsyncIterator
 from math import inf
 from typing import TYPE_CHECKING, NoReturn
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine.states import CLOSED
 from firstbyte.errors import ClientDisconnected, ResponseError
 from firstbyte.http.request import Request
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # The end of what a client sends is its leaving, as everywhere in the engine; not every system tells of it.
 _GONE = getattr(select, "POLLRDHUP", 0)
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 
 class SocketSender:

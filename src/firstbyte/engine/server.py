@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import threading
@@ -12,6 +11,7 @@ from time import monotonic
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine.listener import Listener, address_of, listen, listen_unix
 from firstbyte.engine.observer import Observer
 from firstbyte.engine.periodic import Election, Schedule
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from firstbyte.engine.loop import LoopDriver
     from firstbyte.engine.tls import TLS, Certificates
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 WARN_BLOCKING = 0.1  # seconds
 THREADS = 64  # handlers that run at once; a thread costs some 30 KiB, and none is started before it is needed

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from collections.abc import Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import StartupError
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 
 @contextmanager

@@ -7,7 +7,6 @@ of workers is replaced by the next once all of that are ready; a single one by a
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from time import monotonic
 
 import msgspec
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine import worker
 from firstbyte.engine.channel import Ask, Channel, Closed, Failed, Figures, FromWorker, Ready, Reopen, Retire, Sources
 from firstbyte.engine.control import ControlServer, GetStatus, Reloaded, Request, Status
@@ -37,7 +37,7 @@ from firstbyte.engine.timeouts import Timeouts
 from firstbyte.engine.worker import Plan
 from firstbyte.errors import AppLoadError, ConfigurationError
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 QUICK = 1.0  # seconds that handlers have when the server is asked to stop quickly
 ANSWER = 1.0  # seconds that a worker has to tell its figures

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from time import monotonic_ns
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import ConfigurationError
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 FIRST_DESCRIPTOR = 3
 

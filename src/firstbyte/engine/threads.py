@@ -10,10 +10,10 @@ list before the call, and both it and the monitor try to take that token out. On
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from time import perf_counter, sleep
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine._sys import Waker
 from firstbyte.engine.answers import check_body, failed_response, not_an_answer
 from firstbyte.engine.connection import Connection
@@ -26,7 +26,7 @@ from firstbyte.http.handler import PROVEN, SLOW, Endpoint, lifespan_of
 from firstbyte.http.request import Request
 from firstbyte.http.response import FileBody, Response
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 TICK = 0.002  # seconds between two looks of the monitor: a handler that is caught has held the wheel for up to two
 ALERT_TICK = 0.0003  # the same while surprises are frequent: then it pays to look more often

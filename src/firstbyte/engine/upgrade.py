@@ -6,13 +6,13 @@ reactor's thread; a session whose `run` has a thread of its own sends from there
 
 from __future__ import annotations
 
-import logging
 import threading
 from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine._sys import ERROR, HANGUP, READ, WRITE
 from firstbyte.engine.exchange import Exchange
 from firstbyte.engine.states import CLOSED
@@ -25,7 +25,7 @@ from firstbyte.http.upgrade import Session
 if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 
 class Takeover(Exchange):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 import threading
 import traceback
@@ -12,9 +11,10 @@ from pathlib import Path
 from time import monotonic
 from types import FrameType, TracebackType
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.http.handler import Endpoint
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 AGAIN = 60.0  # seconds before the same endpoint is named again
 PATIENCE = 10.0  # seconds that the watchdog waits for the end of what holds the loop, to tell how long it was

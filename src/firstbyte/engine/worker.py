@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import random
 import signal
@@ -18,6 +17,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine.channel import Ask, Channel, Closed, Drain, Failed, Figures, Ready, Reopen, Retire, ToWorker
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.observer import Observer
@@ -26,7 +26,7 @@ from firstbyte.errors import AppLoadError, ConfigurationError, StartupError
 from firstbyte.http.handler import Handler
 from firstbyte.http.request import Request
 
-logger = logging.getLogger("firstbyte.engine")
+logger = lazy_logger("firstbyte.engine")
 
 JITTER = 0.1  # of max_requests: workers that started together are not replaced together
 

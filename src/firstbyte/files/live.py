@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import ConfigurationError
 from firstbyte.files.after import After
 from firstbyte.http.around import Around
@@ -24,7 +24,7 @@ from firstbyte.http.media import media_type_of
 from firstbyte.http.request import Request
 from firstbyte.http.response import FileBody, LiveBody, Response
 
-logger = logging.getLogger("firstbyte.live")
+logger = lazy_logger("firstbyte.live")
 
 _SCRIPT = "/.firstbyte/live.js"  # hidden names are never files that are served
 _EVENTS = "/.firstbyte/live"

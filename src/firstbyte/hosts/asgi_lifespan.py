@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import StartupError
 
-logger = logging.getLogger("firstbyte.asgi")
+logger = lazy_logger("firstbyte.asgi")
 
 
 class ASGILifespan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import ConfigurationError, HTTPError, ResponseError
 from firstbyte.hosts.environ import Environs
 from firstbyte.hosts.script import Script
@@ -25,7 +25,7 @@ from firstbyte.http.response import Response
 
 HasLeft: TypeAlias = Callable[[], bool]
 
-logger = logging.getLogger("firstbyte.cgi")
+logger = lazy_logger("firstbyte.cgi")
 
 TIMEOUT = 60.0  # seconds; Apache's Timeout
 PROCESSES = 16  # at once

@@ -7,17 +7,17 @@ became is remembered and copied; what is remembered is bounded.
 from __future__ import annotations
 
 import io
-import logging
 import threading
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.http.request import Address, Request
 
 Environ: TypeAlias = dict[str, Any]
 
-logger = logging.getLogger("firstbyte.wsgi")
+logger = lazy_logger("firstbyte.wsgi")
 
 _KNOWN = 256  # heads that are remembered
 _KNOWN_SIZE = 1024  # bytes of the longest one

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import logging
 import os
 import select
 import signal
@@ -14,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-logger = logging.getLogger("firstbyte.cgi")
+from firstbyte._lazy import lazy_logger
+
+logger = lazy_logger("firstbyte.cgi")
 
 PIECE = 64 * 1024  # bytes read at a time
 LOOK = 0.25  # seconds of silence after which it is asked whether anybody still listens

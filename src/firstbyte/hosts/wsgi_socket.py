@@ -6,13 +6,13 @@ they get here is none of the system's: behind it are the engine's connection, it
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable
 from math import inf
 from typing import Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import HTTPError
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Request
@@ -21,7 +21,7 @@ from firstbyte.http.upgrade import Transport, Upgrade
 from firstbyte.websocket import MAX_THREADS
 from firstbyte.wire.websocket.frames import CLOSE, GOING_AWAY, encode_frame
 
-logger = logging.getLogger("firstbyte.wsgi")
+logger = lazy_logger("firstbyte.wsgi")
 
 KEYS = ("werkzeug.socket", "gunicorn.socket")
 """Where libraries look for it. They do not know us, but have asked these servers for it for long."""

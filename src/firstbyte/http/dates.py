@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from time import gmtime
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -15,12 +14,12 @@ _LONG_DAY = f"(?:{'|'.join(_LONG_DAYS)})"
 _MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
 _TIME = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _IMF_FIXDATE = re.compile(f"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT")
-_RFC850 = re.compile(f"{_LONG_DAY}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT")
-_ASCTIME = re.compile(f"{_DAY} {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} (?P<year>[0-9]{{4}})")
+_RFC850 = f"{_LONG_DAY}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT"
+_ASCTIME = f"{_DAY} {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} (?P<year>[0-9]{{4}})"
 
-_FIRST = datetime(1, 1, 1, tzinfo=UTC).timestamp()
-_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
-_NO_CLOCK = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+_FIRST = -62_135_596_800.0  # 0001-01-01 00:00:00
+_LAST = 253_402_300_799.0  # 9999-12-31 23:59:59
+_NO_CLOCK = 1_767_225_600.0  # 2026-01-01
 
 
 def format_date(timestamp: float) -> str:
@@ -39,9 +38,11 @@ def parse_date(text: str, now: float = _NO_CLOCK) -> float | None:
     held against the date. The two-digit year of the obsolete RFC 850 form is the last that puts the date no more than
     50 years after `now`; the default of `now` suits callers without a clock: it reads 77 as 1977 and 75 as 2075.
     """
-    match = _IMF_FIXDATE.fullmatch(text) or _RFC850.fullmatch(text) or _ASCTIME.fullmatch(text)
+    match = _IMF_FIXDATE.fullmatch(text) or re.fullmatch(_RFC850, text) or re.fullmatch(_ASCTIME, text)
     if match is None:
         return None
+    from datetime import UTC, datetime  # here, since it takes as long to import as the rest of this module
+
     year, day, hour, minute, second = (int(match[part]) for part in ("year", "day", "hour", "minute", "second"))
     month = _MONTHS.index(match["month"]) + 1
     if len(match["year"]) == 2:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from firstbyte._lazy import LazyModule
@@ -12,6 +11,8 @@ from firstbyte.http.headers import Headers, HeadersInput, check_field
 from firstbyte.http.percent import encode_escaped
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import msgspec
 else:
     msgspec = LazyModule("msgspec")
@@ -200,7 +201,7 @@ class Response:
             name,
             value,
             max_age=max_age,
-            expires=expires.timestamp() if isinstance(expires, datetime) else expires,
+            expires=expires if expires is None or isinstance(expires, float | int) else expires.timestamp(),
             path=path,
             domain=domain,
             secure=secure,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import logging
 import os
 import selectors
 import socket
@@ -13,6 +12,7 @@ import threading
 from functools import partial
 from typing import Any, cast
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.engine.observer import Observer
 from firstbyte.engine.server import THREADS, Server
 from firstbyte.engine.timeouts import Timeouts
@@ -24,7 +24,7 @@ from firstbyte.http.status import phrase
 from firstbyte.httpserver.conversation import Conversation
 from firstbyte.wire.limits import Limits
 
-logger = logging.getLogger("firstbyte.httpserver")
+logger = lazy_logger("firstbyte.httpserver")
 
 _ENDPOINTS = 32  # methods whose pace is kept apart; a client can make up any number of them
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from math import isinf
 from typing import Literal
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.client.aio import AsyncNetwork
 from firstbyte.client.connect import Connector
 from firstbyte.client.exchange import Exchange
@@ -42,7 +42,7 @@ from firstbyte.proxy.tunnel import Tunnel
 from firstbyte.proxy.upstreams import Upstream, Upstreams, leaves_its_folder
 from firstbyte.wire.response import ResponseHead
 
-logger = logging.getLogger("firstbyte.proxy")
+logger = lazy_logger("firstbyte.proxy")
 
 FORWARDED = ("x-forwarded", "forwarded")
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.client.sending import Message, Sender
 from firstbyte.client.timeouts import Budget, Timeout
 from firstbyte.errors import ClientError
 from firstbyte.proxy.settings import HealthCheck
 from firstbyte.proxy.upstreams import Upstream
 
-logger = logging.getLogger("firstbyte.proxy")
+logger = lazy_logger("firstbyte.proxy")
 
 
 @asynccontextmanager

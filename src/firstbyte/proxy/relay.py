@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.client.bodies import Body
 from firstbyte.client.exchange import Exchange
 from firstbyte.errors import ClientError
@@ -14,7 +14,7 @@ from firstbyte.http.request import BodyPieces, Request
 from firstbyte.http.response import LiveBody
 from firstbyte.proxy.fields import trailers_passed
 
-logger = logging.getLogger("firstbyte.proxy")
+logger = lazy_logger("firstbyte.proxy")
 
 _AT_ONCE = 256 * 1024  # bytes that are passed on without a pause
 

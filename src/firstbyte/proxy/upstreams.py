@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from urllib.parse import quote
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.client.connect import Route
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.percent import InvalidURL
 from firstbyte.http.url import URL
 
-logger = logging.getLogger("firstbyte.proxy")
+logger = lazy_logger("firstbyte.proxy")
 
 MAX_FAILS = 1  # failures in a row after which a server is left alone; nginx's max_fails
 FAIL_TIMEOUT = 10.0  # seconds for which it is; nginx's fail_timeout

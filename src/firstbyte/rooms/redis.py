@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import threading
 import uuid
 from collections.abc import Coroutine, Iterator
@@ -19,11 +18,12 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import ConfigurationError, RoomsUnavailable
 from firstbyte.rooms.events import NOWHERE, Message, Snapshot, after, event_frame, message_frame, passing_frame
 from firstbyte.rooms.members import Hub, Local, Member
 
-logger = logging.getLogger("firstbyte.rooms")
+logger = lazy_logger("firstbyte.rooms")
 
 T = TypeVar("T")
 

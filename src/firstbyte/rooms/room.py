@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Coroutine
 from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.errors import ConfigurationError, RoomsUnavailable
 from firstbyte.rooms.events import NOWHERE, Message, Snapshot, event_frame, message_frame
 from firstbyte.rooms.members import Hub, Local, Member, check_kind
 from firstbyte.rooms.memory import MemoryEngine
 from firstbyte.websocket import SyncWebSocket, WebSocket
 
-logger = logging.getLogger("firstbyte.rooms")
+logger = lazy_logger("firstbyte.rooms")
 
 T = TypeVar("T")
 

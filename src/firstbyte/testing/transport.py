@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.client.memory import Answer, AppInput, MemoryServices, MemoryTransport, answer_of, build_request
 from firstbyte.engine.answers import (
     check_body,
@@ -29,7 +29,7 @@ from firstbyte.testing.websocket import ClientEnd, Wire
 from firstbyte.wire.limits import Limits
 from firstbyte.wire.writer import Tails, encode_head
 
-logger = logging.getLogger("firstbyte.testing")
+logger = lazy_logger("firstbyte.testing")
 
 _LIMITS = Limits()
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from math import inf
 from time import monotonic
 from typing import Any
 
+from firstbyte._lazy import lazy_logger
 from firstbyte.http.request import Request
 from firstbyte.http.upgrade import Session
 from firstbyte.testing.loop import PATIENCE, AsyncCall, LoopThread
 
-logger = logging.getLogger("firstbyte.testing")
+logger = lazy_logger("firstbyte.testing")
 
 HIGH = 256 * 1024  # bytes that wait for the client before the session is told to wait
 
