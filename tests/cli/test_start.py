@@ -26,8 +26,15 @@ NEVER = {
     "firstbyte.engine.tls", "firstbyte.http.forms", "firstbyte.proxy", "firstbyte.rooms", "firstbyte.testing",
 }  # fmt: skip
 """What no start loads that has no use for it."""
-OF_APPS = {"dataclasses", "inspect", "logging", "msgspec", "firstbyte.app.application", "firstbyte.hosts"}
-OF_CLICK = {"click", "firstbyte.cli.commands", "firstbyte.cli.config", "firstbyte.cli.options"}
+OF_APPS = {"logging", "msgspec", "firstbyte.app.application", "firstbyte.hosts"}
+OF_CLICK = {
+    "click",
+    "dataclasses",
+    "inspect",
+    "firstbyte.cli.commands",
+    "firstbyte.cli.config",
+    "firstbyte.cli.options",
+}
 APP = """
 from firstbyte import App
 app = App()

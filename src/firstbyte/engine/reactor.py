@@ -55,7 +55,7 @@ class Reactor(Hub):
         timeouts: Timeouts,
         observers: Iterable[Observer] = (),
     ) -> None:
-        super().__init__(handler, limits, timeouts, observers, logger.exception)
+        super().__init__(handler, limits, timeouts, observers, _log_exception)
         self.background = Background()
         self.ready: list[tuple[int, int]] = []  # descriptors and events that nobody has dealt with yet
         self.drained: Callable[[], None] = lambda: None  # called in any thread when the last connection is closed
@@ -286,6 +286,10 @@ class Reactor(Hub):
         self._poller.close()
         if all_ended:
             self._waker.close()
+
+
+def _log_exception(message: str, *args: object) -> None:
+    logger.exception(message, *args)  # the method itself would be looked up, and `logging` imported, at every start
 
 
 def _awaits_request(connection: Connection) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
@@ -36,6 +35,8 @@ def stepped(context: AbstractAsyncContextManager[Any]) -> Iterator[None]:
 
 def failed_start(error: BaseException) -> StartupError:
     """What is raised for an exception of the handler's own."""
+    import traceback  # here, since most starts succeed
+
     return StartupError(
         f"the startup failed: {type(error).__name__}: {error}", "".join(traceback.format_exception(error))
     )
