@@ -94,6 +94,20 @@ def test_the_start_line_and_the_access_log(folder: Path) -> None:
         assert re.search(r"warning: .* refused with 400: .*LF.* \(bare-lf at byte 14\)", process.stderr.readline())
 
 
+def test_the_first_record_of_a_folder_finds_the_log_set_up(folder: Path) -> None:
+    """It is set up then: until there is one, `logging` is not even imported."""
+    with running(folder, "0") as (process, port):
+        assert process.stderr is not None
+        assert "only this machine" in process.stderr.readline()
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(b"GET / HTTP/1.1\nHost: x\n\n")
+            sock.recv(1000)
+        assert process.stderr.readline().startswith("warning: 127.0.0.1:")
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline().startswith("stopping: ")
+        assert process.wait(WAIT) == 0
+
+
 def test_the_log_as_json(folder: Path) -> None:
     with running(folder, "run", "hello:app", "--port", "0", "--log-format", "json") as (process, port):
         fetch(port)

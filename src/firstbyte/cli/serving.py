@@ -16,7 +16,6 @@ from firstbyte import __version__
 from firstbyte._lazy import before_records
 from firstbyte.batteries.health import PROCESS_CHECKS
 from firstbyte.cli.access_log import AccessLog
-from firstbyte.cli.development import explaining, folders_of, watching, with_live
 from firstbyte.cli.log_file import LogFile
 from firstbyte.cli.logs import ErrorLog
 from firstbyte.cli.network import Network
@@ -75,7 +74,11 @@ def serve(
     """
 
     def load_handler() -> Handler:
-        handler = with_live(load(), *live) if live else load()
+        handler = load()
+        if live:
+            from firstbyte.cli.development import with_live
+
+            handler = with_live(handler, *live)
         if debug and hasattr(handler, "debug"):
             handler.debug = True
         if route:
@@ -85,6 +88,8 @@ def serve(
         return network.around(handler, _port(sockets), _port(plain) if plain else None)
 
     if processes.reload:
+        from firstbyte.cli.development import explaining, folders_of, watching
+
         load = explaining(load)
     as_json = log_format == "json"
     if logs_later:
