@@ -1,10 +1,32 @@
+import cython
+
+
 cdef class Wait:
     cdef object _loop
     cdef public bint _asyncio_future_blocking
     cdef object _callback
     cdef object _context
     cdef object _error
+    cdef Stepper _stepper
     cdef public double deadline
     cdef public bint over
 
     cpdef end(self, error=*)
+
+
+cdef class Stepper:
+    cdef object _coroutine
+    cdef object _send
+    cdef object _loop
+    cdef object _task
+    cdef Wait _wait
+    cdef Wait _parked
+    cdef bint _has_yielded
+    cdef object _yielded
+    cdef object _end
+
+    @cython.locals(parked=Wait)
+    cpdef go_on(self)
+    @cython.locals(parked=Wait)
+    cdef _park(self, yielded)
+    cdef _attach(self, Wait wait)

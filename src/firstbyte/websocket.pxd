@@ -38,6 +38,7 @@ cdef class _Common:
 cdef class WebSocket(_Common):
     cdef object _loop
     cdef object _new_wait
+    cdef object _new_stepper
     cdef list _waiters
     cdef object _scope_task
 

@@ -310,6 +310,7 @@ class WebSocket(_Common):
         super().__init__(request, options)
         self._loop: Any = None
         self._new_wait: Any = None
+        self._new_stepper: Any = None
         self._waiters: list[Any] = []
         self._scope_task: Any = None  # a reference keeps it alive
 
@@ -321,9 +322,9 @@ class WebSocket(_Common):
     def _find_loop(self) -> None:
         from asyncio import get_running_loop  # here, since it takes long to import
 
-        from firstbyte.waiting import Wait
+        from firstbyte.waiting import Stepper, Wait
 
-        self._new_wait = Wait
+        self._new_wait, self._new_stepper = Wait, Stepper
         self._loop = get_running_loop()
 
     async def receive(self) -> Message:
@@ -357,7 +358,7 @@ class WebSocket(_Common):
         work, self._work = self._work, None
         caught: BaseException | None = None
         try:
-            await work()
+            await self._new_stepper(work())
         except BaseException as error:
             caught = error
         try:
