@@ -158,6 +158,11 @@ class _Common:
         protocol, transport = self._protocol, self._transport
         assert transport is not None
         self._alive.heard(monotonic())
+        if not protocol.close_sent and (message := protocol.receive_message(data)) is not None:
+            self._queue.append(message)
+            self._pace()
+            self._wake()
+            return
         for event in protocol.receive_data(data) if data else protocol.receive_eof():
             if type(event) is TextMessage or type(event) is BinaryMessage:
                 if not protocol.close_sent:  # else nobody asks for it any more

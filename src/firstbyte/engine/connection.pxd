@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte.engine.exchange cimport Exchange
 from firstbyte.engine.hub cimport Driver, Hub
 from firstbyte.engine.observer cimport Entry, Hooks
 from firstbyte.engine.output cimport Output
@@ -31,7 +32,7 @@ cdef class Connection:
     cdef Py_ssize_t _size
     cdef Py_ssize_t _head
     cdef public object sock
-    cdef public object owner
+    cdef public Exchange owner
     cdef public object ends
     cdef public object services
     cdef public RequestReader reader

@@ -18,3 +18,5 @@ cdef class Exchange:
     cdef public bint released
     cdef public Request request
     cdef public object task
+
+    cpdef on_event(self, int events)

@@ -7,16 +7,18 @@ from firstbyte.engine.exchange cimport Exchange
 cdef class Takeover(Exchange):
     cdef public object lock
     cdef public object _session
+    cdef bint _shares
     cdef public bint _is_over
     cdef public bint _has_ended
     cdef public bint _is_full
     cdef public bint _paused
 
-    @cython.locals(connection=Connection, has_room=bint)
     cpdef bint send(self, bytes data) except -1
+    @cython.locals(connection=Connection, has_room=bint)
+    cdef bint _send(self, bytes data) except -1
     cpdef pause(self, bint paused)
     @cython.locals(connection=Connection)
-    cpdef on_event(self, int events)
+    cdef _take(self, int events)
     cpdef _take_rest(self)
     @cython.locals(data=bytes)
     cpdef _receive(self)

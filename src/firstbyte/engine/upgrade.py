@@ -31,7 +31,7 @@ logger = lazy_logger("firstbyte.engine")
 class Takeover(Exchange):
     """The owner of a connection that another protocol has: its `Transport`."""
 
-    __slots__ = ("_has_ended", "_is_full", "_is_over", "_paused", "_session", "lock")
+    __slots__ = ("_has_ended", "_is_full", "_is_over", "_paused", "_session", "_shares", "lock")
 
     def __init__(
         self, reactor: Any, connection: Connection, session: Session, request: Any = None, endpoint: Any = None
@@ -39,6 +39,7 @@ class Takeover(Exchange):
         super().__init__(reactor, connection, request, endpoint)
         self.lock = threading.RLock()
         self._session = session
+        self._shares = not getattr(session, "is_async", True)  # else one thread does it all, and needs no lock
         self._is_over = False  # it has given the connection back, or lost it
         self._has_ended = False  # the peer sends no more
         self._is_full = False  # the session has been told to wait until it is `writable`
@@ -78,17 +79,10 @@ class Takeover(Exchange):
 
     def send(self, data: bytes) -> bool:
         """See `Transport.send`."""
-        with self.lock:
-            if self._is_over:
-                return False
-            connection = self.connection
-            has_room = connection.push(data)
-            if has_room and self._write_by == inf and connection.flush():
-                connection.deadline = self._session.deadline  # all is sent, and what is watched for stays as it is
-                return True
-            self._settle()
-            self._is_full = not (has_room or self._is_over or self._write_by == inf)
-            return not self._is_full
+        if self._shares:
+            with self.lock:
+                return self._send(data)
+        return self._send(data)
 
     def pause(self, paused: bool) -> None:
         """See `Transport.pause`."""
@@ -107,18 +101,11 @@ class Takeover(Exchange):
 
     def on_event(self, events: int) -> None:
         """The descriptor is ready."""
-        connection = self.connection
-        with self.lock:
-            if self._is_over:
-                return
-            if events & WRITE:
-                self._write_by = inf  # it takes something; set anew if that is not all
-            if self._has_ended:
-                if events & (ERROR | HANGUP):
-                    connection.close("client left")
-            elif events & ~WRITE and not self._is_over:
-                self._receive()
-            self._settle()
+        if self._shares:
+            with self.lock:
+                self._take(events)
+        else:
+            self._take(events)
 
     def on_deadline(self) -> None:
         """The session's deadline has come, or the peer has not taken what is to be sent in time."""
@@ -146,6 +133,31 @@ class Takeover(Exchange):
             if not self._is_over:
                 self._session.drain()
                 self._settle()
+
+    def _send(self, data: bytes) -> bool:
+        if self._is_over:
+            return False
+        connection = self.connection
+        has_room = connection.push(data)
+        if has_room and self._write_by == inf and connection.flush():
+            connection.deadline = self._session.deadline  # all is sent, and what is watched for stays as it is
+            return True
+        self._settle()
+        self._is_full = not (has_room or self._is_over or self._write_by == inf)
+        return not self._is_full
+
+    def _take(self, events: int) -> None:
+        connection = self.connection
+        if self._is_over:
+            return
+        if events & WRITE:
+            self._write_by = inf  # it takes something; set anew if that is not all
+        if self._has_ended:
+            if events & (ERROR | HANGUP):
+                connection.close("client left")
+        elif events & ~WRITE:
+            self._receive()
+        self._settle()
 
     def _take_rest(self) -> None:
         rest = self.connection.reader.take_rest()

@@ -15,6 +15,8 @@ cdef class FrameReader:
     cdef public Py_ssize_t left
 
     cpdef feed(self, bytes data)
+    @cython.locals(first=int, here=Py_ssize_t, length=Py_ssize_t, size=Py_ssize_t, key=Py_ssize_t)
+    cpdef bytes read_whole(self, bytes data, Py_ssize_t limit)
     @cython.locals(
         buffer=bytes, at=Py_ssize_t, here=Py_ssize_t, first=int, opcode=int, second=int, size=Py_ssize_t,
         length="unsigned long long", least="unsigned long long"

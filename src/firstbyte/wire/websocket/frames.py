@@ -65,6 +65,30 @@ class FrameReader:
         self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
         self._at = 0
 
+    def read_whole(self, data: bytes, limit: int) -> bytes | None:
+        """The payload, if what came next is a whole message in one frame, uncompressed and of at most `limit` bytes, and
+        nothing else; its kind is `opcode`. None, with nothing taken, for all else: that is for `feed`."""
+        here = len(data)
+        if self.left or self._at < len(self._buffer) or here < 2:
+            return None
+        first = data[0]
+        length = data[1] ^ 0x80 if self._masked else data[1]  # beyond 127 where the mask is not as it must be
+        size = 2
+        if length == 126 and here > 4:
+            length = data[2] << 8 | data[3]
+            size = 4 if length >= 126 else here
+        elif length > MAX_CONTROL:
+            return None
+        key = size
+        if self._masked:
+            size += 4
+        if first & 0x7F not in (TEXT, BINARY) or first < 0x80 or size + length != here:
+            return None
+        if length > limit or length > self._max_frame:
+            return None
+        self.opcode = first & 0x0F
+        return mask(data[size:], data[key:size]) if self._masked else data[size:]
+
     def read_header(self) -> bool:
         """Reads the next frame's header, when its payload's last byte has been read; False until it is complete."""
         buffer = self._buffer
@@ -134,12 +158,17 @@ class FrameReader:
         return mask(piece, key)
 
 
+_HEADS = {0x80 | opcode: [bytes((0x80 | opcode, size)) for size in range(126)] for opcode in (TEXT, BINARY)}
+
+
 def encode_frame(opcode: int, payload: bytes, key: bytes = b"", fin: bool = True, compressed: bool = False) -> bytes:
     """One frame; its payload is masked with the four bytes of `key`, if there are any."""
     first = opcode | (0x80 if fin else 0) | (0x40 if compressed else 0)
     size = len(payload)
     bit = 0x80 if key else 0
     if size < 126:
+        if not key and first in _HEADS:
+            return _HEADS[first][size] + payload
         head = bytes((first, bit | size))
     elif size < 0x10000:
         head = bytes((first, bit | 126, size >> 8, size & 0xFF))

@@ -12,7 +12,7 @@ cdef class Connection:
     cdef bint _defers_close
     cdef bint _is_compressed
     cdef int _kind
-    cdef object _limits
+    cdef Py_ssize_t _max_message
     cdef bytearray _message
     cdef object _new_key
     cdef FrameReader _reader
@@ -26,6 +26,8 @@ cdef class Connection:
     cdef public bint is_over
 
     cpdef list receive_data(self, bytes data)
+    @cython.locals(payload=bytes)
+    cpdef receive_message(self, bytes data)
     cpdef bytes take_replies(self)
     @cython.locals(reader=FrameReader, piece=bytes)
     cdef _read_frames(self, list events)

@@ -54,7 +54,7 @@ class Connection:
 
     __slots__ = (
         "_answer", "_compressor", "_control", "_decoder", "_decompressor", "_defers_close", "_is_compressed", "_kind",
-        "_limits", "_message", "_new_key", "_reader", "_replies", "_sending", "_sends_compressed", "close_code",
+        "_max_message", "_message", "_new_key", "_reader", "_replies", "_sending", "_sends_compressed", "close_code",
         "close_reason", "close_sent", "is_client", "is_over",
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ class Connection:
         defers_close: bool = False,
     ) -> None:
         self.is_client = is_client
-        self._limits = limits
+        self._max_message = limits.message
         self._new_key = new_key
         self._defers_close = defers_close
         self._answer: bytes | None = None  # the payload of the Close that `close` is to answer with
@@ -99,6 +99,19 @@ class Connection:
             except FrameError as error:
                 self._fail(error, events)
         return events
+
+    def receive_message(self, data: bytes) -> str | bytes | None:
+        """The message that the bytes that came are, whole and alone, as most are. None for all else, with nothing
+        taken: that is for `receive_data`."""
+        if self._kind or self.is_over:
+            return None
+        payload = self._reader.read_whole(data, self._max_message)
+        if payload is None or self._reader.opcode == BINARY:
+            return payload
+        try:
+            return payload.decode()
+        except UnicodeDecodeError:
+            return None
 
     def receive_eof(self) -> list[Event]:
         """The peer has ended the connection: a Failed with code 1006 if neither its Close nor a fault came before."""
@@ -146,7 +159,7 @@ class Connection:
                 refuse("interleaved", "a message begins before the one before has ended")
             self._kind = reader.opcode
             self._is_compressed = reader.compressed
-        if not self._is_compressed and len(self._message) + reader.length > self._limits.message:
+        if not self._is_compressed and len(self._message) + reader.length > self._max_message:
             self._refuse_size()
 
     def _take_data(self, piece: bytes, events: list[Event]) -> None:
@@ -156,7 +169,7 @@ class Connection:
         is_last = reader.fin and not reader.left
         if self._is_compressed:
             assert self._decompressor is not None
-            piece = self._decompressor.decompress(piece, is_last, self._limits.message - len(message))
+            piece = self._decompressor.decompress(piece, is_last, self._max_message - len(message))
         try:
             if is_last and not message:  # whole in one piece, as most are
                 if self._kind == TEXT:
@@ -208,7 +221,7 @@ class Connection:
         events.append(Failed(error.status, reason, error.rule))
 
     def _refuse_size(self) -> None:
-        refuse("message-too-big", f"a message is longer than {self._limits.message} bytes", TOO_BIG)
+        refuse("message-too-big", f"a message is longer than {self._max_message} bytes", TOO_BIG)
 
     # -- sending
 
