@@ -30,7 +30,7 @@ class Wait:
         self.deadline = inf
         self.over = False
 
-    def __await__(self) -> Wait:
+    def __await__(self) -> Any:
         return self
 
     def __next__(self) -> Wait:
@@ -92,8 +92,8 @@ class Wait:
 class Stepper:
     """Awaits a coroutine, and steps it by itself behind each `Wait` that it awaits, while its Task waits on.
 
-    To its Task, which is told when it ends or waits for anything else, those are one long Wait: what a Task does between
-    two steps costs as much as a WebSocket's echo.
+    To its Task, which is told when it ends or waits for anything else, those are one long Wait: what a Task does
+    between two steps costs as much as a WebSocket's echo.
     """
 
     __slots__ = ("_coroutine", "_end", "_has_yielded", "_loop", "_parked", "_send", "_task", "_wait", "_yielded")
@@ -109,7 +109,7 @@ class Stepper:
         self._yielded: Any = None
         self._end: BaseException | None = None  # how it ended in a step of ours; StopIteration with what it returned
 
-    def __await__(self) -> Stepper:
+    def __await__(self) -> Any:
         return self
 
     def __next__(self) -> Any:

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from engine.certificates import client_context, pair
 from engine.support import WAIT, Serve
-from engine.websocket_support import HANDSHAKE, LOOPS, Connect, add_echo, opened, raw
+from engine.websocket_support import HANDSHAKE, LOOPS, Connect, add_echo, echo_app, opened, raw
 from firstbyte import App, HTTPError, Request, Response
 from firstbyte.engine.tls import TLS
 from firstbyte.errors import RouteError, WebSocketClosed
@@ -34,10 +34,7 @@ def driver(kind: str) -> str:
 
 @pytest.fixture
 def app(is_async: bool) -> App:
-    app = App()
-    add_echo(app, is_async)
-    app.add_route("/", lambda: "hello")
-    return app
+    return echo_app(is_async)
 
 
 MESSAGES: list[str | bytes] = ["", "hello", "κόσμε" * 100, b"", bytes(range(256)) * 1000, "x" * 300_000]
@@ -101,6 +98,29 @@ def test_frames_right_behind_the_request(app: App, serve: Serve) -> None:
     assert status == 101
     assert fields["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     assert "content-length" not in fields
+    assert client.rest() == b"\x81\x05Hello\x88\x00"
+
+
+@pytest.mark.parametrize("kind", ["threads", "threads in a loop"])
+def test_frames_before_the_thread_has_begun(app: App, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, go_on = threading.Event(), threading.Event()
+    start = threading.Thread.start
+
+    def start_late(thread: threading.Thread) -> None:
+        if thread.name == "firstbyte-session":
+            begin = thread.run
+            monkeypatch.setattr(thread, "run", lambda: (started.set(), go_on.wait(WAIT), begin()))
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_late)
+    running = serve(app)
+    client = running.client().get("/echo", HANDSHAKE)
+    assert started.wait(WAIT)
+    client.send(bytes.fromhex("818537fa213d7f9f4d5158") + b"\x88\x80" + bytes(4))
+    for _ in range(3):
+        assert running.client().get("/").read()[0] == 200  # it has been told of the frames by now
+    go_on.set()
+    assert client.read()[0] == 101
     assert client.rest() == b"\x81\x05Hello\x88\x00"
 
 

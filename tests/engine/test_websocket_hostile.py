@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from engine.support import WAIT, Client, Running, Serve
-from engine.websocket_support import LOOPS, Connect, add_echo, close_code, frames, raw
+from engine.websocket_support import LOOPS, Connect, add_echo, close_code, echo_app, frames, raw
 from firstbyte import App
 from firstbyte.errors import WebSocketClosed
 from firstbyte.websocket import SyncWebSocket, WebSocket
@@ -47,10 +47,7 @@ def driver(kind: str) -> str:
 
 @pytest.fixture
 def app(is_async: bool) -> App:
-    app = App()
-    add_echo(app, is_async, limits=MessageLimits(LIMIT, LIMIT))
-    app.add_route("/", lambda: "hello")
-    return app
+    return echo_app(is_async, limits=MessageLimits(LIMIT, LIMIT))
 
 
 class Bystander:

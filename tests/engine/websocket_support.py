@@ -45,6 +45,14 @@ def add_echo(app: App, is_async: bool, path: str = "/echo", **options: Any) -> N
                 ws.send(message)
 
 
+def echo_app(is_async: bool, **options: Any) -> App:
+    """An app with an echo, and what its neighbours of HTTP get."""
+    app = App()
+    add_echo(app, is_async, **options)
+    app.add_route("/", lambda: "hello")
+    return app
+
+
 @pytest.fixture
 def stay() -> Iterator[Connect]:
     """Opens WebSockets that stay open until the test ends: `stay(running, path)`."""

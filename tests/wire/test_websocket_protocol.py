@@ -15,7 +15,7 @@ from firstbyte.wire.websocket.events import BinaryMessage, Closed, Event, Failed
 from firstbyte.wire.websocket.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, FrameReader, mask
 from firstbyte.wire.websocket.limits import MessageLimits
 from firstbyte.wire.websocket.protocol import CODES, Connection
-from wire.websocket_support import CUTS, KEY, bytewise, client, masked, plain, receive, server, whole
+from wire.websocket_support import CUTS, KEY, LIMITS, bytewise, client, masked, plain, receive, server, whole
 
 SETTINGS = settings(derandomize=True, max_examples=200, deadline=None)
 TEXT_BYTES = "κόσμε 🌍".encode()
@@ -453,3 +453,43 @@ def test_what_is_owed_cannot_be_sent_to_nobody() -> None:
     assert connection.close() == b""
     with pytest.raises(WebSocketClosed, match="1005"):
         connection.send_text("x")
+
+
+# -- the short way, for a message that is whole and alone
+
+
+@pytest.mark.parametrize("is_client", [False, True])
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 125, 126, 127, 800])
+def test_a_whole_message_comes_the_short_way(is_client: bool, size: int) -> None:
+    frame = plain if is_client else masked
+    connection = client() if is_client else server()
+    assert connection.receive_message(frame(BINARY, b"\x81" * size)) == b"\x81" * size
+    assert connection.receive_message(frame(TEXT, b"t" * size)) == "t" * size
+    assert not connection.take_replies()
+
+
+FRAMES = st.builds(
+    lambda frame, opcode, payload, fin, compressed: frame(opcode, payload, fin, compressed),
+    st.sampled_from([masked, plain]),
+    st.sampled_from([TEXT, BINARY, CONTINUATION, PING, PONG, CLOSE, 3, 11]),
+    st.one_of(st.binary(max_size=130), st.sampled_from([b"x" * 125, b"x" * 126, b"x" * 801, TEXT_BYTES])),
+    st.sampled_from([True, True, True, False]),
+    st.sampled_from([False, False, False, True]),
+)
+
+
+@given(
+    st.lists(st.one_of(FRAMES, FRAMES.map(lambda frame: frame[:-1]), st.binary(max_size=12)), max_size=6),
+    st.booleans(),
+    st.sampled_from([None, Deflate(threshold=0)]),
+)
+@SETTINGS
+def test_both_ways_tell_the_same(pieces: list[bytes], is_client: bool, deflate: Deflate | None) -> None:
+    short, long = Connection(is_client, LIMITS, deflate), Connection(is_client, LIMITS, deflate)
+    for piece in pieces:
+        message = short.receive_message(piece)
+        if message is None:
+            assert short.receive_data(piece) == long.receive_data(piece)
+        else:
+            assert [message] == [event.data for event in long.receive_data(piece)]  # type: ignore[union-attr]
+        assert type(message) is not str or short.is_over is long.is_over is False

@@ -7,6 +7,7 @@ from firstbyte.engine.exchange cimport Exchange
 cdef class Takeover(Exchange):
     cdef public object lock
     cdef public object _session
+    cdef bint _has_begun
     cdef bint _shares
     cdef public bint _is_over
     cdef public bint _has_ended

@@ -31,7 +31,7 @@ logger = lazy_logger("firstbyte.engine")
 class Takeover(Exchange):
     """The owner of a connection that another protocol has: its `Transport`."""
 
-    __slots__ = ("_has_ended", "_is_full", "_is_over", "_paused", "_session", "_shares", "lock")
+    __slots__ = ("_has_begun", "_has_ended", "_is_full", "_is_over", "_paused", "_session", "_shares", "lock")
 
     def __init__(
         self, reactor: Any, connection: Connection, session: Session, request: Any = None, endpoint: Any = None
@@ -40,6 +40,7 @@ class Takeover(Exchange):
         self.lock = threading.RLock()
         self._session = session
         self._shares = not getattr(session, "is_async", True)  # else one thread does it all, and needs no lock
+        self._has_begun = False  # the session's thread has started: nothing is told to it before
         self._is_over = False  # it has given the connection back, or lost it
         self._has_ended = False  # the peer sends no more
         self._is_full = False  # the session has been told to wait until it is `writable`
@@ -49,8 +50,12 @@ class Takeover(Exchange):
         """Gives the connection to its session, with what has come behind the request."""
         with self.lock:
             self._session.begin(self, self._reactor.draining)
-            self._take_rest()
-            self._settle()
+            self._has_begun = True
+            if self._is_over:
+                self._session.lost()
+            else:
+                self._take_rest()
+                self._settle()
 
     def end(self) -> None:
         """Takes the connection back when its session has run; whoever calls goes on with `Connection.advance`."""
@@ -124,13 +129,14 @@ class Takeover(Exchange):
         with self.lock:
             if not self._is_over:
                 self._is_over = True
-                self._session.lost()
+                if self._has_begun:
+                    self._session.lost()
                 self._tell(ClientDisconnected("the client has left"))
 
     def begin_drain(self) -> None:
         """The server stops."""
         with self.lock:
-            if not self._is_over:
+            if self._has_begun and not self._is_over:
                 self._session.drain()
                 self._settle()
 
@@ -149,6 +155,9 @@ class Takeover(Exchange):
     def _take(self, events: int) -> None:
         connection = self.connection
         if self._is_over:
+            return
+        if not self._has_begun:
+            self._reactor.change_interest(connection, 0)  # until it has: `_settle`
             return
         if events & WRITE:
             self._write_by = inf  # it takes something; set anew if that is not all

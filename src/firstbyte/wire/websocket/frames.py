@@ -66,8 +66,8 @@ class FrameReader:
         self._at = 0
 
     def read_whole(self, data: bytes, limit: int) -> bytes | None:
-        """The payload, if what came next is a whole message in one frame, uncompressed and of at most `limit` bytes, and
-        nothing else; its kind is `opcode`. None, with nothing taken, for all else: that is for `feed`."""
+        """The payload, if what came next is a whole message in one frame and nothing else: uncompressed, and of at most
+        `limit` bytes. Its kind is `opcode`. None, with nothing taken, for all else: that is for `feed`."""
         here = len(data)
         if self.left or self._at < len(self._buffer) or here < 2:
             return None
