@@ -479,10 +479,8 @@ class Connection:
 
     def flush(self) -> bool:
         """Sends what waits; False if some of it is left, or the connection is closed."""
-        if not self._out:
-            return True
         try:
-            return self._output.flush()
+            return not self._out or self._output.flush()
         except OSError as error:
             self._broken(error)
             return False
