@@ -22,6 +22,7 @@ COMPILED = (
     "engine/upgrade",
     "files/known",
     "files/store",
+    "hosts/asgi",
     "hosts/asgi_http",
     "hosts/asgi_scope",
     "hosts/environ",

@@ -31,7 +31,7 @@ from firstbyte.engine.sending import SocketSender
 from firstbyte.engine.states import CLOSED
 from firstbyte.engine.watchdog import Watchdog
 from firstbyte.errors import ClientDisconnected, ClientError, ConfigurationError
-from firstbyte.http.handler import SLOW, Endpoint, lifespan_of
+from firstbyte.http.handler import SLOW, Answered, Endpoint, lifespan_of
 from firstbyte.http.request import Request
 from firstbyte.http.response import LiveBody, Response
 from firstbyte.waiting import Wait
@@ -40,7 +40,7 @@ logger = lazy_logger("firstbyte.engine")
 
 HURRY = 0.02  # seconds between two looks at whether a stop is over
 
-Answered = asyncio.Future[Response | None]
+Done = asyncio.Future[Response | None]
 
 
 def new_loop(name: str) -> asyncio.AbstractEventLoop:
@@ -182,7 +182,7 @@ class LoopDriver(Pool):
     def _follow(self, exchange: Exchange, task: asyncio.Task[Response | None] | None) -> None:
         """Goes on when a task has ended; None for one whose answer is sent: then when whoever reads from the connection
         now is through."""
-        done: Answered
+        done: Done
         if task is None:
             done = self._loop.create_future()
             done.set_result(None)
@@ -209,7 +209,8 @@ class LoopDriver(Pool):
     async def _answer(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
         """The coroutine of each Task: calls the endpoint, and sends a body that is given by an async generator."""
         try:
-            response: Response = await endpoint.call(request)
+            made = endpoint.call(request)
+            response: Response = made.response if type(made) is Answered else await made
             if type(response) is not Response and not isinstance(response, Response):
                 raise not_an_answer(response)
         except asyncio.CancelledError:
@@ -273,7 +274,7 @@ class LoopDriver(Pool):
             exchange.release()
             connection.advance()
 
-    def _finish(self, connection: Connection, exchange: Exchange, done: Answered) -> None:
+    def _finish(self, connection: Connection, exchange: Exchange, done: Done) -> None:
         """The task of a coroutine has ended."""
         del self._exchanges[done]
         error = asyncio.CancelledError() if done.cancelled() else done.exception()

@@ -12,10 +12,8 @@ from firstbyte.hosts.asgi_http import Conversation, refused
 from firstbyte.hosts.asgi_lifespan import ASGILifespan
 from firstbyte.hosts.asgi_scope import scope_of, versions
 from firstbyte.hosts.asgi_websocket import WebSocketConversation, websocket_scope
-from firstbyte.http.handler import Endpoint
+from firstbyte.http.handler import Answered, Endpoint
 from firstbyte.http.request import Request
-from firstbyte.http.response import Response
-from firstbyte.wire.websocket.handshake import is_handshake
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -53,18 +51,18 @@ class ASGI:
         """The startup and shutdown of the application (see `Handler`)."""
         return ASGILifespan(self.app, {"type": "lifespan", "asgi": versions(), "state": self.state})
 
-    async def _call(self, request: Request) -> Response:
+    def _call(self, request: Request) -> Answered | Conversation:
         scope = scope_of(request, self.state)
-        if is_handshake(request):
+        if scope["type"] == "websocket":
             try:
                 conversation: Conversation = WebSocketConversation(request)
             except HTTPError as error:
-                return refused(error)
+                return Answered(refused(error))
             scope = websocket_scope(request, scope)
         else:
             conversation = Conversation(request)
         conversation.begin(self.app(scope, conversation.receive, conversation.send))
-        return conversation.answer() if conversation.first_step() else await conversation
+        return Answered(conversation.answer()) if conversation.first_step() else conversation
 
 
 def _is_of_two(app: Any) -> bool:

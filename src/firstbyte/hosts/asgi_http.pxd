@@ -1,8 +1,13 @@
+import cython
+
 from firstbyte.http.headers cimport Headers
 from firstbyte.http.request cimport Request
 from firstbyte.http.response cimport LiveBody, Response
 
 cdef dict _content_types
+
+cdef _content_type(value)
+cdef _length(value)
 
 
 cdef class Conversation(LiveBody):
@@ -15,7 +20,7 @@ cdef class Conversation(LiveBody):
     cdef public bint _gone
     cdef public object _length
     cdef public object _pieces
-    cdef public object _queue
+    cdef public list _queue
     cdef public bint _read_all
     cdef public object _receivers
     cdef public object _refusal
@@ -28,3 +33,13 @@ cdef class Conversation(LiveBody):
     cdef public object _wait
     cdef public bint _watches
     cdef public object _yielded
+
+    cpdef begin(self, object coroutine)
+    cpdef bint first_step(self) except -1
+    @cython.locals(response=Response, body=bytes)
+    cpdef Response answer(self)
+    cpdef _finish(self)
+    cpdef _wake(self, object future=*)
+    @cython.locals(response=Response, others=list)
+    cdef _start(self, object message)
+    cdef _on_body(self, object message)

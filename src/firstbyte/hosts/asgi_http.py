@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import types
-from collections import deque
 from collections.abc import Awaitable, Coroutine, Generator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -56,7 +55,7 @@ class Conversation(LiveBody):
         self._response: Response | None = None  # begun, its body is not on it yet
         self._length: int | None = None  # as its Content-Length says
         self._bodiless = False  # what there is of a body is not to be sent
-        self._queue: deque[bytes] = deque()
+        self._queue: list[bytes] = []
         self._senders: list[asyncio.Future[None]] | None = None  # whose pieces have not been taken
         self._sends_trailers = False
         self._trailers: Headers | None = None
@@ -138,7 +137,7 @@ class Conversation(LiveBody):
         others: list[tuple[str, str]] = []
         for name, value in message.get("headers", ()):
             try:
-                key = name.lower()
+                key = name if name == b"content-type" or name == b"content-length" else name.lower()
                 if key == b"content-length":
                     self._length = _length(value)
                 elif key == b"content-type" and response.content_type is None:
@@ -151,7 +150,7 @@ class Conversation(LiveBody):
             headers = response.headers
             for field in others:
                 headers.add(*field)
-        self._bodiless = self._request.method == "HEAD" or not has_body(response.status)
+        self._bodiless = self._request.method == "HEAD" or (response.status != 200 and not has_body(response.status))
         self._sends_trailers = bool(message.get("trailers", False))
         self._response = response
 
@@ -216,8 +215,10 @@ class Conversation(LiveBody):
 
     def _finish(self) -> None:
         self._complete = True
-        self._wake()
-        self._tell(self._receivers)
+        if self._wait is not None:
+            self._wake()
+        if self._receivers:
+            self._tell(self._receivers)
 
     def _leave(self) -> None:
         """Nobody is there any more."""
@@ -239,13 +240,11 @@ class Conversation(LiveBody):
         if _EAGER:
             self._task = asyncio.current_task()
         try:
-            self._yielded = self._coroutine.send(None)
-        except StopIteration:
-            self._ended = True
-        except BaseException as error:
-            self._ended = True
-            if self._refusal is None or not isinstance(error, Exception):
+            self._yielded = next(self._coroutine.__await__(), _NOTHING)  # which spares the exception of `send`
+        except Exception:
+            if self._refusal is None:
                 raise  # else it was told that there is no more to read
+        self._ended = self._yielded is _NOTHING
         return self._ended
 
     def __await__(self) -> Generator[Any, None, Response]:
@@ -269,6 +268,11 @@ class Conversation(LiveBody):
             raise RuntimeError(
                 f"the application returned {'without' if response is None else 'before the end of'} an answer"
             )
+        if self._complete and self._ended and not self._sends_trailers and type(response.body) is bytes:
+            response.body = body = b"".join(self._queue)
+            if self._length is not None and self._length != len(body):
+                response.headers.add("Content-Length", str(self._length))
+            return response
         if isinstance(response.body, FileBody):
             if self._length is not None:
                 response.headers.add("Content-Length", str(self._length))
@@ -276,16 +280,8 @@ class Conversation(LiveBody):
                 return response
             self._length = response.body.count
             self._queue.extend(_pieces(response.body))
-        if self._complete and (self._ended or self._length is None):
-            size = sum(map(len, self._queue))
-            if self._length is None:
-                self._length = size
-        if self._complete and self._ended and not self._sends_trailers:
-            body = b"".join(self._queue)
-            if self._length != len(body):
-                response.headers.add("Content-Length", str(self._length))
-            response.body = body
-            return response
+        if self._complete and self._length is None:
+            self._length = sum(map(len, self._queue))
         if self._length is not None and not self._sends_trailers:
             response.headers["Content-Length"] = str(self._length)
         response.body = self
@@ -315,7 +311,7 @@ class Conversation(LiveBody):
             if not self._complete:
                 await _Steps(self, self._has_output)
         if self._queue:
-            return self._queue.popleft()
+            return self._queue.pop(0)
         if self._complete:
             raise StopAsyncIteration
         if self._gone:

@@ -28,9 +28,8 @@ _HANDSHAKE = frozenset((b"connection", b"upgrade"))
 
 
 def websocket_scope(request: Request, scope: dict[str, Any]) -> dict[str, Any]:
-    """The scope of an HTTP request as that of a WebSocket."""
+    """The scope of a request for a WebSocket, made of what `scope_of` has."""
     del scope["method"]
-    scope["type"] = "websocket"
     scope["scheme"] = "wss" if request.scheme == "https" else "ws"
     scope["subprotocols"] = offered_subprotocols(request)
     tls = {name: what for name, what in scope["extensions"].items() if name == "tls"}

@@ -1,6 +1,13 @@
+from firstbyte.http.response cimport Response
+
+
 cdef class Pace:
     cdef public double seconds
     cdef public long calls
+
+
+cdef class Answered:
+    cdef public Response response
 
 
 cdef class Endpoint:

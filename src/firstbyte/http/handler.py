@@ -6,7 +6,7 @@ app, a folder, a proxy or a hosted WSGI app is a `Handler`. Neither side knows m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias
 
@@ -40,6 +40,19 @@ class Pace:
         self.seconds += (seconds - self.seconds) * 0.125
 
 
+class Answered:
+    """An answer that did not have to be waited for, from a call that may have to: awaited, it is its `response`."""
+
+    __slots__ = ("response",)
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+    def __await__(self) -> Generator[Any, None, Response]:
+        yield from ()  # which makes this a generator, as awaiting wants it
+        return self.response
+
+
 class Endpoint:
     """Where a request ends up.
 
@@ -48,10 +61,11 @@ class Endpoint:
     otherwise it is called with the body complete. `max_body` is the longest body in bytes, None for the server's limit.
     `name` is for people: logs, tables. With `sends`, a plain function may send its answer while it runs
     (`Request.sender`).
-    With `is_async` the call is a coroutine function and is run in the server's loop. `cancel_on_disconnect` (default:
-    as `is_async`) cancels the coroutine when the client leaves; a function that has not begun by then is not called,
-    one that runs goes on, since a thread cannot be cancelled. A coroutine that does not ask which Task it runs in needs
-    no `own_task`, which is cheaper. `rule` is the short stable name of the rule by which the call refuses requests, for
+    With `is_async` the call is a coroutine function and is run in the server's loop; it may as well be a function that
+    does what it can at once, and returns what is to be awaited, or `Answered`. `cancel_on_disconnect` (default: as
+    `is_async`) cancels the coroutine when the client leaves; a function that has not begun by then is not called, one
+    that runs goes on, since a thread cannot be cancelled. A coroutine that does not ask which Task it runs in needs no
+    `own_task`, which is cheaper. `rule` is the short stable name of the rule by which the call refuses requests, for
     metrics, else "".
     """
 
