@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from client.support import MakeRaw
+from client.support import MakeRaw, read_request
 from engine.support import Serve
 from firstbyte import App, Request
 from proxy.support import Proxied, Upstream, ask
@@ -52,6 +52,21 @@ REFUSED = {
     "HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no version": "GET /\r\n\r\n",
     "expectation": GET + "Expect: 200-ok\r\n\r\n",
+    "no length": POST + "Content-Length:\r\n\r\n",
+    "length with an underscore": POST + "Content-Length: 1_0\r\n\r\nhelloworld",
+    "length in other digits": POST + "Content-Length: \xb2\r\n\r\nhi",
+    "coding beside chunked": POST + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "coding with a parameter": POST + "Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
+    "no coding": POST + "Transfer-Encoding:\r\n\r\n0\r\n\r\n",
+    "coding with a NUL": POST + "Transfer-Encoding: chunked\0\r\n\r\n0\r\n\r\n",
+    "line feed before the empty line": GET.removesuffix("\r\n") + "\n\r\n",
+    "tab before the colon": POST + "Content-Length\t: 5\r\n\r\nhello",
+    "space before the first field": "GET / HTTP/1.1\r\n Host: a\r\nHost: b\r\n\r\n",
+    "control in a name": GET + "X-\x01A: b\r\n\r\n",
+    "host in a list": "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n",
+    "user in an absolute target": "GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+    "line feed in the target": "GET /\nX: y HTTP/1.1\r\nHost: a\r\n\r\n",
+    "two versions": "GET / HTTP/1.1 HTTP/1.1\r\nHost: a\r\n\r\n",
     "chunked in 1.0": "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 }
 
@@ -76,6 +91,13 @@ CHUNKS = {
     "data too long": "5\r\nhello!\r\n0\r\n\r\n",
     "line feed in an extension": "5;a=\nb\r\nhello\r\n0\r\n\r\n",
     "length in the trailer": "5\r\nhello\r\n0\r\nContent-Length: 9\r\n\r\n",
+    "no size": "\r\nhello\r\n0\r\n\r\n",
+    "size with a space": " 5\r\nhello\r\n0\r\n\r\n",
+    "size in other digits": "\xb2\r\nhi\r\n0\r\n\r\n",
+    "carriage return in an extension": "5;a\rb\r\nhello\r\n0\r\n\r\n",
+    "extension without an end": "5;" + "a" * 70_000,
+    "coding in the trailer": "5\r\nhello\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "host in the trailer": "5\r\nhello\r\n0\r\nHost: b\r\n\r\n",
     "folded trailer": "5\r\nhello\r\n0\r\nA: b\r\n c\r\n\r\n",
 }
 
@@ -205,3 +227,118 @@ def test_nothing_that_is_sent_on_has_a_line_of_its_own(proxied: Proxied, raw: Ma
     assert upstream.heads[0][0] == f"GET {target} HTTP/1.1"
     assert upstream.fields("x-all") == [value.strip()]
     assert len(re.findall(rb"\r\n\r\n", upstream.requests[0])) == 1
+
+
+@pytest.mark.parametrize(
+    "named", ["Host", "Content-Length", "X-Forwarded-For", "Transfer-Encoding", "Forwarded", "Via"]
+)
+def test_connection_takes_nothing_away_that_the_proxy_says(named: str, proxied: Proxied, raw: MakeRaw) -> None:
+    upstream = Upstream()
+    client = proxied(raw(upstream), via="p").client()
+    client.send(f"{POST}Connection: {named}\r\nContent-Length: {len(INNER)}\r\n\r\n{INNER}".encode())
+    assert client.read()[0] == 200
+    assert len(upstream.requests) == 1
+    expected = {"content-length": str(len(INNER)), "host": "a", "x-forwarded-for": "127.0.0.1", "via": "1.1 p"}
+    assert {name: "".join(upstream.fields(name)) for name in expected} == expected
+    assert len(upstream.fields("forwarded")) == 1
+
+
+BAD_ANSWERS = {
+    "two lengths": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
+    "length and chunked": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "length with a sign": "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
+    "coding unknown": "HTTP/1.1 200 OK\r\nTransfer-Encoding: x\r\n\r\nok",
+    "line feeds alone": "HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+    "folded field": "HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 2\r\n\r\nok",
+    "space before the colon": "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok",
+    "NUL in a value": "HTTP/1.1 200 OK\r\nX-A: \0\r\nContent-Length: 2\r\n\r\nok",
+    "status of four digits": "HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok",
+    "status that is none": "HTTP/1.1 600 What\r\nContent-Length: 2\r\n\r\nok",
+    "another protocol": "SSH-2.0-OpenSSH_9.6\r\n",
+    "HTTP/0.9": "<html>hello</html>",
+    "HTTP/2": "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "an endless head": "HTTP/1.1 200 OK\r\n" + "X-A: b\r\n" * 100_000,
+    "an endless field": "HTTP/1.1 200 OK\r\nX-A: " + "b" * 1_000_000,
+    "an endless reason": "HTTP/1.1 200 " + "b" * 1_000_000,
+    "interim answers without end": "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 1000,
+    "a head that is cut": "HTTP/1.1 200 OK\r\nContent-Le",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("answer", BAD_ANSWERS.values(), ids=BAD_ANSWERS.keys())
+def test_an_answer_that_is_none_is_a_502(answer: str, proxied: Proxied, raw: MakeRaw) -> None:
+    def misbehave(sock: socket.socket) -> None:
+        read_request(sock)
+        try:
+            sock.sendall(answer.encode("latin-1"))
+            sock.shutdown(socket.SHUT_WR)
+            sock.recv(65536)
+        except OSError:
+            pass  # the proxy has had enough
+
+    client = proxied(raw(misbehave)).client().get()
+    while (status := client.read()[0]) < 200:
+        assert status == 103
+    assert status == 502
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_what_comes_behind_an_answer_without_a_body_is_no_answer(status: int, proxied: Proxied, raw: MakeRaw) -> None:
+    """Neither to this request nor, over a kept connection, to the next one."""
+    framing = "Content-Length: 0\r\n" if status == 205 else ""
+    smuggled = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+    upstream = Upstream(f"HTTP/1.1 {status} X\r\n{framing}\r\n{smuggled}".encode())
+    client = proxied(raw(upstream)).client()
+    for _ in range(2):
+        assert ask(client)[0] == status
+    assert b"evil" not in client.buffer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b",
+    ],
+)
+def test_a_body_that_is_cut_is_never_whole(answer: str, proxied: Proxied, raw: MakeRaw) -> None:
+    def cut(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(answer.encode())
+
+    rest = proxied(raw(cut)).client().get("/", "Connection: close\r\n").rest()
+    head, _, body = rest.partition(b"\r\n\r\n")
+    assert head.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 502 "))
+    if b" 200 " in head:
+        assert body == b"ok" if b"content-length: 9" in head.lower() else not body.endswith(b"0\r\n\r\n")
+
+
+def test_an_answer_that_comes_before_the_upload_is_through(proxied: Proxied, raw: MakeRaw) -> None:
+    """RFC 9112 section 9.3 and 9.6: the client reads it whole, and what it still sends is no request."""
+    size = len(INNER) * 100_000
+
+    def refuse(sock: socket.socket) -> None:
+        sock.recv(65536)
+        sock.sendall(b"HTTP/1.1 413 No\r\nContent-Length: 3\r\n\r\nbig")
+        try:
+            while sock.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+
+    client = proxied(raw(refuse)).client()
+    client.send(f"{POST}Content-Length: {size}\r\n\r\n".encode())
+    try:
+        for _ in range(100):
+            client.send(INNER.encode() * 1000)
+    except OSError:
+        pass  # it does not listen any more
+    status, _, body = client.read()
+    assert (status, body) == (413, b"big")
+    try:
+        assert b"HTTP/1.1" not in client.rest()
+    except ConnectionResetError:
+        pass

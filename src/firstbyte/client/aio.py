@@ -4,6 +4,8 @@ takes."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
 import threading
 from collections.abc import Coroutine, Sequence
@@ -150,6 +152,8 @@ class AsyncStream(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.BaseProtocol."""
+        if exc is not None:
+            self._take_last()
         self._ended = True
         self._error = exc
         self._full = False
@@ -219,6 +223,13 @@ class AsyncStream(asyncio.BufferedProtocol):
             self._stopped = False
             self._transport.resume_reading()
         return data
+
+    def _take_last(self) -> None:
+        """Takes what had come when sending failed: an answer to what was not sent to its end, which no loop reads."""
+        with contextlib.suppress(OSError):  # there is nothing, or its end
+            self._chunks.append(os.read(self._transport.get_extra_info("socket").fileno(), CHUNK))
+            if not self._chunks[-1]:
+                self._chunks.pop()
 
     def _wake(self, waiter: Wait | None) -> None:
         if waiter is not None:
