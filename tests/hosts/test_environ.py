@@ -160,6 +160,24 @@ def test_heads_that_are_remembered_are_few(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(host.environs._known) <= 4
 
 
+def test_a_head_is_remembered_for_every_client() -> None:
+    host = Telling()
+    for client in (Address("192.0.2.7", 4711), None, Address("192.0.2.8", 80), Address("", 0), None):
+        environ = environ_of(scanned("GET / HTTP/1.1\nHost: a\n\n", ends=Ends(client, ENDS.server)), host)
+        told = environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")
+        assert told == ((None, None) if client is None else (client.host, str(client.port)))
+        assert environ["wsgi.input"].read() == b""
+        environ["wsgi.input"].close()
+
+
+def test_ports_that_are_remembered_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firstbyte.hosts.environ._PORTS", 4)
+    host = Telling()
+    for port in [*range(20), *range(20)]:
+        ends = Ends(Address("192.0.2.7", port), ENDS.server)
+        assert environ_of(scanned("GET / HTTP/1.1\nHost: a\n\n", ends=ends), host)["REMOTE_PORT"] == str(port)
+
+
 def test_errors_are_logged_by_line(caplog: pytest.LogCaptureFixture) -> None:
     errors = environ_of(scanned("GET / HTTP/1.1\nHost: a\n\n"))["wsgi.errors"]
     with caplog.at_level(logging.ERROR, "firstbyte.wsgi"):

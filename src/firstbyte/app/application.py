@@ -160,7 +160,7 @@ class App(Group):
             return site.area(path).resolve("not_found", request)
         methods, values = found
         request.path_params = {**in_host, **values} if in_host and methods.in_host else values
-        return methods.admit(request)
+        return methods.admit(request) if methods.gates else methods[request.method]
 
     def _build(self) -> Built:
         """Composes every endpoint; again after something was added. What is mounted in an app in debug is, too."""

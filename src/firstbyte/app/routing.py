@@ -285,7 +285,10 @@ class Router(Generic[T]):
         if node is None:
             return None
         found: T = node.value
-        return found, dict(zip(node.names, values, strict=True))
+        parameters: dict[str, Any] = {}
+        for index, name in enumerate(node.names):  # a dict of a zip takes three times as long, for a name or two
+            parameters[name] = values[index]
+        return found, parameters
 
     def _step(self, node: _Node, segment: str | Parameter) -> _Node:
         if isinstance(segment, str):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterable
+from io import BytesIO
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -22,6 +23,7 @@ logger = lazy_logger("firstbyte.wsgi")
 _KNOWN = 256  # heads that are remembered
 _KNOWN_SIZE = 1024  # bytes of the longest one
 _NAMES = 1024  # header names whose variable is remembered
+_PORTS = 4096  # ports whose text is
 _LINE = 64 * 1024  # characters after which an unfinished line of wsgi.errors is logged all the same
 
 
@@ -30,7 +32,8 @@ class Environs:
 
     def __init__(self, constants: Environ) -> None:
         self.constants = constants
-        self._known: dict[bytes, tuple[Environ, Address | None, str]] = {}  # with the server and scheme they are for
+        # With the server and scheme they are for. Those of clients without an address are not remembered.
+        self._known: dict[bytes, tuple[Environ, Address | None, str]] = {}
 
     def of(self, request: Request) -> Environ:
         """The environ of a request whose body is complete: a dict of its own, for the application to change.
@@ -38,13 +41,16 @@ class Environs:
         Fields with an underscore in their name are left out, since X_User and X-User would be the same variable.
         Transfer-Encoding is left out too and CONTENT_LENGTH is the body's, which has been decoded by now.
         """
-        if request._headers is None and not request.root_path:  # so nobody can have changed a field
+        client = request.client
+        if request._headers is None and not request.root_path and client is not None:  # nobody has changed a field
             head = request.head
             known = self._known.get(head)
             if known is not None and known[1] == request.server and known[2] == request.scheme:
                 environ = known[0].copy()
             else:
                 environ = self._of_head(request)
+                # Their places, so that the copies need not grow for them.
+                environ["REMOTE_ADDR"] = environ["REMOTE_PORT"] = environ["wsgi.input"] = ""
                 if len(head) <= _KNOWN_SIZE:
                     if len(self._known) >= _KNOWN:
                         self._known.clear()
@@ -53,13 +59,12 @@ class Environs:
             environ = self._of_head(request)
             if request.forwarded_host is not None:
                 environ["HTTP_HOST"] = request.forwarded_host
-        client = request.client
         if client is not None:
             environ["REMOTE_ADDR"], port = client
-            environ["REMOTE_PORT"] = str(port)
+            environ["REMOTE_PORT"] = _ports.get(port) or _port(port)
         body = request._body
         if type(body) is bytes:
-            environ["wsgi.input"] = io.BytesIO(body)
+            environ["wsgi.input"] = BytesIO(body)
             if body:
                 environ["CONTENT_LENGTH"] = str(len(body))
         else:
@@ -169,6 +174,16 @@ def _variable(lowered: str) -> str:
     return variable
 
 
+def _port(number: int) -> str:
+    """A port as text. A connection has its own, and many requests."""
+    text = str(number)
+    if len(_ports) >= _PORTS:
+        _ports.clear()
+    _ports[number] = text
+    return text
+
+
+_ports: dict[int, str] = {}
 _variables = {
     "content-type": "CONTENT_TYPE",
     "content-length": "CONTENT_LENGTH",

@@ -3,12 +3,16 @@ from firstbyte.http.request cimport Request
 from firstbyte.http.response cimport Response
 
 cdef dict _statuses
+cdef frozenset _BODILESS
 cdef dict _names
 cdef set _types
 cdef dict _lengths
 cdef int _OTHER
 cdef int _LENGTH
 cdef int _TYPE
+
+
+cdef bint _may_have_body(status) except -1
 
 
 cdef class _Place:

@@ -51,11 +51,18 @@ class HeadScanner:
 
         Raises ProtocolError for well-formed fields that break a rule together, with the offset counted from `start`.
         """
-        stop = buffer.find(b"\r\n\r\n", start) + 2  # the end of the last field line
-        if stop < 2:
-            return None
-        head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
-        known = self._heads.get(head) if stop + 2 - start <= _KNOWN_SIZE else None
+        known = None
+        if not start and len(buffer) <= _KNOWN_SIZE:
+            known = self._heads.get(buffer)  # most often it is one head, and nothing else
+        if known is not None:
+            stop = len(buffer) - 2
+            head = buffer
+        else:
+            stop = buffer.find(b"\r\n\r\n", start) + 2  # the end of the last field line
+            if stop < 2:
+                return None
+            head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
+            known = self._heads.get(head) if stop + 2 - start <= _KNOWN_SIZE else None
         if known is not None:
             method, path, query, version, fields_at, framing = known
             return Request(method, path, query, version, head, fields_at, ends), stop + 2, framing

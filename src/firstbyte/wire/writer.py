@@ -71,7 +71,7 @@ def encode_plain(response: Response, body: bytes | FileBody, tail: bytes) -> byt
             tail = tail[_DATE_SIZE:]
         if prepared.status == 304:
             return None if size else prefix + tail
-        return prefix + (_DIGITS[size] if size < 1024 else f"{size}".encode()) + tail + rest
+        return b"".join((prefix, _DIGITS[size] if size < 1024 else f"{size}".encode(), tail, rest))
     if prepared is not None:
         return None
     key = (response.status, response.content_type)
@@ -80,7 +80,7 @@ def encode_plain(response: Response, body: bytes | FileBody, tail: bytes) -> byt
         prefix = _prefix(response.status, response.content_type)
         if prefix is None:
             return None
-    return prefix + (_DIGITS[size] if size < 1024 else f"{size}".encode()) + tail + rest
+    return b"".join((prefix, _DIGITS[size] if size < 1024 else f"{size}".encode(), tail, rest))
 
 
 def encode_head(response: Response, method: str, minor: int, keep_alive: bool, tails: Tails) -> Head:
