@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import pytest
 
 from engine.support import WAIT
 from firstbyte.hosts.asgi import ASGI
@@ -62,6 +64,28 @@ def host(app: Any) -> ASGI:
     return ASGI(call)
 
 
+PLAIN = [(b"content-type", b"text/plain")]
+
+
+def start(status: int = 200, headers: Iterable[tuple[bytes, bytes]] = PLAIN, **more: Any) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": headers, **more}
+
+
+def body(piece: bytes = b"", more_body: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": piece, "more_body": more_body}
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the pieces that came, as they came."""
+    await send(start())
+    more = True
+    while more:
+        message = await receive()
+        assert message["type"] == "http.request"
+        more = message["more_body"]
+        await send(body(message["body"], more))
+
+
 class Told:
     """What an application has written down, and a way to wait for it."""
 
@@ -78,3 +102,14 @@ class Told:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.things) >= count, WAIT), self.things
             return self.things
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def each_loop(request: pytest.FixtureRequest) -> str:
+    """Both event loops, for coroutines."""
+    return str(request.param)

@@ -1,23 +1,95 @@
-"""The scope of a request, whose head is known from one before."""
+"""The scope of a request: on a server, and when its head is known from one before."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from engine.support import Serve
+from firstbyte import App
+from firstbyte.hosts.asgi import ASGI
 from firstbyte.hosts.asgi_scope import scope_of
 from firstbyte.http.request import Address, Ends, Request
 from firstbyte.wire.head import HeadScanner
 from firstbyte.wire.limits import Limits
-from hosts.support import ENDS, scanned
+from hosts.support import ENDS, Receive, Scope, Send, body, host, scanned, start
 
 HEAD = "GET /a%20b?c=d HTTP/1.1\nHost: a\nX-One: 1\n\n"
 
 
 @pytest.fixture
+def driver(each_loop: str) -> str:
+    return each_loop
+
+
+@pytest.fixture
 def scanner() -> HeadScanner:
     return HeadScanner(Limits())
+
+
+# -- on a server
+
+
+def scope_for(serve: Serve, request: bytes, around: Callable[[ASGI], Any] = lambda asgi: asgi) -> Scope:
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+        await send(start())
+        await send(body(b"seen"))
+
+    client = serve(around(host(app))).client().send(request)
+    assert client.read()[2] == b"seen"
+    return seen[-1]
+
+
+def test_the_scope_is_that_of_the_specification(serve: Serve) -> None:
+    scope = scope_for(serve, b"GET /caf%C3%A9/%2F?a=1&b=%20 HTTP/1.1\r\nHost: x\r\nX-Two:  a \r\nx-two: \xff\r\n\r\n")
+    client, server = scope.pop("client"), scope.pop("server")
+    assert (client[0], server[0]) == ("127.0.0.1", "127.0.0.1")
+    assert isinstance(client[1], int)
+    assert scope == {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/café//",
+        "raw_path": b"/caf%C3%A9/%2F",
+        "query_string": b"a=1&b=%20",
+        "root_path": "",
+        "headers": [(b"host", b"x"), (b"x-two", b"a"), (b"x-two", b"\xff")],
+        "state": {},
+        "extensions": {"http.response.pathsend": {}, "http.response.trailers": {}, "http.response.early_hint": {}},
+    }
+
+
+def test_below_a_mount_the_path_begins_with_the_root_path(serve: Serve) -> None:
+    def mounted(asgi: ASGI) -> App:
+        app = App()
+        app.mount("/a b", asgi)
+        return app
+
+    scope = scope_for(serve, b"GET /a%20b/c%2Fd HTTP/1.1\r\nHost: x\r\n\r\n", mounted)
+    assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/a b", "/a b/c/d", b"/a%20b/c%2Fd")
+
+
+def test_http_1_0_has_no_extensions_that_it_cannot_carry(serve: Serve) -> None:
+    scope = scope_for(serve, b"GET / HTTP/1.0\r\n\r\n")
+    assert scope["http_version"] == "1.0"
+    assert scope["extensions"] == {"http.response.pathsend": {}}
+
+
+def test_a_path_that_cannot_be_decoded_is_refused_before_the_application(serve: Serve) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError
+
+    assert serve(host(app)).client().get("/%FF").read()[0] == 400
+
+
+# -- of a head that is known
 
 
 def test_what_an_app_does_to_its_scope_is_not_found_by_the_next(scanner: HeadScanner) -> None:

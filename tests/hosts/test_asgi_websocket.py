@@ -21,13 +21,8 @@ ACCEPT = {"type": "websocket.accept"}
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def driver(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def driver(each_loop: str) -> str:
+    return each_loop
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:

@@ -56,9 +56,9 @@ def log() -> Log:
     return Log()
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def driver(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture
+def driver(each_loop: str) -> str:
+    return each_loop
 
 
 # -- FastAPI and Starlette

@@ -24,14 +24,9 @@ from firstbyte.hosts.asgi import ASGI
 from hosts.support import Told
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def driver(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def driver(each_loop: str) -> str:
+    return each_loop
 
 
 def code_of(ws: Any) -> int:

@@ -30,11 +30,6 @@ def driver(each_driver: str) -> str:
     return each_driver
 
 
-@pytest.fixture
-def told() -> Told:
-    return Told()
-
-
 def code_of(ws: Any) -> tuple[int, str]:
     with pytest.raises(ConnectionClosed) as caught:
         ws.recv(WAIT)
