@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from firstbyte._lazy import lazy_logger
+from firstbyte._lazy import LazyModule, lazy_logger
 from firstbyte.engine._sys import ERROR, HANGUP, READ, WRITE
 from firstbyte.engine.incoming import has_left
 from firstbyte.engine.states import CLOSED
@@ -18,9 +17,13 @@ from firstbyte.http.request import Request
 from firstbyte.http.response import LiveBody
 
 if TYPE_CHECKING:
+    import asyncio
+
     from firstbyte.engine.connection import Connection
     from firstbyte.engine.first_step import Walk
     from firstbyte.engine.reactor import Reactor
+else:
+    asyncio = LazyModule("asyncio")  # a compiled connection imports this module, also where there is no loop
 
 logger = lazy_logger("firstbyte.engine")
 
