@@ -7,7 +7,7 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from firstbyte.engine.tls import TLS
 from firstbyte.errors import BadResponse, ClientError, InvalidRequest, ServerClosed, WebSocketClosed, WebSocketRefused
 from firstbyte.websocket import SyncWebSocket
 from firstbyte.wire.websocket.deflate import Deflate
+from firstbyte.wire.websocket.events import BinaryMessage, Closed, Pong
 from firstbyte.wire.websocket.frames import CLOSE, PING, PONG, TEXT, encode_frame
 from firstbyte.wire.websocket.handshake import accept_value
 from firstbyte.wire.websocket.limits import MessageLimits
@@ -344,27 +345,100 @@ def test_what_comes_with_the_answer_is_read(raw: MakeRaw, face: MakeFace) -> Non
         assert ws.each() == ["first"]
 
 
+COMPRESSED = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
+
+def bomb(size: int) -> bytes:
+    compressor = Deflate().compressor(False)
+    assert compressor is not None
+    return compressor.compress(bytes(size), True)
+
+
 @pytest.mark.parametrize(
-    ("data", "code"),
+    ("data", "more", "code", "said"),
     [
-        (encode_frame(TEXT, b"x", b"abcd"), 1002),
-        (encode_frame(TEXT, b"\xff"), 1007),
-        (encode_frame(TEXT, b"x" * 101), 1009),
-        (b"\x81\x7f" + (1 << 40).to_bytes(8, "big"), 1009),
+        (encode_frame(TEXT, b"x", b"abcd"), "", 1002, "masked"),
+        (encode_frame(TEXT, b"x", compressed=True), "", 1002, "reserved bit"),
+        (b"\xa1\x01x", "", 1002, "reserved bit"),
+        (b"\x91\x01x", COMPRESSED, 1002, "reserved bit"),
+        (encode_frame(PING, b"", compressed=True), COMPRESSED, 1002, "reserved bit"),
+        (encode_frame(TEXT, b"x", fin=False) + encode_frame(0, b"", compressed=True), COMPRESSED, 1002, "reserved bit"),
+        (encode_frame(3, b""), "", 1002, "3 is no opcode"),
+        (encode_frame(11, b""), "", 1002, "11 is no opcode"),
+        (b"\x81\x7e\x00\x7d", "", 1002, "more than it needs"),
+        (b"\x82\x7f" + (0xFFFF).to_bytes(8, "big"), "", 1002, "more than it needs"),
+        (b"\x82\x7f" + (1 << 63).to_bytes(8, "big"), "", 1002, "first bit of a length"),
+        (encode_frame(PING, b"", fin=False), "", 1002, "fragmented"),
+        (encode_frame(CLOSE, b"", fin=False), "", 1002, "fragmented"),
+        (encode_frame(PING, b"x" * 126), "", 1002, "longer than 125 bytes"),
+        (encode_frame(0, b"x"), "", 1002, "continuation"),
+        (encode_frame(TEXT, b"x", fin=False) + encode_frame(TEXT, b"x"), "", 1002, "before the one before has ended"),
+        (encode_frame(CLOSE, b"\x03"), "", 1002, "half a code"),
+        (encode_frame(CLOSE, b"\x03\xee"), "", 1002, "1006 is no code"),
+        (encode_frame(TEXT, b"\xff"), "", 1007, "UTF-8"),
+        (encode_frame(CLOSE, b"\x03\xe8\xff"), "", 1007, "UTF-8"),
+        (encode_frame(TEXT, b"\xff\xff", compressed=True), COMPRESSED, 1007, "decompressed"),
+        (encode_frame(TEXT, b"x" * 101), "", 1009, "longer than 100 bytes"),
+        (encode_frame(TEXT, b"x" * 60, fin=False) + encode_frame(0, b"x" * 60), "", 1009, "longer than 100 bytes"),
+        (b"\x81\x7f" + (1 << 40).to_bytes(8, "big"), "", 1009, "longer than 1000 bytes"),
+        (encode_frame(2, bomb(101), compressed=True), COMPRESSED, 1009, "decompressed"),
+        (encode_frame(2, bomb(500_000), compressed=True), COMPRESSED, 1009, "decompressed"),
     ],
 )
-def test_a_server_that_breaks_a_rule(raw: MakeRaw, face: MakeFace, data: bytes, code: int) -> None:
+def test_a_server_that_breaks_a_rule(
+    raw: MakeRaw, face: MakeFace, data: bytes, more: str, code: int, said: str
+) -> None:
     heard: list[bytes] = []
 
     def speak(sock: socket.socket, key: str) -> None:
         sock.sendall(data)
         heard.append(sock.recv(65536))
 
-    with face().websocket(raw(shaking(speak)).url, limits=MessageLimits(100, 1000)) as ws:
-        with pytest.raises(WebSocketClosed) as raised:
+    with face().websocket(raw(shaking(speak, more)).url, limits=MessageLimits(100, 1000)) as ws:
+        with pytest.raises(WebSocketClosed, match=f"{code} .*{said}") as raised:
             ws.each()
         assert raised.value.code == code
-    assert Connection(False).receive_data(heard[0])[0].code == code  # type: ignore[union-attr]
+        assert ws.close_code == code
+    (closed,) = Connection(False).receive_data(heard[0])
+    assert isinstance(closed, Closed)
+    assert closed.code == code
+    assert said in closed.reason
+
+
+def test_a_flood_of_pings_is_answered_and_held_back(raw: MakeRaw, face: MakeFace) -> None:
+    """While the server takes nothing, the pongs that wait are not to grow with its pings."""
+    ping = encode_frame(PING, b"x" * 125)
+    count = 400_000
+    sent, pongs = 0, 0
+    message = b"x" * 8_000_000
+
+    def speak(sock: socket.socket, key: str) -> None:
+        nonlocal sent, pongs
+        protocol = Connection(False, MessageLimits(len(message), len(message)))
+        events = protocol.receive_data(sock.recv(1))  # the client is sending: now let it wait
+        sock.settimeout(0.5)
+        flood = memoryview(ping * count)
+        with suppress(TimeoutError):
+            while sent < len(flood):
+                sent += sock.send(flood[sent : sent + 65536])
+        sock.settimeout(WAIT)
+        rest = bytes(flood[sent : sent + -sent % len(ping)])
+        writer = threading.Thread(target=sock.sendall, args=(rest + encode_frame(TEXT, b"still here"),))
+        writer.start()
+        while not protocol.is_over:
+            events += protocol.receive_data(sock.recv(1 << 20))
+        writer.join(WAIT)
+        pongs = sum(isinstance(event, Pong) for event in events)
+        assert BinaryMessage(message) in events
+        sock.sendall(protocol.take_replies())
+
+    server = raw(shaking(speak))
+    with face().websocket(server.url, deflate=None) as ws:
+        ws.send(message)
+        assert ws.receive() == "still here"
+    assert ws.close_code == 1000
+    assert sent < len(ping) * count, "the client read all of the flood while none of its answers was taken"
+    assert pongs == -(-sent // len(ping))
 
 
 def test_a_server_that_does_not_close(raw: MakeRaw, face: MakeFace) -> None:

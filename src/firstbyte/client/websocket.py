@@ -32,6 +32,7 @@ T = TypeVar("T")
 Message: TypeAlias = "str | bytes"
 
 QUEUE = 16  # messages that wait to be received before no more are read
+MAX_REPLIES = 64 * 1024  # bytes of pongs that wait to be written before no more is read
 MAX_REFUSAL = 64 * 1024  # bytes of the body of a refusal that are kept for whoever catches it
 _ORDERLY = (NORMAL, GOING_AWAY, NO_CODE)  # closed as one should: a loop over the messages just ends
 _LIMITS = MessageLimits()
@@ -140,6 +141,7 @@ class Channel:
         self._queue: deque[Message] = deque()
         self._waiters: list[Waiter] = []
         self._out: list[bytes] = []  # frames in their order, which whoever writes takes along
+        self._replies = 0  # bytes among them that answer the server
         self._queued = 0  # frames that were put there
         self._written = 0
         self._is_writing = False
@@ -250,6 +252,7 @@ class Channel:
             replies = self._protocol.take_replies()
             if replies:
                 self._put(replies)
+                self._replies += len(replies)
             if self._protocol.is_over:  # the server is to end the connection: section 7.1.1
                 self._close_by = min(self._close_by, monotonic() + self._settings.close_timeout)
             self._wake()
@@ -271,7 +274,8 @@ class Channel:
         return None if due == inf else max(due - monotonic(), 0.001)
 
     def _has_room(self) -> bool:
-        return len(self._queue) < QUEUE or self.closed or self._is_ended
+        is_full = len(self._queue) >= QUEUE or self._replies >= MAX_REPLIES
+        return not is_full or self.closed or self._is_ended
 
     # -- under the lock
 
@@ -332,6 +336,7 @@ class Channel:
                 with self._lock:
                     frames, upto = b"".join(self._out), self._queued
                     self._out.clear()
+                    self._replies = 0
                     if not frames:
                         self._is_writing = False
                         is_done = True
