@@ -34,7 +34,11 @@ types: .venv/dev
 
 bench: .venv/compiled
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.client
+	$(BIN)/python -m bench.websocket
 	$(BIN)/python -m bench.rooms
+	$(BIN)/python -m bench.start
+	$(BIN)/python -m bench.first_answer
 
 # Looks for inputs that the two bodies of the reader, or two cuts of the same bytes, tell differently: make fuzz SECONDS=60
 fuzz: .venv/compiled

@@ -41,8 +41,10 @@ def first_answer(command: list[str], folder: str) -> tuple[float, float]:
     words = [word.replace("PORT", str(port)).replace("FOLDER", folder) for word in command]
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *words], env=environment(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+        # In the folder, since a pyproject.toml of this package would be looked at for options.
+        [sys.executable, *words],
+        cwd=folder, env=environment(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
     try:
         while not _answers(port):
             if time.perf_counter() - began > PATIENCE:
