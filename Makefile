@@ -43,7 +43,8 @@ bench: .venv/compiled
 # Looks for inputs that the two bodies of the reader, or two cuts of the same bytes, tell differently: make fuzz SECONDS=60
 fuzz: .venv/compiled
 	$(BIN)/python -m pip install -q "atheris>=2.3,<4"
-	$(BIN)/python -m fuzz $(SECONDS)
+	$(BIN)/python -m fuzz $(SECONDS) requests
+	$(BIN)/python -m fuzz $(SECONDS) websocket
 
 # A wheel and an sdist in dist/; the sdist installs with and without a compiler.
 wheel: .venv/dev

@@ -1,10 +1,10 @@
-"""Feeds what atheris invents to the readers of requests, plain and compiled, and wants the same of both.
+"""Feeds what atheris invents to the readers of requests, or of frames, plain and compiled, and wants the same of both.
 
-    python -m fuzz [SECONDS]
+    python -m fuzz [SECONDS] [requests | websocket]
 
 The plain modules are instrumented: their branches guide the search. Each input is read whole and cut in two where its
-first byte says, by both bodies of the reader; any difference, any exception but ProtocolError and any crash is a
-finding, and the input is left in build/fuzz/.
+first bytes say (frames byte by byte as well), by both bodies of the reader; any difference, any exception but
+ProtocolError and any crash is a finding, and the input is left in build/fuzz/.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from typing import Any
 
 import atheris
 
+from fuzz import websocket
+
 ROOT = Path(__file__).parent.parent
 FOUND = ROOT / "build" / "fuzz"
 CASES = ROOT / "tests" / "wire" / "cases"
 
 
-def load(pure: bool) -> Any:
-    """The module that runs the cases of the tests, over the plain or the compiled body of the package."""
+def load(pure: bool) -> tuple[Any, Any]:
+    """The module that runs the cases of the tests, and the protocol of frames, over the plain or the compiled body of
+    the package."""
     for name in [name for name in sys.modules if name.startswith("firstbyte") or name == "documents"]:
         del sys.modules[name]
     sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__name__", "") != "_PlainFinder"]
@@ -40,13 +43,17 @@ def load(pure: bool) -> Any:
         spec.loader.exec_module(sys.modules[spec.name])
         with atheris.instrument_imports(include=["firstbyte.wire", "firstbyte.http"]):
             import documents
+
+            frames = websocket.load()
     else:
         import documents
+
+        frames = websocket.load()
     import firstbyte
 
     assert firstbyte.compiled is not pure, "the compiled modules are not built: make compiled"
     documents.ProtocolError = firstbyte.errors.ProtocolError
-    return documents
+    return documents, frames
 
 
 def told(documents: ModuleType, pieces: list[bytes]) -> tuple[Any, ...]:
@@ -68,11 +75,11 @@ def told(documents: ModuleType, pieces: list[bytes]) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def main(seconds: int) -> None:
+def main(seconds: int, target: str) -> None:
     sys.path.insert(0, str(ROOT / "tests" / "wire"))
-    plain, compiled = load(pure=True), load(pure=False)
+    (plain, plain_frames), (compiled, compiled_frames) = load(pure=True), load(pure=False)
 
-    def one(data: bytes) -> None:
+    def check_requests(data: bytes) -> None:
         if len(data) < 2:
             return
         cut, data = data[0] % len(data), data[1:]
@@ -80,16 +87,24 @@ def main(seconds: int) -> None:
         outcomes = [told(leg, pieces) for leg in (plain, compiled) for pieces in ([data], halves)]
         assert all(outcome == outcomes[0] for outcome in outcomes), "\n".join(map(str, outcomes))
 
-    corpus = FOUND / "corpus"
+    def check_frames(data: bytes) -> None:
+        websocket.check((plain_frames, compiled_frames), data)
+
+    if target == "websocket":
+        check, seeds = check_frames, websocket.seeds(plain_frames)
+    else:
+        check = check_requests
+        seeds = [bytes([len(case.data) // 2 % 256]) + case.data for case in plain.cases(CASES)]
+    corpus = FOUND / f"corpus-{target}"
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, case in enumerate(plain.cases(CASES)):
-        (corpus / f"case-{number}").write_bytes(bytes([len(case.data) // 2 % 256]) + case.data)
+    for number, seed in enumerate(seeds):
+        (corpus / f"case-{number}").write_bytes(seed)
     words = FOUND / "words"
     words.write_text("".join(f'"{word}"\n' for word in WORDS))
     atheris.Setup(
-        [sys.argv[0], f"-max_total_time={seconds}", f"-dict={words}", f"-artifact_prefix={FOUND}/", "-max_len=2000",
-         "-print_final_stats=1", str(corpus)],
-        one,
+        [sys.argv[0], f"-max_total_time={seconds}", f"-artifact_prefix={FOUND}/", "-max_len=2000",
+         "-print_final_stats=1", *([f"-dict={words}"] if target == "requests" else []), str(corpus)],
+        check,
     )  # fmt: skip
     atheris.Fuzz()
 
@@ -101,4 +116,4 @@ WORDS = (
 )  # fmt: skip
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 60)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 60, sys.argv[2] if len(sys.argv) > 2 else "requests")

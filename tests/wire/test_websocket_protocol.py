@@ -493,3 +493,12 @@ def test_both_ways_tell_the_same(pieces: list[bytes], is_client: bool, deflate: 
         else:
             assert [message] == [event.data for event in long.receive_data(piece)]  # type: ignore[union-attr]
         assert type(message) is not str or short.is_over is long.is_over is False
+
+
+@pytest.mark.parametrize("is_client", [True, False])
+def test_a_length_in_too_many_bytes_is_no_whole_message(is_client: bool) -> None:
+    head = b"\x82\x7e\x00\x00" if is_client else b"\x82\xfe\x00\x00" + bytes(4)
+    for rest in (b"", b"x"):
+        connection = Connection(is_client)
+        assert connection.receive_message(head + rest) is None
+        assert connection.receive_data(head + rest)[0].code == 1002  # type: ignore[union-attr]

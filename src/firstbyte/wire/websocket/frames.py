@@ -76,7 +76,9 @@ class FrameReader:
         size = 2
         if length == 126 and here > 4:
             length = data[2] << 8 | data[3]
-            size = 4 if length >= 126 else here
+            size = 4
+            if length <= MAX_CONTROL:  # in more bytes than it needs
+                return None
         elif length > MAX_CONTROL:
             return None
         key = size
