@@ -146,7 +146,7 @@ def test_logs_are_reopened_in_every_process(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     with supervised(tmp_path, "--access-log", str(log), ready=False) as server:
         server.port = int(server.wait_for(r"http://127\.0\.0\.1:(\d+)")[1])
-        with Load(server.port) as load:
+        with Load(server.port, anew=True) as load:
             wait_until(lambda: len(load.answered) == 2)
             log.rename(tmp_path / "old.log")
             server.process.send_signal(signal.SIGUSR1)

@@ -126,12 +126,14 @@ def supervised(folder: Path, *options: str, program: str = PROGRAM, ready: bool 
 
 
 class Load:
-    """Clients that ask again and again, each on a connection of its own, and count what was not answered with 200."""
+    """Clients that ask again and again, each on a connection of its own, or with `anew` a new one each time, so that
+    every worker is asked at some time. They count what was not answered with 200."""
 
-    def __init__(self, port: int, path: str = "/", clients: int = 4, pause: float = 0.0) -> None:
+    def __init__(self, port: int, path: str = "/", clients: int = 4, pause: float = 0.0, anew: bool = False) -> None:
         self._port = port
         self._path = path
         self._pause = pause
+        self._headers = {"Connection": "close"} if anew else {}
         self._over = threading.Event()
         self.answered: Counter[str] = Counter()  # by body
         self.failed: list[BaseException] = []
@@ -152,7 +154,7 @@ class Load:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=WAIT)
         while not self._over.is_set():
             try:
-                connection.request("GET", self._path)
+                connection.request("GET", self._path, headers=self._headers)
                 response = connection.getresponse()
                 body = response.read().decode()
                 assert response.status == 200, body

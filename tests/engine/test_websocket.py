@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from engine.certificates import client_context, pair
+from engine.certificates import pair
 from engine.support import WAIT, Serve
-from engine.websocket_support import HANDSHAKE, LOOPS, Connect, add_echo, echo_app, opened, raw
+from engine.websocket_support import HANDSHAKE, LOOPS, Connect, add_echo, echo_app, echoed_through_tls, opened, raw
 from firstbyte import App, HTTPError, Request, Response
 from firstbyte.engine.tls import TLS
 from firstbyte.errors import RouteError, WebSocketClosed
@@ -61,10 +61,7 @@ def test_without_compression(app: App, serve: Serve) -> None:
 
 def test_through_tls(app: App, serve: Serve, tmp_path: Path) -> None:
     running = serve(app, tls=TLS(*pair(tmp_path, "localhost")))
-    with opened(running, ssl=client_context()) as ws:
-        for message in MESSAGES:
-            ws.send(message)
-            assert ws.recv(WAIT) == message
+    assert echoed_through_tls(running, MESSAGES, "/echo", 0) == list(MESSAGES)
     running.recorder.wait_for("closed")
 
 

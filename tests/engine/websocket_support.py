@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect as aconnect
 from websockets.sync.client import ClientConnection, connect
 
+from engine.certificates import client_context
 from engine.support import WAIT, Client, Running
 from firstbyte import App
 from firstbyte.websocket import SyncWebSocket, WebSocket
@@ -22,10 +25,27 @@ HANDSHAKE = (
 
 
 def opened(running: Running, path: str = "/echo", **options: Any) -> ClientConnection:
-    scheme = "wss" if "ssl" in options else "ws"
-    return connect(
-        f"{scheme}://localhost:{running.server.port}{path}", open_timeout=WAIT, close_timeout=WAIT, **options
-    )
+    return connect(f"ws://localhost:{running.server.port}{path}", open_timeout=WAIT, close_timeout=WAIT, **options)
+
+
+def echoed_through_tls(running: Running, messages: Iterable[str | bytes], path: str, greetings: int) -> list[Any]:
+    """What comes back for each of the messages, behind so many greetings.
+
+    In one thread, unlike `opened`: before Python 3.13 the TLS of a connection must not be used by two at once.
+    """
+
+    async def exchange() -> list[Any]:
+        url = f"wss://localhost:{running.server.port}{path}"
+        async with asyncio.timeout(WAIT), aconnect(url, ssl=client_context(), max_size=None) as ws:
+            for _ in range(greetings):
+                await ws.recv()
+            answers = []
+            for message in messages:
+                await ws.send(message)
+                answers.append(await ws.recv())
+            return answers
+
+    return asyncio.run(exchange())
 
 
 def add_echo(app: App, is_async: bool, path: str = "/echo", **options: Any) -> None:

@@ -13,9 +13,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import needs
-from engine.certificates import client_context, pair
+from engine.certificates import pair
 from engine.support import WAIT, Running, Serve
-from engine.websocket_support import HANDSHAKE, Connect, frames, opened, raw
+from engine.websocket_support import HANDSHAKE, Connect, echoed_through_tls, frames, opened, raw
 from firstbyte import App
 from firstbyte.engine.tls import TLS
 from firstbyte.hosts.wsgi import WSGI
@@ -145,12 +145,8 @@ def test_on_drain_clients_of_flask_sock_are_told(running: Running, stay: Connect
 def test_flask_sock_through_tls_and_under_a_mount(serve: Serve, flask: Any, tmp_path: Path) -> None:
     app = App()
     app.mount("/flask", WSGI(flask))
-    with opened(
-        serve(app, tls=TLS(*pair(tmp_path, "localhost"))), "/flask/echo/ann", ssl=client_context(), max_size=None
-    ) as ws:
-        ws.recv(WAIT)
-        ws.send("x" * 500_000)
-        assert ws.recv(WAIT) == "x" * 500_000
+    running = serve(app, tls=TLS(*pair(tmp_path, "localhost")))
+    assert echoed_through_tls(running, ["x" * 500_000], "/flask/echo/ann", 1) == ["x" * 500_000]
 
 
 # -- by hand
