@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 SECONDS ?= 60
 
+# The tests start hundreds of Python programs: none of them is to compile again what the one before has.
+unexport PYTHONDONTWRITEBYTECODE
+
 SOURCES := setup.py $(shell find src -name '*.py' -o -name '*.pxd' -o -name '*.pyx')
 
 .PHONY: run test plain compiled style types coverage bench fuzz wheel deps lock clean
