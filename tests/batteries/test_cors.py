@@ -30,6 +30,10 @@ def app_with(*origins: str, **options: object) -> App:
     def fails() -> str:
         raise HTTPError(409, "no")
 
+    @app.get("/breaks")
+    def breaks() -> str:
+        raise ZeroDivisionError
+
     return app
 
 
@@ -57,7 +61,7 @@ def app_with(*origins: str, **options: object) -> App:
 )
 def test_whose_pages_may_read(origins: tuple[str, ...], origin: str | None, allowed: str | None) -> None:
     fields = {} if origin is None else {"origin": origin}
-    for path in ("/", "/fails", "/nothing"):
+    for path in ("/", "/fails", "/breaks", "/nothing"):
         answer = ask(app_with(*origins), "GET", path, **fields)
         assert answer.headers.get(ALLOW + "origin") == allowed
         # What depends on the origin says so, whoever asks; what does not may be cached for all.

@@ -183,7 +183,9 @@ def serve(driver: str) -> Iterator[Serve]:
             tls: TLS | None = None, proxy_protocol: bool = False, **options: float,
         ) -> Running:  # fmt: skip
             timeouts = {
-                name: options.pop(name) for name in ("write", "keep_alive", "linger", "drain") if name in options
+                name: options.pop(name)
+                for name in ("write", "keep_alive", "linger", "drain", "body_grace")
+                if name in options
             }
             for name in ("head", "body"):
                 if f"{name}_timeout" in options:

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from engine.support import WAIT, Client, Serve
-from firstbyte import App, Limits, Timeouts
+from firstbyte import App, Limits, Request, Timeouts
 from firstbyte.engine.reactor import Reactor
 from firstbyte.http.request import Ends
 
@@ -21,26 +23,33 @@ def driver(each_driver: str) -> str:
     return each_driver
 
 
-def test_a_head_that_drips_ends_with_408(serve: Serve, app: App) -> None:
-    """The deadline is for the whole head: bytes that keep coming do not put it off."""
-    running = serve(app, head_timeout=0.3)
-    client = running.client().send(b"GET / HTTP/1.1\r\nHost: x\r\nA: ")
+@contextmanager
+def dripping(client: Client, drop: bytes) -> Iterator[None]:
+    """Has a few bytes sent again and again."""
     done = threading.Event()
 
     def drip() -> None:
         while not done.wait(0.02):
             try:
-                client.send(b"a")
+                client.send(drop)
             except OSError:
                 return
 
-    dripping = threading.Thread(target=drip)
-    dripping.start()
+    thread = threading.Thread(target=drip)
+    thread.start()
     try:
-        assert client.read()[0] == 408
+        yield
     finally:
         done.set()
-        dripping.join()
+        thread.join()
+
+
+def test_a_head_that_drips_ends_with_408(serve: Serve, app: App) -> None:
+    """The deadline is for the whole head: bytes that keep coming do not put it off."""
+    running = serve(app, head_timeout=0.3)
+    client = running.client().send(b"GET / HTTP/1.1\r\nHost: x\r\nA: ")
+    with dripping(client, b"a"):
+        assert client.read()[0] == 408
     assert running.recorder.wait_for("rejected")[0][1].rule == "head-timeout"
 
 
@@ -62,6 +71,42 @@ def test_a_body_that_stalls_ends_with_408(serve: Serve, app: App) -> None:
     client = serve(app, body_timeout=0.2).client()
     client.send(b"POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
     assert client.read()[0] == 408
+
+
+def whole(request: Request) -> bytes:
+    return request.body
+
+
+def streamed(request: Request) -> bytes:
+    return b"".join(request.stream())
+
+
+async def awaited(request: Request) -> bytes:
+    return b"".join([piece async for piece in request.stream()])
+
+
+@pytest.mark.parametrize("handler", [whole, streamed, awaited])
+@pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
+def test_a_body_that_drips_ends_with_408(
+    serve: Serve, app: App, handler: Callable[[Request], object], framing: str
+) -> None:
+    """The rate is that of the whole body: bytes that keep coming put its end off by what they are worth, not more."""
+    app.add_route("/post", handler, ["POST"], streams_body=handler is not whole)
+    client = serve(app, body_grace=0.2, body_rate=1000).client()
+    client.send(f"POST /post HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode())
+    with dripping(client, b"1\r\na\r\n"):
+        status, _, said = client.read()
+    assert (status, b"too slowly" in said or b"in time" in said) == (408, True)
+
+
+def test_a_body_that_is_fast_enough_may_take_long(serve: Serve, app: App) -> None:
+    app.add_route("/post", whole, ["POST"])
+    client = serve(app, body_grace=0.05, body_rate=1).client()
+    client.send(b"POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: 102\r\n\r\n" + b"a" * 100)  # worth 100 s
+    for _ in range(2):
+        time.sleep(0.1)
+        client.send(b"b")
+    assert client.read()[2] == b"a" * 100 + b"bb"
 
 
 def test_two_hundred_slow_heads_do_not_slow_the_others(serve: Serve, app: App) -> None:

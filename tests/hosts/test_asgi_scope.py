@@ -45,6 +45,26 @@ def scope_for(serve: Serve, request: bytes, around: Callable[[ASGI], Any] = lamb
     return seen[-1]
 
 
+@pytest.mark.parametrize(
+    ("fields", "seen"),
+    [
+        (b"A: 1\r\nhOst: x\r\nB: 2\r\n", [(b"a", b"1"), (b"host", b"it:81"), (b"b", b"2")]),
+        (b"Host:\r\n", [(b"host", b"it:81")]),
+        (b"X-Host: x\r\nHost: x\r\n", [(b"x-host", b"x"), (b"host", b"it:81")]),
+    ],
+)
+def test_an_absolute_target_says_which_host(
+    serve: Serve, fields: bytes, seen: list[tuple[bytes, bytes]]
+) -> None:  # RFC 9112 section 3.2.2
+    scope = scope_for(serve, b"GET http://it:81/a HTTP/1.1\r\n" + fields + b"\r\n")
+    assert (scope["path"], scope["headers"]) == ("/a", seen)
+
+
+def test_an_absolute_target_of_http_1_0_is_a_host() -> None:
+    request = scanned("GET http://it/a HTTP/1.0\nA: 1\n\n")
+    assert request.raw_headers == [(b"host", b"it"), (b"a", b"1")]
+
+
 def test_the_scope_is_that_of_the_specification(serve: Serve) -> None:
     scope = scope_for(serve, b"GET /caf%C3%A9/%2F?a=1&b=%20 HTTP/1.1\r\nHost: x\r\nX-Two:  a \r\nx-two: \xff\r\n\r\n")
     client, server = scope.pop("client"), scope.pop("server")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from firstbyte._lazy import lazy_logger
@@ -81,6 +81,12 @@ class Failures:
 
     def unhandled(self, request: Request, error: Exception) -> Response:
         """The last resort: what a middleware raised, or a fault of the program. Logged once, with its id."""
+        response = self._last_resort(request, error)
+        if request.failure_headers is not None:
+            _add_fields(response, request.failure_headers.items())
+        return response
+
+    def _last_resort(self, request: Request, error: Exception) -> Response:
         identifier = os.urandom(4).hex()
         try:
             response = self._handled(request, error)
@@ -125,16 +131,20 @@ class Failures:
                 logger.warning("%s %s refused with %d: %s", request.method, request.raw_path, error.status, what)
             response = error_response(request, error.status, error.detail, problems)
         if isinstance(error, HTTPError):
-            for name, value in error.headers.items():
-                if name.lower() == "vary":  # a list, which the page has begun
-                    for part in value.split(","):
-                        response.headers.vary_on(part.strip())
-                else:
-                    response.headers.setdefault(name, value)
+            _add_fields(response, error.headers.items())
         return response
 
     def _first(self, find: Callable[[ErrorHandlers], ErrorHandler | None]) -> ErrorHandler | None:
         return next(filter(None, map(find, self._handlers)), None)
+
+
+def _add_fields(response: Response, fields: Iterable[tuple[str, str]]) -> None:
+    for name, value in fields:
+        if name.lower() == "vary":  # a list, which the page has begun
+            for part in value.split(","):
+                response.headers.vary_on(part.strip())
+        else:
+            response.headers.setdefault(name, value)
 
 
 def _once(table: dict[Any, ErrorHandler], kind: Any, function: ErrorHandler) -> None:

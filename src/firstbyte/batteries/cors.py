@@ -60,10 +60,13 @@ def cors(
         wanted_method = request.headers.get("access-control-request-method")
         if request.method == "OPTIONS" and origin is not None and wanted_method is not None:
             return _preflight(request, origin, wanted_method)
-        response = yield
-        _allow(response.headers, origin)
-        if origin is not None and allows(origin) and exposed:
-            response.headers["Access-Control-Expose-Headers"] = ", ".join(exposed)
+        try:
+            response = yield
+        except Exception:  # of which a page is to see the 500, and not that it may not read it
+            request.failure_headers = Headers()
+            _may_read(request.failure_headers, origin)
+            raise
+        _may_read(response.headers, origin)
         return response
 
     def _preflight(request: Request, origin: str, wanted_method: str) -> Response:
@@ -86,6 +89,11 @@ def cors(
             fields["Access-Control-Allow-Headers"] = ", ".join(names)
         fields["Access-Control-Max-Age"] = str(max_age)
         return response
+
+    def _may_read(fields: Headers, origin: str | None) -> None:
+        _allow(fields, origin)
+        if origin is not None and allows(origin) and exposed:
+            fields["Access-Control-Expose-Headers"] = ", ".join(exposed)
 
     def _allow(fields: Headers, origin: str | None) -> None:
         if every:

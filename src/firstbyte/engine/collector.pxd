@@ -1,9 +1,12 @@
 cdef class Collector:
-    cdef Py_ssize_t _in_memory
+    cdef double _began
+    cdef object _limits
+    cdef object _timeouts
     cdef list _pieces
     cdef object _file
     cdef public Py_ssize_t size
 
     cpdef add(self, bytes piece)
+    cpdef double wait(self) except -1
     cpdef take(self)
     cpdef close(self)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import BinaryIO
+
+from firstbyte.engine.timeouts import Timeouts
+from firstbyte.errors import ProtocolError
+from firstbyte.wire.limits import Limits
 
 
 class Collector:
-    """Takes the pieces of one body. Up to `in_memory` bytes stay in memory; `add` raises OSError on a full disk."""
+    """Takes the pieces of one body, as the limits and timeouts say; `add` raises OSError on a full disk."""
 
-    __slots__ = ("_file", "_in_memory", "_pieces", "size")
+    __slots__ = ("_began", "_file", "_limits", "_pieces", "_timeouts", "size")
 
-    def __init__(self, in_memory: int) -> None:
-        self._in_memory = in_memory
+    def __init__(self, limits: Limits, timeouts: Timeouts) -> None:
+        self._limits = limits
+        self._timeouts = timeouts
+        self._began = monotonic()
         self._pieces: list[bytes] = []
         self._file: BinaryIO | None = None
         self.size = 0
@@ -19,7 +26,7 @@ class Collector:
     def add(self, piece: bytes) -> None:
         """Takes the next piece."""
         self.size += len(piece)
-        if self._file is None and self.size > self._in_memory:
+        if self._file is None and self.size > self._limits.body_memory:
             import tempfile  # here, since it takes long to import
 
             self._file = tempfile.TemporaryFile(prefix="firstbyte-")  # noqa: SIM115 - `take` gives it away, `close` closes it
@@ -29,6 +36,15 @@ class Collector:
             self._file.write(piece)
         elif piece:
             self._pieces.append(piece)
+
+    def wait(self) -> float:
+        """Until when the next piece is waited for, on the monotonic clock. Raises ProtocolError 408 for a body that is
+        too slow: one that drips is not told from others by the time between two drops."""
+        now = monotonic()
+        due = self._began + self._timeouts.for_body(self.size, self._limits.body_rate)
+        if due <= now:
+            raise ProtocolError(408, "body-rate", "the body comes too slowly")
+        return min(due, now + self._timeouts.body)
 
     def take(self) -> bytes | BinaryIO:
         """The whole body, as bytes or as a file that is the caller's to close."""

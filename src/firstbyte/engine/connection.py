@@ -115,7 +115,6 @@ class Connection:
             self.advance()
         elif state != LINGER:
             self.reader.feed(data)
-            self.deadline = self._reactor.now + self._reactor.timeouts.body
             if self._discard() if state == DISCARD else self._take_body():
                 self.advance()
 
@@ -239,12 +238,11 @@ class Connection:
         if self.reader.expects_continue and not self.reader.pending:
             self._out.append(CONTINUE)
         self._request, self._endpoint = request, endpoint
-        self._collector = Collector(reactor.limits.body_memory)
+        self._collector = Collector(reactor.limits, reactor.timeouts)
         self.state = BODY
         if self._collect():
             return True
         if self.state == BODY:
-            self.deadline = monotonic() + reactor.timeouts.body
             sent = self.flush()  # a 100 (Continue), and answers before it
             if self.state != CLOSED:
                 reactor.watch(self, READ if sent else READ | WRITE)
@@ -265,13 +263,14 @@ class Connection:
         assert request is not None and collector is not None
         try:
             collector.add(self.reader.read_body())
+            if self.reader.in_body:
+                self.deadline = collector.wait()
+                return False
         except ProtocolError as error:
             return self._refuse(error)
         except OSError as error:
             logger.error("the body of %s %s cannot be stored: %s", request.method, request.target, error)
             return self._refuse(ProtocolError(507, "no-room", "the server has no room for the body"))
-        if self.reader.in_body:
-            return False
         request.trailers = self.reader.trailers
         request._body = collector.take()
         self._request = self._endpoint = self._collector = None
@@ -286,6 +285,7 @@ class Connection:
             self.close(f"discarded body: {error}")
             return False
         if self.reader.in_body:
+            self.deadline = monotonic() + self._reactor.timeouts.body
             return False
         self.state = HEAD
         return True
@@ -452,7 +452,6 @@ class Connection:
         pending = reader.pending
         if reader.in_body:
             self.state = DISCARD
-            self.deadline = now + reactor.timeouts.body
             if self._discard():
                 return True
         elif self.state == WRITING:

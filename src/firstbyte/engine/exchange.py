@@ -60,11 +60,11 @@ class Exchange:
 
     # -- what the coroutine waits for
 
-    async def readable(self) -> None:
-        """Returns when the peer has sent something. Raises HTTPError 408 when it does not in time."""
+    async def readable(self, seconds: float) -> None:
+        """Returns when the peer has sent something. Raises HTTPError 408 when it does not within so many seconds."""
         self._check()
         self._reading = asyncio.get_running_loop().create_future()
-        self._read_by = monotonic() + self._reactor.timeouts.body
+        self._read_by = monotonic() + seconds
         self._looks_away = False
         self._attend()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from firstbyte.engine._sys import RECV
@@ -34,7 +35,7 @@ def has_left(connection: Connection) -> bool:
 class IncomingBody:
     """The body of a request that is still arriving; the handler's thread waits for it, so nothing is buffered ahead."""
 
-    __slots__ = ("_connection", "_max_body", "_reactor", "_ready", "_request")
+    __slots__ = ("_connection", "_max_body", "_reactor", "_ready", "_request", "_waited")
 
     def __init__(self, reactor: Hub, connection: Connection, request: Request, max_body: int) -> None:
         self._reactor = reactor
@@ -42,12 +43,15 @@ class IncomingBody:
         self._request = request
         self._max_body = max_body
         self._ready = False  # the limit has been checked
+        self._waited = 0.0  # seconds, for the client alone: the endpoint may take its time between the pieces
 
     def read(self) -> bytes:
         """See `BodyStream.read`."""
         while (piece := self._next()) is None:
             while not self._receive():
-                self._wait()
+                start = monotonic()
+                self._wait(self._patience())
+                self._waited += monotonic() - start
         return piece
 
     async def aread(self) -> bytes:
@@ -96,13 +100,21 @@ class IncomingBody:
         connection.reader.feed(data)
         return True
 
-    def _wait(self) -> None:
+    def _patience(self) -> float:
+        """Seconds that the next bytes may take. Raises HTTPError 408 for a body that comes too slowly."""
+        reactor, reader = self._reactor, self._connection.reader
+        left = reactor.timeouts.for_body(reader.body_size, reactor.limits.body_rate) - self._waited
+        if left <= 0:
+            reader.keep_alive = False
+            raise HTTPError(408, "the body comes too slowly")
+        return min(reactor.timeouts.body, left)
+
+    def _wait(self, seconds: float) -> None:
         connection = self._connection
         self._reactor.driver.about_to_block(connection)
         poll = select.poll()
         poll.register(connection.fd, select.POLLIN)
-        timeout = self._reactor.timeouts.body
-        if not poll.poll(None if timeout == inf else timeout * 1000):
+        if not poll.poll(None if seconds == inf else seconds * 1000):
             connection.reader.keep_alive = False
             raise HTTPError(408, "the body did not arrive in time")
 
@@ -122,5 +134,7 @@ class AwaitedBody(IncomingBody):
         assert exchange is not None
         while (piece := self._next()) is None:
             while not self._receive():
-                await exchange.readable()
+                start = monotonic()
+                await exchange.readable(self._patience())
+                self._waited += monotonic() - start
         return piece

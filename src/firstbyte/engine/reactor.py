@@ -18,7 +18,7 @@ from firstbyte.engine.connection import Connection
 from firstbyte.engine.hub import Hub
 from firstbyte.engine.listener import Listener
 from firstbyte.engine.observer import Observer
-from firstbyte.engine.states import CLOSED, HEAD, STATES
+from firstbyte.engine.states import BODY, CLOSED, HEAD, STATES
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.http.handler import Handler
 from firstbyte.http.request import Ends
@@ -104,12 +104,12 @@ class Reactor(Hub):
     def _sweep(self, now: float, arrived: set[int]) -> None:
         """Looks at every deadline, once a tick: cheaper than a timer per request, and late by a tick at most.
 
-        A connection that waits for a request, and is about to be told that one has come (`arrived`), is left alone: the
-        client was in time, and only this process was not given a processor.
+        A connection that waits for a request or its body, and is about to be told that it has come (`arrived`), is left
+        alone: the client was in time, and only this process was not given a processor.
         """
         for connection in list(self._connections.values()):
             if connection.deadline <= now and (not connection.busy or connection.owner is not None):
-                if connection.fd in arrived and isinstance(connection, Connection) and _awaits_request(connection):
+                if connection.fd in arrived and isinstance(connection, Connection) and _awaits(connection):
                     continue
                 connection.on_deadline()
         if self._any_paused:
@@ -292,8 +292,8 @@ def _log_exception(message: str, *args: object) -> None:
     logger.exception(message, *args)  # the method itself would be looked up, and `logging` imported, at every start
 
 
-def _awaits_request(connection: Connection) -> bool:
-    return connection.state == HEAD and not connection.reader.pending
+def _awaits(connection: Connection) -> bool:
+    return connection.state == BODY or (connection.state == HEAD and not connection.reader.pending)
 
 
 def describe(connections: Iterable[Connection | Arrival]) -> dict[str, int]:

@@ -37,6 +37,7 @@ cdef class Request:
     cdef public object sender
     cdef public object _form
     cdef public object failure
+    cdef public Headers failure_headers
     cdef public object app
     cdef public object refusal
     cdef public object _services

@@ -144,7 +144,8 @@ class Request:
     middleware to leave things, `trailers` the fields behind a chunked body, `sender` what an endpoint that `sends`
     sends its answer with, else None, `peer` the other end for a coroutine that streams its body, else None, `app` the
     app that answers, if one does, `refusal` what a rule of it has against the request, else None, `failure` what the
-    handler raised where the answer is a 500 for it,
+    handler raised where the answer is a 500 for it, `failure_headers` fields for that answer from a middleware that it
+    does not pass through, or None,
     `answered` whether the answer has begun to be sent. The wire floor makes it; `Request.build` makes one from parts,
     for tests and other hosts.
     """
@@ -164,6 +165,7 @@ class Request:
         "app",
         "client",
         "failure",
+        "failure_headers",
         "forwarded_host",
         "head",
         "host_params",
@@ -220,6 +222,7 @@ class Request:
         self.sender: Sender | None = None
         self._form: FormData | None = None
         self.failure: Exception | None = None
+        self.failure_headers: Headers | None = None
         self.app: URLs | None = None
         self.refusal: Exception | None = None
 

@@ -115,18 +115,15 @@ class HeadScanner:
                 remember(self._blocks_but_length, rest, block_framing)
 
         fields_at = line_end + 2 - start
-        authority = None
         if target[0] == "/" and method != "CONNECT":  # origin-form
             path, _, query = target.partition("?")
             if not block_framing[0]:
                 remember(self._heads, head, (method, path, query, version, fields_at, block_framing))
         else:
             path, query, authority = _other_form(method, target)
-        request = Request(method, path, query, version, head, fields_at, ends)
-        if authority is not None:
-            # RFC 9112 section 3.2.2: the authority of an absolute target takes the place of Host.
-            request.headers["Host"] = authority
-        return request, stop + 2, block_framing
+            if authority is not None:
+                head = _with_host(head, fields_at, authority)
+        return Request(method, path, query, version, head, fields_at, ends), stop + 2, block_framing
 
 
 def remember(known: dict[bytes, T], key: bytes, value: T) -> None:
@@ -252,6 +249,14 @@ def _other_form(method: str, target: str) -> tuple[str, str, str | None]:
     return path or ("*" if method == "OPTIONS" and not query else "/"), (query or "?")[1:], authority
 
 
+def _with_host(head: bytes, fields_at: int, authority: str) -> bytes:
+    """The head with the authority of its target in the place of Host (RFC 9112 section 3.2.2), for all who read it."""
+    line = b"Host: " + authority.encode() + b"\r\n"
+    host = _HOST_LINE.search(head, fields_at - 1)
+    before, behind = (fields_at, fields_at) if host is None else (host.start() + 1, host.end())
+    return head[:before] + line + head[behind:]
+
+
 # -- framing and connection fields
 
 
@@ -369,6 +374,7 @@ _NOT_TOKEN = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _NOT_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 _NOT_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
+_HOST_LINE = re.compile(rb"\nhost:[^\r]*\r\n", re.IGNORECASE)
 _LENGTH_NAME = len(b"Content-Length: ")
 _KNOWN = 256  # heads, request lines and field blocks, each, that a scanner remembers
 _KNOWN_SIZE = 1024  # bytes of the longest one that it remembers

@@ -24,6 +24,11 @@ class Limits(Settings):
         32 * 1024 * 1024,
         "A request body, chunked or not; IIS allows 30 MB, nginx 1 MiB; beyond it 413. An endpoint may say otherwise.",
     )
+    body_rate: int = setting(
+        500,
+        "Bytes a second, on average, that a body comes with once the timeout body_grace is over; Apache's "
+        "RequestReadTimeout MinRate; beneath it 408. 0 for as slow as a client likes.",
+    )
     body_memory: int = setting(
         256 * 1024,
         "The part of a body that is held in memory; what is longer goes to a temporary file (Werkzeug: 500 KB).",
