@@ -10,6 +10,14 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 COMPILED = (
+    "client/core",
+    "client/exchange",
+    "client/network",
+    "client/pool",
+    "client/request",
+    "client/response",
+    "client/sending",
+    "client/timeouts",
     "engine/collector",
     "engine/connection",
     "engine/exchange",
@@ -36,6 +44,7 @@ COMPILED = (
     "wire/body",
     "wire/head",
     "wire/reader",
+    "wire/response",
     "wire/websocket/frames",
     "wire/websocket/keepalive",
     "wire/websocket/protocol",

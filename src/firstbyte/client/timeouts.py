@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import inf
 from time import monotonic
 
 from firstbyte.errors import ClientTimeout, TotalTimeout
@@ -51,12 +52,13 @@ class Budget:
         if self.deadline is None and until is None:
             return wait
         now = monotonic()
-        limits = [limit for limit in (wait, None if until is None else until - now) if limit is not None]
+        least = inf if wait is None else wait
+        if until is not None:
+            least = min(least, until - now)
         if self.deadline is not None:
             total = self.deadline - now
-            self._total_is_next = all(total <= limit for limit in limits)
-            limits.append(total)
-        least = min(limits)
+            self._total_is_next = total <= least
+            least = min(least, total)
         if least <= 0:
             raise TimeoutError
         return least

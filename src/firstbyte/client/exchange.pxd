@@ -1,0 +1,43 @@
+from firstbyte.client.pool cimport Pool
+from firstbyte.client.timeouts cimport Budget
+from firstbyte.wire.response cimport ResponseReader
+
+
+cdef class Connection:
+    cdef public object stream
+    cdef public str origin
+    cdef public object address
+    cdef public ResponseReader reader
+    cdef public Py_ssize_t used
+    cdef public double idle_since
+    cdef public tuple opened
+
+    cpdef close(self)
+
+
+cdef class Exchange:
+    cdef double _began
+    cdef Budget _budget
+    cdef Connection _connection
+    cdef double _done
+    cdef double _first
+    cdef int _interim
+    cdef Pool _pool
+    cdef long long _received
+    cdef double _sent
+    cdef bint _sent_whole
+    cdef Py_ssize_t _size
+    cdef bint _taken
+    cdef bint _upgrades
+    cdef public bint is_async
+    cdef public bint is_over
+    cdef public object on_interim
+    cdef public bint unanswered
+
+    cdef _early(self)
+    cdef _pass_interim(self, head)
+    cdef _begin(self, head)
+    cpdef bytes take(self)
+    cpdef close(self)
+    cdef _take(self, bytes data)
+    cdef _finish(self)

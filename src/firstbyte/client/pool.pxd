@@ -1,0 +1,22 @@
+cdef class Pool:
+    cdef object _network
+    cdef Py_ssize_t _max
+    cdef Py_ssize_t _max_per_origin
+    cdef double _idle_timeout
+    cdef object _lock
+    cdef dict _idle
+    cdef dict _slots
+    cdef Py_ssize_t _total
+    cdef object _wants
+    cdef double _swept
+    cdef public bint closed
+
+    cpdef take_idle(self, str origin)
+    cpdef release(self, connection)
+    cpdef discard(self, str origin)
+    cdef _pop_idle(self, str origin)
+    cdef bint _take_slot(self, str origin) except -1
+    cdef _free_slot(self, str origin)
+    cdef _serve(self)
+    cdef _sweep(self)
+    cdef _close(self, connection)

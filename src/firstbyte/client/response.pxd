@@ -1,0 +1,18 @@
+from firstbyte.client.request cimport ClientRequest
+
+
+cdef class ClientResponse:
+    cdef bytes _content
+    cdef object _decoder
+    cdef object _head
+    cdef object _headers
+    cdef object _max_body
+    cdef object _pieces
+    cdef object _source
+    cdef public tuple history
+    cdef public str reason
+    cdef public ClientRequest request
+    cdef public int status
+
+    cpdef close(self)
+    cdef _reader(self)

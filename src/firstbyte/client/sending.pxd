@@ -1,0 +1,10 @@
+from firstbyte.client.exchange cimport Connection, Exchange
+from firstbyte.client.pool cimport Pool
+
+
+cdef class Sender:
+    cdef object _connector
+    cdef object _network
+    cdef Pool _pool
+
+    cdef bint _is_alive(self, Connection connection, bint trusts) except -1
