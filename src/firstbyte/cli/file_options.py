@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
 from firstbyte.cli.files import Files
+from firstbyte.cli.option_groups import as_one
 from firstbyte.cli.option_types import Size
 from firstbyte.cli.uploading import FREE, Uploading
 
@@ -41,32 +40,6 @@ def plain_arguments(args: Sequence[str]) -> list[str]:
         else:
             plain.append(word)
     return plain
-
-
-def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: adds the options, which reach the command as one argument, `files`."""
-
-    @functools.wraps(command)
-    def run(**options: Any) -> Any:
-        chosen = {name: options.pop(name) for name in Files._fields}
-        return command(files=Files(**chosen), **options)
-
-    for each in reversed(_OPTIONS):
-        run = each(run)
-    return run
-
-
-def upload_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: adds the options, which reach the command as one argument, `uploading`."""
-
-    @functools.wraps(command)
-    def run(**options: Any) -> Any:
-        chosen = {name: options.pop(name) for name in Uploading._fields}
-        return command(uploading=Uploading(**chosen), **options)
-
-    for each in reversed(_UPLOAD_OPTIONS):
-        run = each(run)
-    return run
 
 
 _OPTIONS = (
@@ -136,3 +109,9 @@ _UPLOAD_OPTIONS = (
         help="What uploads leave free on the disk.",
     ),
 )
+
+file_options = as_one("files", Files, _OPTIONS)
+"""Decorator: adds the options of a folder, which reach the command as `files`."""
+
+upload_options = as_one("uploading", Uploading, _UPLOAD_OPTIONS)
+"""Decorator: adds the options of uploads, which reach the command as `uploading`."""

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Protocol, TextIO
 
 from firstbyte.cli.http_output import format_head, format_json, paint, visible
+from firstbyte.client import views
 from firstbyte.client.progress import format_size
 from firstbyte.http.headers import Headers
 from firstbyte.http.media import MediaType, codec_of
@@ -19,17 +20,13 @@ _FORMATTED = 8 * 1024 * 1024  # bytes of JSON that are formatted; what is longer
 _TEXTUAL = {"javascript", "xml", "yaml", "www-form-urlencoded", "graphql", "ndjson", "sql", "toml"}
 
 
-class Answer(Protocol):
+class Answer(views.Answer, Protocol):
     """What is shown of a response."""
 
-    @property
-    def status(self) -> int: ...
     @property
     def reason(self) -> str: ...
     @property
     def http_version(self) -> str: ...
-    @property
-    def headers(self) -> Headers: ...
     def chunks(self) -> Iterator[bytes]:
         """The pieces of the body, its compression undone."""
         ...

@@ -11,6 +11,7 @@ import click
 from firstbyte.cli.config import config_option
 from firstbyte.cli.network import Network
 from firstbyte.cli.network_options import NETWORK_OPTIONS
+from firstbyte.cli.option_groups import add_options
 from firstbyte.cli.option_types import Mask, Seconds, Size, WorkerCount
 from firstbyte.cli.processes import Processes
 from firstbyte.engine.server import THREADS, WARN_BLOCKING
@@ -37,19 +38,11 @@ def server_options(command: Callable[..., Any] | None = None, *, address: bool =
             raise click.UsageError(str(error)) from None
         return command(limits=limits, timeouts=timeouts, processes=processes, network=network, **options)
 
-    for each in reversed(
-        [
-            config_option,
-            *(_address if address else ()),
-            *_running,
-            *NETWORK_OPTIONS,
-            *_processes,
-            *_limits(),
-            *_timeouts(),
-        ]
-    ):
-        run = each(run)
-    return run
+    address_options = _address if address else ()
+    return add_options(
+        run,
+        [config_option, *address_options, *_running, *NETWORK_OPTIONS, *_processes, *_limits(), *_timeouts()],
+    )
 
 
 live_option = click.option(

@@ -11,6 +11,7 @@ import click
 
 from firstbyte.app.mounts import Mount
 from firstbyte.app.pages import error_response
+from firstbyte.cli.option_groups import add_options
 from firstbyte.cli.option_types import Seconds
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.around import Around
@@ -103,9 +104,7 @@ def proxy_options(command: Callable[..., Any]) -> Callable[..., Any]:
         named = {each.name: options.pop(each.name) for each in fields(Proxying) if each.name != "timeouts"}
         return command(proxying=Proxying(**named, timeouts=timeouts), **options)
 
-    for each in reversed((*_OPTIONS, *_TIMEOUTS)):
-        run = each(run)
-    return run
+    return add_options(run, [*_OPTIONS, *_TIMEOUTS])
 
 
 _OPTIONS: tuple[Callable[..., Any], ...] = (

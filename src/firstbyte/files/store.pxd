@@ -32,5 +32,5 @@ cdef class OpenFiles:
     cdef Py_ssize_t _limit
     cdef object _lock
 
-    @cython.locals(file=OpenFile, part=Span)
+    @cython.locals(file=OpenFile)
     cpdef Span span(self, str path, signature, long long start, long long stop)

@@ -40,7 +40,7 @@ def is_still(path: bytes, signature: Signature) -> bool:
         facts = os.stat(path)
     except OSError:
         return False
-    return (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino) == signature
+    return signature_of(facts) == signature
 
 
 try:
@@ -186,9 +186,7 @@ class OpenFiles:
             self._keep(path, file)
         else:
             file.used = True
-        part = Span.__new__(Span)  # for every large answer: without the call of __init__
-        part.file, part.offset, part.count = cast(BinaryIO, file), start, stop - start
-        return part
+        return Span(cast(BinaryIO, file), start, stop - start)
 
     def close(self) -> None:
         """Lets go of all: what nobody sends from is closed, the rest when it is sent."""

@@ -20,7 +20,7 @@ cdef class Conversation(LiveBody):
     cdef public bint _gone
     cdef public object _length
     cdef public object _pieces
-    cdef public list _queue
+    cdef public object _queue
     cdef public bint _read_all
     cdef public object _receivers
     cdef public object _refusal

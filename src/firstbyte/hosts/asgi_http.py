@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import types
+from collections import deque
 from collections.abc import Awaitable, Coroutine, Generator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -55,7 +56,7 @@ class Conversation(LiveBody):
         self._response: Response | None = None  # begun, its body is not on it yet
         self._length: int | None = None  # as its Content-Length says
         self._bodiless = False  # what there is of a body is not to be sent
-        self._queue: list[bytes] = []
+        self._queue: deque[bytes] = deque()
         self._senders: list[asyncio.Future[None]] | None = None  # whose pieces have not been taken
         self._sends_trailers = False
         self._trailers: Headers | None = None
@@ -311,7 +312,7 @@ class Conversation(LiveBody):
             if not self._complete:
                 await _Steps(self, self._has_output)
         if self._queue:
-            return self._queue.pop(0)
+            return self._queue.popleft()
         if self._complete:
             raise StopAsyncIteration
         if self._gone:

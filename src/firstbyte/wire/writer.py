@@ -71,15 +71,15 @@ def encode_plain(response: Response, body: bytes | FileBody, tail: bytes) -> byt
             tail = tail[_DATE_SIZE:]
         if prepared.status == 304:
             return None if size else prefix + tail
-        return b"".join((prefix, _DIGITS[size] if size < 1024 else f"{size}".encode(), tail, rest))
-    if prepared is not None:
+    elif prepared is not None:
         return None
-    key = (response.status, response.content_type)
-    prefix = _prefixes.get(key)
-    if prefix is None:
-        prefix = _prefix(response.status, response.content_type)
+    else:
+        key = (response.status, response.content_type)
+        prefix = _prefixes.get(key)
         if prefix is None:
-            return None
+            prefix = _prefix(response.status, response.content_type)
+            if prefix is None:
+                return None
     return b"".join((prefix, _DIGITS[size] if size < 1024 else f"{size}".encode(), tail, rest))
 
 
