@@ -74,8 +74,9 @@ clean:
 	@touch $@
 
 # The setuptools that comes with venv may be too old for pyproject.toml, and no lock names setuptools.
-.venv/dev: pyproject.toml requirements-dev.txt | .venv/bin/python
+.venv/dev: pyproject.toml requirements-dev.txt requirements-dev-alone.txt | .venv/bin/python
 	$(BIN)/python -m pip install -q "setuptools>=77" -r requirements-dev.txt
+	$(BIN)/python -m pip install -q --no-deps -r requirements-dev-alone.txt
 	FIRSTBYTE_PURE=1 $(BIN)/python -m pip install -q --no-deps -e .
 	@touch $@ .venv/run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.browser import Browser
+from browsing import one_page
 from engine.supervised import PROGRAM, Supervised, supervised, wait_until
 from engine.support import WAIT
 from firstbyte.cli.development import Broken, explaining, folders_of, watching
@@ -96,10 +96,10 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_page_leaves_by_itself(tmp_path: Path) -> None:
     with supervised(tmp_path, "--workers", "1", "--reload", program="import none_such") as server:
-        with Browser(tmp_path / "profile") as browser:
-            browser.open(f"http://127.0.0.1:{server.port}/")
-            assert "No module named 'none_such'" in browser.evaluate("document.body.innerText")
+        with one_page() as page:
+            page.open(f"http://127.0.0.1:{server.port}/")
+            assert "No module named 'none_such'" in page.evaluate("document.body.innerText")
             wait_until(lambda: is_watched(server))
             server.program.write_text(PROGRAM)
-            browser.wait_for("/^[0-9]+$/.test(document.body.innerText)")
+            page.wait_for("/^[0-9]+$/.test(document.body.innerText)")
         assert server.stop() == 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from demo.browser import Browser, offline
+from browsing import Page, one_page
 from demo.test_tasks import ask, read
 from firstbyte import App, Server
 from firstbyte.demo.tasks import SITE
@@ -57,17 +57,17 @@ def test_every_text_has_contrast_in_light_and_dark() -> None:
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
+def chromium() -> Iterator[Page]:
+    with one_page() as page:
+        yield page
 
 
 @pytest.fixture
-def browser(chromium: Browser) -> Iterator[Browser]:
+def page(chromium: Page) -> Iterator[Page]:
     chromium.look(1280, 800)
     chromium.complaints.clear()
     yield chromium
-    chromium.call("Page.navigate", url="about:blank")
+    chromium.open("about:blank")
 
 
 @pytest.fixture
@@ -88,120 +88,120 @@ ERROR = "document.querySelector('#error').innerText"
 FOCUS = "document.activeElement.ariaLabel ?? document.activeElement.id"
 
 
-def rows(browser: Browser) -> list[tuple[str, bool]]:
+def rows(page: Page) -> list[tuple[str, bool]]:
     """What the page shows."""
-    return [(title, done) for title, done in browser.evaluate(SHOWN)]
+    return [(title, done) for title, done in page.evaluate(SHOWN)]
 
 
 @pytest.mark.needs("chromium")
-def test_it_shows_the_tasks_and_nothing_in_them_is_html(app: App, browser: Browser, url: str) -> None:
+def test_it_shows_the_tasks_and_nothing_in_them_is_html(app: App, page: Page, url: str) -> None:
     titles = ["first", "<b>bold</b> <img src=x onerror=alert(1)>", "\"quotes\" & 'such'", "🐍 änd ünïcode"]
     for title in titles:
         ask(app, "POST", "/tasks", {"title": title})
     ask(app, "PATCH", "/tasks/1", {"done": True})
-    browser.open(url)
-    browser.wait_for("document.querySelectorAll('#tasks li').length == 4")
-    assert rows(browser) == [(title, title == "first") for title in reversed(titles)]
-    assert browser.evaluate("document.querySelector('#count').innerText") == "3 of 4 to do"
-    assert browser.evaluate("document.querySelectorAll('#tasks b, #tasks img').length") == 0
-    assert browser.evaluate("document.querySelector('.shell').innerText").count(url) == 3
-    assert browser.complaints == []
+    page.open(url)
+    page.wait_for("document.querySelectorAll('#tasks li').length == 4")
+    assert rows(page) == [(title, title == "first") for title in reversed(titles)]
+    assert page.evaluate("document.querySelector('#count').innerText") == "3 of 4 to do"
+    assert page.evaluate("document.querySelectorAll('#tasks b, #tasks img').length") == 0
+    assert page.evaluate("document.querySelector('.shell').innerText").count(url) == 3
+    assert page.complaints == []
 
 
 @pytest.mark.needs("chromium")
-def test_all_of_it_by_keyboard(app: App, browser: Browser, url: str) -> None:
-    browser.open(url)
-    browser.wait_for("!document.querySelector('#empty').hidden")
-    browser.evaluate("document.querySelector('#title').focus()")
+def test_all_of_it_by_keyboard(app: App, page: Page, url: str) -> None:
+    page.open(url)
+    page.wait_for("!document.querySelector('#empty').hidden")
+    page.evaluate("document.querySelector('#title').focus()")
     for title in ("one", "two", "three"):
-        browser.write(title)
-        browser.press("Enter")  # the next one can be typed at once: nothing waits for the answer
-    browser.wait_for("document.querySelectorAll('#tasks li').length == 3")
+        page.write(title)
+        page.press("Enter")  # the next one can be typed at once: nothing waits for the answer
+    page.wait_for("document.querySelectorAll('#tasks li').length == 3")
     assert tasks(app) == [("one", False), ("two", False), ("three", False)]
-    assert rows(browser) == [("three", False), ("two", False), ("one", False)]
+    assert rows(page) == [("three", False), ("two", False), ("one", False)]
 
-    browser.press("Tab")  # to the button Add,
-    browser.press("Tab")  # to the newest task
-    browser.press("Space")
-    browser.wait_for("document.querySelector('#count').innerText == '2 of 3 to do'")
+    page.press("Tab")  # to the button Add,
+    page.press("Tab")  # to the newest task
+    page.press("Space")
+    page.wait_for("document.querySelector('#count').innerText == '2 of 3 to do'")
     assert tasks(app)[-1] == ("three", True)
-    browser.press("Space")
-    browser.wait_for("document.querySelector('#count').innerText == '3 of 3 to do'")
+    page.press("Space")
+    page.wait_for("document.querySelector('#count').innerText == '3 of 3 to do'")
     assert tasks(app)[-1] == ("three", False)
 
-    browser.press("Tab")
-    assert browser.evaluate(FOCUS) == "Remove three"
+    page.press("Tab")
+    assert page.evaluate(FOCUS) == "Remove three"
     for left in (2, 1, 0):
-        browser.press("Enter")
-        browser.wait_for(f"document.querySelectorAll('#tasks li').length == {left}")
+        page.press("Enter")
+        page.wait_for(f"document.querySelectorAll('#tasks li').length == {left}")
         assert len(tasks(app)) == left
-        assert browser.evaluate(FOCUS) == {2: "Remove two", 1: "Remove one", 0: "title"}[left]
-    assert browser.evaluate("document.querySelector('#said').innerText") == "Removed one"
-    assert browser.evaluate("document.querySelector('#empty').checkVisibility()")
-    assert browser.complaints == []
+        assert page.evaluate(FOCUS) == {2: "Remove two", 1: "Remove one", 0: "title"}[left]
+    assert page.evaluate("document.querySelector('#said').innerText") == "Removed one"
+    assert page.evaluate("document.querySelector('#empty').checkVisibility()")
+    assert page.complaints == []
 
 
 @pytest.mark.needs("chromium")
-def test_errors_are_told_and_nothing_typed_is_lost(app: App, browser: Browser, url: str) -> None:
+def test_errors_are_told_and_nothing_typed_is_lost(app: App, page: Page, url: str) -> None:
     ask(app, "POST", "/tasks", {"title": "here"})
-    browser.open(url)
-    browser.wait_for("document.querySelectorAll('#tasks li').length == 1")
-    browser.evaluate("document.querySelector('#title').focus()")
+    page.open(url)
+    page.wait_for("document.querySelectorAll('#tasks li').length == 1")
+    page.evaluate("document.querySelector('#title').focus()")
     for typed, says in (
         ("   ", "Title must not be blank."),
         ("x" * 201, "Title must have at most 200 characters; this one has 201."),
     ):
-        browser.write(typed)
-        browser.press("Enter")
-        browser.wait_for(f"{ERROR} == '{says}'")
-        assert browser.evaluate("document.querySelector('#title').value") == typed
-        assert browser.evaluate(FOCUS) == "title"
-        browser.evaluate("document.querySelector('#title').value = ''")
+        page.write(typed)
+        page.press("Enter")
+        page.wait_for(f"{ERROR} == '{says}'")
+        assert page.evaluate("document.querySelector('#title').value") == typed
+        assert page.evaluate(FOCUS) == "title"
+        page.evaluate("document.querySelector('#title').value = ''")
 
-    with offline(browser):
-        browser.evaluate("document.querySelector('#tasks input').click()")
-        browser.wait_for(f"{ERROR} == 'The server does not answer. Is it still running?'")
-        assert rows(browser) == [("here", False)]  # as the server last said
-    browser.evaluate("document.querySelector('#tasks input').click()")
-    browser.wait_for(f"{ERROR} == ''")
+    with page.offline():
+        page.evaluate("document.querySelector('#tasks input').click()")
+        page.wait_for(f"{ERROR} == 'The server does not answer. Is it still running?'")
+        assert rows(page) == [("here", False)]  # as the server last said
+    page.evaluate("document.querySelector('#tasks input').click()")
+    page.wait_for(f"{ERROR} == ''")
     assert tasks(app) == [("here", True)]
 
     ask(app, "DELETE", "/tasks/1")  # behind its back
-    browser.evaluate("document.querySelector('#tasks input').click()")
-    browser.wait_for(f"{ERROR} == 'There is no task 1.'")
-    browser.evaluate("document.querySelector('#tasks button').click()")
-    browser.wait_for("document.querySelectorAll('#tasks li').length == 0")
-    assert browser.evaluate(ERROR) == ""
+    page.evaluate("document.querySelector('#tasks input').click()")
+    page.wait_for(f"{ERROR} == 'There is no task 1.'")
+    page.evaluate("document.querySelector('#tasks button').click()")
+    page.wait_for("document.querySelectorAll('#tasks li').length == 0")
+    assert page.evaluate(ERROR) == ""
 
 
 @pytest.mark.needs("chromium")
-def test_back_from_a_terminal_the_list_is_the_one_of_now(app: App, browser: Browser, url: str) -> None:
+def test_back_from_a_terminal_the_list_is_the_one_of_now(app: App, page: Page, url: str) -> None:
     for title in ("stays", "goes"):
         ask(app, "POST", "/tasks", {"title": title})
-    browser.open(url)
-    browser.wait_for("document.querySelectorAll('#tasks li').length == 2")
+    page.open(url)
+    page.wait_for("document.querySelectorAll('#tasks li').length == 2")
     ask(app, "DELETE", "/tasks/2")
     ask(app, "PATCH", "/tasks/1", {"title": "renamed", "done": True})
     ask(app, "POST", "/tasks", {"title": "new"})
-    browser.evaluate("dispatchEvent(new Event('focus'))")
-    browser.wait_for("document.querySelector('#tasks').textContent.includes('new')")
-    assert rows(browser) == [("new", False), ("renamed", True)]
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    page.wait_for("document.querySelector('#tasks').textContent.includes('new')")
+    assert rows(page) == [("new", False), ("renamed", True)]
 
 
 @pytest.mark.needs("chromium")
-def test_the_wire_shows_what_was_asked_and_answered(browser: Browser, url: str) -> None:
-    browser.open(url)
-    browser.wait_for("!document.querySelector('#empty').hidden")
-    browser.evaluate("document.querySelector('#title').focus()")
-    browser.write("seen")
-    browser.press("Enter")
-    browser.wait_for("document.querySelectorAll('#tasks li').length == 1")
+def test_the_wire_shows_what_was_asked_and_answered(page: Page, url: str) -> None:
+    page.open(url)
+    page.wait_for("!document.querySelector('#empty').hidden")
+    page.evaluate("document.querySelector('#title').focus()")
+    page.write("seen")
+    page.press("Enter")
+    page.wait_for("document.querySelectorAll('#tasks li').length == 1")
     assert re.fullmatch(
         r"POST\s+/tasks\s+201 Created\s+\d+\.\d ms",
-        browser.evaluate("document.querySelector('#wire summary').innerText"),
+        page.evaluate("document.querySelector('#wire summary').innerText"),
     )
-    browser.evaluate("document.querySelector('#wire summary').click()")
-    exchange = browser.evaluate("document.querySelector('#wire pre').innerText")
+    page.evaluate("document.querySelector('#wire summary').click()")
+    exchange = page.evaluate("document.querySelector('#wire pre').innerText")
     for part in (
         "> POST /tasks HTTP/1.1\n",
         '\n{"title":"seen"}\n',
@@ -210,37 +210,37 @@ def test_the_wire_shows_what_was_asked_and_answered(browser: Browser, url: str) 
     ):
         assert part in exchange
     for number in range(8):
-        browser.write(str(number))
-        browser.press("Enter")
-    browser.wait_for("document.querySelectorAll('#tasks li').length == 9")
-    assert browser.evaluate("document.querySelectorAll('#wire li').length") == 6
+        page.write(str(number))
+        page.press("Enter")
+    page.wait_for("document.querySelectorAll('#tasks li').length == 9")
+    assert page.evaluate("document.querySelectorAll('#wire li').length") == 6
 
 
 @pytest.mark.needs("chromium")
 @pytest.mark.parametrize("path", PAGES)
-def test_every_page_fits_its_window_and_names_what_acts(app: App, browser: Browser, url: str, path: str) -> None:
+def test_every_page_fits_its_window_and_names_what_acts(app: App, page: Page, url: str, path: str) -> None:
     ask(app, "POST", "/tasks", {"title": "w" * 200})
-    browser.open(url + path)
+    page.open(url + path)
     if path == "/":
-        browser.wait_for("document.querySelectorAll('#tasks li').length == 1")
-        browser.evaluate("document.querySelector('#wire summary').click()")
+        page.wait_for("document.querySelectorAll('#tasks li').length == 1")
+        page.evaluate("document.querySelector('#wire summary').click()")
     for width in (320, 390, 820, 1280, 1920):
         for dark in (False, True):
-            browser.look(width, 800, dark=dark)
-            assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
-            ground = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+            page.look(width, 800, dark=dark)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+            ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (ground == "rgb(250, 248, 245)") is not dark
-    nodes: list[dict[str, Any]] = browser.call("Accessibility.getFullAXTree")["nodes"]
+    nodes: list[dict[str, Any]] = page.devtools.send("Accessibility.getFullAXTree")["nodes"]
     acting = [node for node in nodes if node.get("role", {}).get("value") in {"link", "button", "textbox", "checkbox"}]
     assert len(acting) >= 4
     assert all(node["name"]["value"].strip() for node in acting)
-    assert browser.complaints == []
+    assert page.complaints == []
 
 
 @pytest.mark.needs("chromium")
-def test_a_missing_page_is_a_page(browser: Browser, url: str) -> None:
-    browser.open(url + "/nowhere")
-    assert browser.evaluate("document.querySelector('h1').innerText") == "Nothing is at this address."
-    browser.evaluate("document.querySelector('.button').click()")
-    browser.wait_for("document.querySelector('#wire summary')")
-    assert browser.evaluate("location.pathname") == "/"
+def test_a_missing_page_is_a_page(page: Page, url: str) -> None:
+    page.open(url + "/nowhere")
+    assert page.evaluate("document.querySelector('h1').innerText") == "Nothing is at this address."
+    page.evaluate("document.querySelector('.button').click()")
+    page.wait_for("document.querySelector('#wire summary')")
+    assert page.evaluate("location.pathname") == "/"

@@ -9,9 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from browsing import Page
+from browsing import chromium as running_chromium
 from cli.terminal import Terminal
-from demo.browser import Browser
 from engine.supervised import Supervised, supervised
 from firstbyte import client
 from firstbyte.errors import WebSocketClosed
@@ -38,35 +40,37 @@ def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
         yield redis
 
 
-def page(stack: ExitStack, folder: Path, port: int, nick: str) -> Browser:
-    """A browser that has joined the lobby."""
-    folder.mkdir()
-    browser = Browser(folder)
-    stack.callback(browser.close)
-    browser.open(f"http://127.0.0.1:{port}/")
-    browser.write(nick)
-    browser.press("Enter")
-    browser.wait_for(f"document.querySelector('#present').textContent.includes('{nick} (you)')")
-    browser.wait_for("document.querySelector('#state').hidden")
-    return browser
+@pytest.fixture
+def chromium() -> Iterator[Browser]:
+    with running_chromium() as chromium:
+        yield chromium
 
 
-def say(browser: Browser, text: str) -> None:
-    browser.evaluate("document.querySelector('textarea').focus()")
-    browser.write(text)
-    browser.press("Enter")
+def joined(chromium: Browser, port: int, nick: str) -> Page:
+    """A page that has joined the lobby."""
+    page = Page(chromium)
+    page.open(f"http://127.0.0.1:{port}/")
+    page.write(nick)
+    page.press("Enter")
+    page.wait_for(f"document.querySelector('#present').textContent.includes('{nick} (you)')")
+    page.wait_for("document.querySelector('#state').hidden")
+    return page
 
 
-def texts(browser: Browser) -> list[str]:
-    found: list[str] = browser.evaluate("[...document.querySelectorAll('.message .text')].map(e => e.textContent)")
+def say(page: Page, text: str) -> None:
+    page.evaluate("document.querySelector('textarea').focus()")
+    page.write(text)
+    page.press("Enter")
+
+
+def texts(page: Page) -> list[str]:
+    found: list[str] = page.evaluate("[...document.querySelectorAll('.message .text')].map(e => e.textContent)")
     return found
 
 
-def hears(browser: Browser, text: str) -> None:
+def hears(page: Page, text: str) -> None:
     said = json.dumps(text)
-    browser.wait_for(
-        f"[...document.querySelectorAll('.message:not(.waiting) .text')].some(e => e.textContent === {said})"
-    )
+    page.wait_for(f"[...document.querySelectorAll('.message:not(.waiting) .text')].some(e => e.textContent === {said})")
 
 
 def terminal(stack: ExitStack, port: int, nick: str) -> Terminal:
@@ -87,14 +91,16 @@ def spread(redis: Redis, server: Supervised, stack: ExitStack) -> None:
     raise AssertionError("one worker has all")
 
 
-def test_two_pages_and_a_terminal_over_two_workers(redis: Redis, tmp_path: Path, stack: ExitStack) -> None:
+def test_two_pages_and_a_terminal_over_two_workers(
+    redis: Redis, chromium: Browser, tmp_path: Path, stack: ExitStack
+) -> None:
     server = stack.enter_context(supervised(tmp_path, program=PROGRAM))
-    ann = page(stack, tmp_path / "ann", server.port, "Ann")
-    bob = page(stack, tmp_path / "bob", server.port, "Bob")
+    ann = joined(chromium, server.port, "Ann")
+    bob = joined(chromium, server.port, "Bob")
     eve = terminal(stack, server.port, "Eve")
     spread(redis, server, stack)
-    for browser in (ann, bob):
-        browser.wait_for("['Ann', 'Bob', 'Eve'].every(n => document.querySelector('#present').innerText.includes(n))")
+    for page in (ann, bob):
+        page.wait_for("['Ann', 'Bob', 'Eve'].every(n => document.querySelector('#present').innerText.includes(n))")
 
     say(ann, "Is there tea?")
     hears(bob, "Is there tea?")
@@ -106,9 +112,9 @@ def test_two_pages_and_a_terminal_over_two_workers(redis: Redis, tmp_path: Path,
     eve.wait_for("Bob: <b>Plenty</b>, & milk")
     eve.wait_for_line("> half a ")
     eve.type("cup\r")
-    for browser in (ann, bob):
-        hears(browser, "half a cup")
-        assert texts(browser) == ["Is there tea?", "<b>Plenty</b>, & milk", "half a cup"]
+    for page in (ann, bob):
+        hears(page, "half a cup")
+        assert texts(page) == ["Is there tea?", "<b>Plenty</b>, & milk", "half a cup"]
 
     bob.evaluate("document.querySelector('textarea').focus()")
     bob.write("I am")
@@ -125,10 +131,12 @@ def test_two_pages_and_a_terminal_over_two_workers(redis: Redis, tmp_path: Path,
     assert ann.complaints == bob.complaints == []
 
 
-def test_a_restart_of_the_server_loses_nothing(redis: Redis, tmp_path: Path, stack: ExitStack) -> None:
+def test_a_restart_of_the_server_loses_nothing(
+    redis: Redis, chromium: Browser, tmp_path: Path, stack: ExitStack
+) -> None:
     with supervised(tmp_path, program=PROGRAM) as server:
         port = server.port
-        ann = page(stack, tmp_path / "ann", port, "Ann")
+        ann = joined(chromium, port, "Ann")
         eve = terminal(stack, port, "Eve")
         say(ann, "before")
         eve.wait_for("Ann: before")
@@ -145,7 +153,7 @@ def test_a_restart_of_the_server_loses_nothing(redis: Redis, tmp_path: Path, sta
         eve.wait_for("Eve: so did I")
         assert sorted(texts(ann)) == ["before", "so did I", "while nobody listened"]
         assert eve.text().count("Ann: before") == 1
-        bob = page(stack, tmp_path / "bob", port, "Bob")  # who comes now sees all of it
+        bob = joined(chromium, port, "Bob")  # who comes now sees all of it
         hears(bob, "before")
         wait_until(lambda: sorted(texts(bob)) == ["before", "so did I", "while nobody listened"])
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from demo.browser import Browser
+from browsing import one_page
 from engine.support import Client, Running, Serve
 from examples.support import example
 
@@ -90,17 +90,15 @@ def test_a_form_in_a_browser(server: Running, folder: Path, tmp_path: Path) -> N
     chosen = {'Grüße "an" 50%22.txt': b"text", "back\\slash.bin": bytes(range(256)) * 5000, "leer": b""}
     for name, content in chosen.items():
         (tmp_path / name).write_bytes(content)
-    with Browser(tmp_path / "profile") as browser:
-        browser.open(f"http://127.0.0.1:{server.server.port}/")
-        page = browser.call("DOM.getDocument")["root"]["nodeId"]
-        files = browser.call("DOM.querySelector", nodeId=page, selector="[type=file]")["nodeId"]
-        browser.call("DOM.setFileInputFiles", nodeId=files, files=[str(tmp_path / name) for name in chosen])
-        browser.evaluate("document.querySelector('[name=person]').focus()")
-        browser.write('Zoë "Z"')
-        browser.press("Enter")
-        browser.wait_for("document.querySelector('[role=status]').innerText.includes('uploaded')")
-        said = browser.evaluate("document.querySelector('[role=status]').innerText")
-        assert not browser.complaints
+    with one_page() as page:
+        page.open(f"http://127.0.0.1:{server.server.port}/")
+        page.choose("[type=file]", [tmp_path / name for name in chosen])
+        page.evaluate("document.querySelector('[name=person]').focus()")
+        page.write('Zoë "Z"')
+        page.press("Enter")
+        page.wait_for("document.querySelector('[role=status]').innerText.includes('uploaded')")
+        said = page.evaluate("document.querySelector('[role=status]').innerText")
+        assert not page.complaints
     saved = ["Grüße _an_ 50_.txt", "slash.bin", "leer"]
     assert said == f'Zoë "Z" uploaded {", ".join(saved)}'
     assert [(folder / name).read_bytes() for name in saved] == list(chosen.values())

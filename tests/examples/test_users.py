@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.browser import Browser
+from browsing import one_page
 from engine.support import Running, Serve
 from examples.support import example
 from firstbyte.client import Session
@@ -83,22 +83,22 @@ def test_schemathesis_finds_nothing(url: str, tmp_path: Path) -> None:
 
 
 def test_the_page_in_a_browser(url: str, tmp_path: Path) -> None:
-    with Session(base_url=url) as session, Browser(tmp_path / "profile") as browser:
+    with Session(base_url=url) as session, one_page() as page:
         session.post("/users", json={"name": "Zoë", "email": "zoe@example.org"})
-        browser.open(f"{url}/docs")
-        browser.wait_for("document.querySelectorAll('.opblock').length == 6")
-        browser.wait_for("document.querySelector('.info')?.innerText.includes('The users of an imaginary site.')")
+        page.open(f"{url}/docs")
+        page.wait_for("document.querySelectorAll('.opblock').length == 6")
+        page.wait_for("document.querySelector('.info')?.innerText.includes('The users of an imaginary site.')")
         opened = "#operations-users-list_users"
         clicks = {f"{opened}.is-open .execute": f"{opened}:not(.is-open) button", ".live-responses-table": ".execute"}
         for wanted, button in clicks.items():  # again each second: the page looks ready before it is
             click = f"Date.now() > (window.next ?? 0) && void document.querySelector('{button}')?.click()"
-            browser.wait_for(
+            page.wait_for(
                 f"document.querySelector('{wanted}') || ({click}, window.next = Math.ceil(Date.now() / 1000) * 1000, 0)"
             )
-        assert "Zoë" in browser.evaluate("document.querySelector('.live-responses-table').innerText")
+        assert "Zoë" in page.evaluate("document.querySelector('.live-responses-table').innerText")
         asked = json.loads(
-            browser.evaluate("JSON.stringify(performance.getEntriesByType('resource').map(entry => entry.name))")
+            page.evaluate("JSON.stringify(performance.getEntriesByType('resource').map(entry => entry.name))")
         )
         assert asked
         assert all(each.startswith(url) for each in asked)  # nothing is another host's
-        assert not browser.complaints
+        assert not page.complaints

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import pytest
 
-from demo.browser import Browser
+from browsing import Page, one_page
 from firstbyte import Server
 from firstbyte.files.pages import ErrorPages
 from firstbyte.files.static import StaticFiles
@@ -42,10 +42,10 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Browser]:
-    with Browser(tmp_path / "profile") as browser:
-        browser.look(900, 640)
-        yield browser
+def page() -> Iterator[Page]:
+    with one_page() as page:
+        page.look(900, 640)
+        yield page
 
 
 @pytest.fixture
@@ -63,11 +63,11 @@ def root(tmp_path: Path) -> Path:
 SHOWN = "[...document.querySelectorAll('tbody tr:not(.up):not([hidden]) td a')].map(link => link.textContent)"
 
 
-def shows(page: Browser, names: list[str]) -> None:
+def shows(page: Page, names: list[str]) -> None:
     page.wait_for(f"document.readyState == 'complete' && {SHOWN}.join() == {json.dumps(','.join(names))}")
 
 
-def test_a_listing(page: Browser, serve: Serve, root: Path) -> None:
+def test_a_listing(page: Page, serve: Serve, root: Path) -> None:
     url = serve(StaticFiles(root, listing=True))
     page.open(f"{url}/")
     names = ["sub/", "Alpha.txt", "beta.md", "dot.svg", "ünï ☃ & co.txt"]
@@ -93,15 +93,15 @@ def test_a_listing(page: Browser, serve: Serve, root: Path) -> None:
     assert page.complaints == []
 
 
-def test_tiles_need_no_script_and_are_remembered(page: Browser, serve: Serve, root: Path) -> None:
+def test_tiles_need_no_script_and_are_remembered(page: Page, serve: Serve, root: Path) -> None:
     page.open(f"{serve(StaticFiles(root, listing=True))}/")
     page.evaluate("document.getElementById('tiles').click()")
     assert page.evaluate("getComputedStyle(document.querySelector('tbody')).display") == "grid"
-    page.call("Page.reload")
+    page.reload()
     page.wait_for("document.readyState == 'complete' && document.getElementById('tiles').checked")
 
 
-def test_a_single_page_applications_deep_link(page: Browser, serve: Serve, root: Path) -> None:
+def test_a_single_page_applications_deep_link(page: Page, serve: Serve, root: Path) -> None:
     (root / "index.html").write_text(
         "<!doctype html><link rel=icon href=data:,><main></main><script src=/app.js></script>"
         "<script>fetch('/missing.js').then(answer => { document.title = answer.status })</script>"
@@ -120,7 +120,7 @@ def wav(seconds: int) -> bytes:
     return head + b"\x02\x00\x10\x00data" + size.to_bytes(4, "little") + bytes(size)
 
 
-def test_seeking_in_a_film(page: Browser, serve: Serve, root: Path) -> None:
+def test_seeking_in_a_film(page: Page, serve: Serve, root: Path) -> None:
     """It asks for the part that it needs: 80 MB are not read to get to their end."""
     (root / "long.wav").write_bytes(wav(5000))
     (root / "index.html").write_text(

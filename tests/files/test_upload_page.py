@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from demo.browser import Browser
+from browsing import Page, one_page
 from engine.support import Running, Serve
 from files.support import app_of, names
 from firstbyte.files.upload_store import PARTIALS
@@ -29,33 +28,21 @@ def running(serve: Serve, root: Path) -> Running:
 
 
 @pytest.fixture
-def page(running: Running, tmp_path: Path) -> Iterator[Browser]:
-    with Browser(tmp_path / "profile") as browser:
-        browser.open(f"http://127.0.0.1:{running.server.port}/?upload")
-        yield browser
+def page(running: Running) -> Iterator[Page]:
+    with one_page() as page:
+        page.open(f"http://127.0.0.1:{running.server.port}/?upload")
+        yield page
 
 
-@contextmanager
-def slow(page: Browser, bytes_per_second: int) -> Iterator[None]:
-    """A connection that takes so long that what is shown meanwhile can be seen."""
-    page.call("Network.enable")
-    limits = {"offline": False, "latency": 0, "downloadThroughput": -1}
-    page.call("Network.emulateNetworkConditions", **limits, uploadThroughput=bytes_per_second)
-    yield
-    page.call("Network.emulateNetworkConditions", **limits, uploadThroughput=-1)
-
-
-def choose(page: Browser, *files: Path, selector: str = "#upload input[multiple]") -> None:
-    """Chooses files, as with the dialogue."""
-    found = page.call("Runtime.evaluate", expression=f"document.querySelector('{selector}')")
-    page.call("DOM.setFileInputFiles", files=[str(file) for file in files], objectId=found["result"]["objectId"])
+def choose(page: Page, *files: Path, selector: str = "#upload input[multiple]") -> None:
+    page.choose(selector, *files)
 
 
 def rows(state: str) -> str:
     return f"document.querySelectorAll('#upload li[data-state={state}]').length"
 
 
-def click(page: Browser, button: str) -> None:
+def click(page: Page, button: str) -> None:
     page.evaluate(f"document.querySelector('#upload li .{button}').click()")
 
 
@@ -66,9 +53,9 @@ def made(folder: Path, name: str, size: int) -> Path:
     return path
 
 
-def test_three_files_with_their_progress(page: Browser, root: Path, tmp_path: Path) -> None:
+def test_three_files_with_their_progress(page: Page, root: Path, tmp_path: Path) -> None:
     files = [made(tmp_path, name, size) for name, size in [("a.bin", MIB), ("é 2.bin", MIB), ("empty.txt", 0)]]
-    with slow(page, MIB):
+    with page.slow(MIB):
         choose(page, *files)
         page.wait_for("[...document.querySelectorAll('#upload progress')].filter(e => e.value % 1).length == 2")
         page.wait_for(f"{rows('done')} == 3")
@@ -78,9 +65,9 @@ def test_three_files_with_their_progress(page: Browser, root: Path, tmp_path: Pa
     assert page.complaints == []
 
 
-def test_cancelled_and_resumed(page: Browser, root: Path, tmp_path: Path) -> None:
+def test_cancelled_and_resumed(page: Page, root: Path, tmp_path: Path) -> None:
     file = made(tmp_path, "big.bin", 9 * MIB)
-    with slow(page, 4 * MIB):
+    with page.slow(4 * MIB):
         choose(page, file)
         page.wait_for("document.querySelector('#upload progress').value > 0.5")  # the second chunk is on its way
         click(page, "cancel")
@@ -95,9 +82,9 @@ def test_cancelled_and_resumed(page: Browser, root: Path, tmp_path: Path) -> Non
     assert (root / "big.bin").stat().st_ino == inode  # what had come was not sent again
 
 
-def test_resumed_after_the_page_was_left(page: Browser, running: Running, root: Path, tmp_path: Path) -> None:
+def test_resumed_after_the_page_was_left(page: Page, running: Running, root: Path, tmp_path: Path) -> None:
     file = made(tmp_path, "big.bin", 9 * MIB)
-    with slow(page, 4 * MIB):
+    with page.slow(4 * MIB):
         choose(page, file)
         page.wait_for("document.querySelector('#upload progress').value > 0.5")
         click(page, "cancel")
@@ -111,21 +98,19 @@ def test_resumed_after_the_page_was_left(page: Browser, running: Running, root: 
     assert (root / "big.bin").stat().st_ino == inode
 
 
-def test_a_connection_that_breaks_is_no_end(page: Browser, running: Running, root: Path, tmp_path: Path) -> None:
+def test_a_connection_that_breaks_is_no_end(page: Page, running: Running, root: Path, tmp_path: Path) -> None:
     file = made(tmp_path, "big.bin", 9 * MIB)
-    with slow(page, 4 * MIB):
+    with page.slow(4 * MIB):
         choose(page, file)
         page.wait_for("document.querySelector('#upload progress').value > 0.5")
-        page.call(
-            "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1
-        )
-        page.wait_for("document.querySelector('#upload small').textContent.includes('trying again')")
+        with page.offline():
+            page.wait_for("document.querySelector('#upload small').textContent.includes('trying again')")
     page.wait_for(f"{rows('done')} == 1")
     assert (root / "big.bin").read_bytes() == file.read_bytes()
 
 
-def test_discarded(page: Browser, root: Path, tmp_path: Path) -> None:
-    with slow(page, MIB):
+def test_discarded(page: Page, root: Path, tmp_path: Path) -> None:
+    with page.slow(MIB):
         choose(page, made(tmp_path, "big.bin", 9 * MIB))
         page.wait_for("document.querySelector('#upload progress').value > 0")
         click(page, "cancel")
@@ -136,7 +121,7 @@ def test_discarded(page: Browser, root: Path, tmp_path: Path) -> None:
         page.evaluate("new Promise(tell => setTimeout(tell, 5))")
 
 
-def test_a_folder(page: Browser, root: Path, tmp_path: Path) -> None:
+def test_a_folder(page: Page, root: Path, tmp_path: Path) -> None:
     made(tmp_path, "photos/2024/a.jpg", 10)
     made(tmp_path, "photos/b.jpg", 10)
     choose(page, tmp_path / "photos", selector="#upload input[webkitdirectory]")
@@ -144,32 +129,27 @@ def test_a_folder(page: Browser, root: Path, tmp_path: Path) -> None:
     assert {name for name in names(root) if PARTIALS not in name} == {"photos/2024/a.jpg", "photos/b.jpg"}
 
 
-def test_a_file_that_is_dropped(page: Browser, root: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_dropped(page: Page, root: Path, tmp_path: Path) -> None:
     file = made(tmp_path, "dropped.bin", 1000)
-    data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver"):
-        page.call("Input.dispatchDragEvent", type=kind, x=100, y=100, data=data)
+
+    def drag(kind: str) -> None:
+        data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+        page.devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 100, "y": 100, "data": data})
+
+    drag("dragEnter")
+    drag("dragOver")
     page.wait_for("document.body.classList.contains('dropping')")
-    page.call("Input.dispatchDragEvent", type="drop", x=100, y=100, data=data)
+    drag("drop")
     page.wait_for(f"{rows('done')} == 1")
     assert (root / "dropped.bin").read_bytes() == file.read_bytes()
     assert not page.evaluate("document.body.classList.contains('dropping')")
 
 
-def test_without_scripts(page: Browser, running: Running, root: Path, tmp_path: Path) -> None:
-    def until(condition: str) -> None:
-        """As `wait_for`, which needs a timer of the page, that is a script of it."""
-        for _ in range(10_000):
-            with suppress(RuntimeError):  # the page went away under the question, to the next one
-                if page.evaluate(condition):
-                    return
-        raise AssertionError(f"never true: {condition}")
-
-    page.call("Emulation.setScriptExecutionDisabled", value=True)
-    page.call("Page.reload")
-    until("document.readyState == 'complete' && !document.querySelector('.scripted')")
-    choose(page, made(tmp_path, "plain.bin", 1000))
-    assert page.evaluate("getComputedStyle(document.querySelector('#upload form > button')).display") != "none"
-    page.evaluate("document.querySelector('#upload form').submit()")
-    until("location.search == '' && Boolean(document.querySelector('a[href=\"./plain.bin\"]'))")
+def test_without_scripts(running: Running, root: Path, tmp_path: Path) -> None:
+    with one_page(scripts=False) as page:
+        page.open(f"http://127.0.0.1:{running.server.port}/?upload")
+        assert not page.evaluate("Boolean(document.querySelector('.scripted'))")
+        choose(page, made(tmp_path, "plain.bin", 1000))
+        page.click("#upload form > button")
+        page.wait_for("location.search == '' && document.querySelector('a[href=\"./plain.bin\"]')")
     assert names(root) == {"plain.bin"}
