@@ -155,13 +155,15 @@ class Plan:
 
     def values(self, request: Request) -> dict[str, Any]:
         """The arguments that the request says. Raises ValidationError and HTTPError as `fill` does."""
+        filled = {}
         try:
-            filled = {name: get(request) for name, get in self._read}
+            for name, get in self._read:  # a comprehension would be a call
+                filled[name] = get(request)
             for name in self._given:
                 filled[name] = request.path_params[name]
             return {**request.path_params, **filled} if self.takes_all else filled
         except ValidationError as error:
-            if len(self.sources) == 1 or error.status != 422:
+            if len(self._read) == 1 or error.status != 422:
                 raise
         problems: list[Problem] = []
         for _, get in self._read:
@@ -385,10 +387,11 @@ def _from_host(function: Callable[..., Any], parameter: inspect.Parameter, kind:
 
 
 def _from_body(reader: Reader, required: bool, default: Any) -> Get:
+    if required:
+        return reader
+
     def get(request: Request) -> Any:
-        if not required and not request.body_file.read(1):
-            return default
-        return reader(request)
+        return reader(request) if request.body_file.read(1) else default
 
     return get
 

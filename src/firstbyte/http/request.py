@@ -333,10 +333,10 @@ class Request:
         if self._headers is not None or not self.head:
             return self.headers.get("content-type")
         # Of the fields of most requests with a body this alone is wanted: then the others need not be split.
-        at = self.head.lower().find(_CONTENT_TYPE, self._fields_at - 1)
-        if at < 0:
+        before, found, _ = self.head.lower().partition(_CONTENT_TYPE)
+        if not found:
             return None
-        return self.head[at + len(_CONTENT_TYPE) : self.head.find(b"\r\n", at)].decode("latin-1").strip(" \t")
+        return self.head[len(before) + len(_CONTENT_TYPE) :].partition(b"\r\n")[0].decode("latin-1").strip(" \t")
 
     @property
     def media_type(self) -> MediaType | None:
