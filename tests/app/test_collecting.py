@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated, Any, Generic, NamedTuple, NotRequired, TypedDict, TypeVar
+from enum import Enum
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NotRequired, TypedDict, TypeVar
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -158,3 +160,34 @@ def test_checks_of_ones_own() -> None:
 
     assert wrong(Range, {"low": 2, "high": 1}) == ["body: low is"]
     assert wrong(Range, {"low": "2", "high": "1"}) == ["body.low: Expected int,", "body.high: Expected int,"]
+
+
+class Size(Enum):
+    SMALL = "s"
+    LARGE = "l"
+
+
+class Parcel(msgspec.Struct):
+    size: Size | None
+    by: Literal["air", "sea"]
+    on: date
+    id: UUID
+    weight: Annotated[int, Meta(ge=1)]
+
+
+def test_every_problem_says_what_was_expected() -> None:
+    app = App()
+
+    @app.post("/")
+    def post(body: Parcel) -> None: ...
+
+    sent = {"size": "m", "by": "land", "on": "2024-02-30", "id": "7"}
+    answer = ask(app, "POST", "/", msgspec.json.encode(sent))
+    problems = msgspec.json.decode(answer.body)["problems"]
+    assert {each["where"]: each["expected"] for each in problems} == {
+        "body.size": "one of s, l",
+        "body.by": "one of air, sea",
+        "body.on": "RFC3339 encoded date",
+        "body.id": "UUID",
+        "body.weight": "int",
+    }

@@ -67,6 +67,7 @@ def test_by_name(package: Path) -> None:
         ("broken", r"'broken' \(greeting_plugin:none\) cannot be imported: AttributeError"),
         (5, "5 is no plugin"),
         (App, "is no plugin"),
+        (lambda: None, r"the plugin .*<lambda> \(.*test_plugins.py:[0-9]+\) does not take .*: too many positional"),
     ],
 )
 def test_what_is_no_plugin(package: Path, plugin: Any, problem: str) -> None:

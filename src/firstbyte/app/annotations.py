@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 import types
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from firstbyte.http.uploads import UploadedFile
 
@@ -72,6 +73,14 @@ def without_none(kind: Any) -> Any:
         return kind
     kept = tuple(each for each in alternatives(kind) if each is not type(None))
     return Union[kept] if kept else kind  # noqa: UP007 - the types are known when it runs
+
+
+def choices(kind: Any) -> list[str]:
+    """The values of an Enum or a Literal, None aside; nothing of another type."""
+    kind = bare(without_none(bare(kind)))
+    if get_origin(kind) is Literal:
+        return [str(each) for each in get_args(kind) if each is not None]
+    return [str(each.value) for each in kind] if isinstance(kind, enum.EnumMeta) else []
 
 
 def uses_pydantic(kind: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, NotRequired, Required, get_args, get_origin, get_type_hi
 
 import msgspec
 
-from firstbyte.app.annotations import MANY, alternatives, bare, without_none
+from firstbyte.app.annotations import MANY, alternatives, bare, choices, named, without_none
 from firstbyte.app.problems import Problem, missing_field, problem_of
 
 MOST = 20  # problems that are named
@@ -28,9 +28,10 @@ def problems_of(error: msgspec.ValidationError, where: str, given: Any, kind: An
 
 def missing(kind: Any, given: Mapping[str, Any], where: str) -> Iterator[Problem]:
     """A problem for each field that a structure must have and `given` has not."""
-    for field in fields_of(kind):
-        if field.required and field.encode_name not in given:
-            yield missing_field(where, field.encode_name)
+    lacking = [field for field in fields_of(kind) if field.required and field.encode_name not in given]
+    hints = hints_of(kind) if lacking else {}
+    for field in lacking:
+        yield missing_field(where, field.encode_name, named(hints[field.name]) if field.name in hints else "")
 
 
 def fields_of(kind: Any) -> tuple[msgspec.inspect.Field, ...]:
@@ -63,6 +64,8 @@ class _Search:
             return
         except msgspec.ValidationError as error:
             problem = problem_of(error, where, given)
+        if not problem.expected and (possible := choices(kind)):
+            problem.expected = f"one of {', '.join(possible)}"
         if problem.expected == "raw":
             return  # it takes whatever came, but only from a decoder
         found = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from firstbyte.app.annotations import alternatives, bare, is_many
 from firstbyte.app.problems import Problem, refuse, shown
 from firstbyte.app.texts import ByName
@@ -41,6 +43,11 @@ class Models(ByName):
 
     def read_json(self, body: bytes) -> Any:
         """A body of JSON. Raises ValidationError, with 400 for what is none."""
+        if b"NaN" in body or b"Infinity" in body:  # pydantic takes them for numbers, RFC 8259 does not
+            try:
+                msgspec.json.decode(body)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise refuse([Problem("body", str(error))], 400) from None
         return _validated(self._adapter.validate_json, body, "body")
 
 

@@ -5,8 +5,10 @@ A package offers its plugins as entry points of the group `firstbyte.plugins`; `
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, NamedTuple
 
+from firstbyte.app.middleware import place
 from firstbyte.errors import ConfigurationError
 
 ENTRY_POINTS = "firstbyte.plugins"
@@ -51,13 +53,22 @@ def load(name: str) -> Any:
         ) from error
 
 
-def installer(plugin: Any) -> Any:
-    """What is called with the app and the options. Raises ConfigurationError for what is no plugin."""
+def install(plugin: Any, app: Any, options: dict[str, Any]) -> Any:
+    """Has a plugin add what it adds to an app or group; returns what it returns.
+
+    Raises ConfigurationError for what is no plugin, or does not take the app and these options.
+    """
     if isinstance(plugin, str):
         plugin = load(plugin)
-    install = getattr(plugin, "install", plugin)
-    if not callable(install) or isinstance(plugin, type):
+    function = getattr(plugin, "install", plugin)
+    if not callable(function) or isinstance(plugin, type):
         raise ConfigurationError(
             f"{plugin!r} is no plugin: write a function of the app, or an object with install(app)"
         )
-    return install
+    try:
+        inspect.signature(function).bind(app, **options)
+    except TypeError as error:
+        raise ConfigurationError(f"the plugin {place(function)} does not take what it is given: {error}") from None
+    except ValueError:
+        pass  # it is not written in Python, and says itself what it takes
+    return function(app, **options)

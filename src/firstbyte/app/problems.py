@@ -16,13 +16,14 @@ SECRET = ("authorization", "cookie", "password", "secret", "token", "api_key", "
 _LONGEST = 80  # characters of a value that are shown
 _BODY = 300  # and of a body in the log
 _READABLE = 100_000  # bytes of a body that are looked at for that
+_NOT_ONE_OF = "Invalid enum value"
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 _ENUM = re.compile(r"Invalid enum value .*", re.DOTALL)
 _PAIR = re.compile(  # of a name and its value, in a body that cannot be read
     rf"""("?[\w-]*(?:{"|".join(map(re.escape, SECRET))})[\w-]*"?\s*[:=]\s*)("[^"]*"?|[^\s,;&}}]+)""", re.IGNORECASE
 )
 _MESSAGE = re.compile(r"(.*?)(?: - at `\$?(.*)`)?", re.DOTALL)
-_EXPECTED = re.compile(r"Expected (.+?)(?:, got .*)?")
+_EXPECTED = re.compile(r"Expected (.+?)(?:, got .*)?|Invalid (.+)")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
 
 
@@ -44,20 +45,20 @@ def problem_of(error: msgspec.ValidationError, where: str, given: Any) -> Proble
     if missing is not None:  # nothing came, but for what is around it
         return missing_field(where + path, missing[1])
     if _ENUM.fullmatch(message):  # msgspec adds the value, however long and secret it is
-        message = "Invalid enum value"
-    expected = _EXPECTED.fullmatch(message)
+        message = _NOT_ONE_OF
+    expected = None if message == _NOT_ONE_OF else _EXPECTED.fullmatch(message)
     came = _at(given, path)
     return Problem(
         where + path,
         message.strip().replace("`", ""),
-        expected[1].replace("`", "") if expected is not None else "",
+        (expected[1] or expected[2]).replace("`", "") if expected is not None else "",
         "" if came is _NOWHERE else shown(where + path, came),
     )
 
 
-def missing_field(where: str, name: str) -> Problem:
+def missing_field(where: str, name: str, expected: str = "") -> Problem:
     """That a structure at `where` has no such field."""
-    return Problem(f"{where}.{name}", f"Object missing required field {name}")
+    return Problem(f"{where}.{name}", f"Object missing required field {name}", expected)
 
 
 def shown(name: str, value: Any, longest: int = _LONGEST) -> str:

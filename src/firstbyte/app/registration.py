@@ -15,7 +15,7 @@ from firstbyte.app.lifespans import Lifespan, LifespanT, Opens, check_lifespan, 
 from firstbyte.app.middleware import Middleware, check_middleware, place
 from firstbyte.app.mounts import Mount
 from firstbyte.app.params import Plan, make_plan
-from firstbyte.app.plugins import installer
+from firstbyte.app.plugins import install
 from firstbyte.app.providers import Provider, check_cycles, provided_by
 from firstbyte.app.routing import Pattern, Router
 from firstbyte.app.rules import Rule, check_rule
@@ -92,7 +92,10 @@ class Parts:
         Raises RouteError if another route of the host has the path and a method, or any has the name that was given.
         """
         host = "" if route.group.host_pattern is None else route.group.host_pattern.text
-        taken = self._by_host.setdefault(host, Router()).at(route.pattern, dict)
+        try:
+            taken = self._by_host.setdefault(host, Router()).at(route.pattern, dict)
+        except RouteError as error:
+            raise RouteError(f"{place(route.function)}: {error}") from None
         for method in route.methods:
             if method in taken:
                 raise RouteError(f"{method} {host}{route.pattern.text} is the route of {_both(taken[method], route)}")
@@ -233,7 +236,10 @@ class Group:
         if options.get("time_limit") is not None and not is_coroutine(function):
             raise RouteError(f"{place(function)} has a time_limit, but runs in a thread, which cannot be stopped")
         hosted = () if self.host_pattern is None else self.host_pattern.parameters
-        pattern = Pattern(self.prefix + path, annotations_of(function), hosted)
+        try:
+            pattern = Pattern(self.prefix + path, annotations_of(function), hosted)
+        except RouteError as error:
+            raise RouteError(f"{place(function)}: {error}") from None
         # To refuse here, where the traceback shows the route, what cannot be called.
         plan = make_plan(function, annotations_of(function), pattern, methods, self._providers)
         if options.get("streams_body") and is_coroutine(function) and plan.reads_body:
@@ -389,9 +395,9 @@ class Group:
         """Has a plugin add what it adds: a function, called with this and the options; an object with
         `install(app, **options)`; or the name of one that an installed package offers. Returns what it returns.
 
-        Raises ConfigurationError for what is no plugin.
+        Raises ConfigurationError for what is no plugin, or does not take these options.
         """
-        return installer(plugin)(self, **options)
+        return install(plugin, self, options)
 
 
 def _check_methods(function: Callable[..., Any], methods: Sequence[str]) -> None:

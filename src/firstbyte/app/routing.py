@@ -277,11 +277,11 @@ class Router(Generic[T]):
         value = self.static.get(raw_path)
         if value is not None:
             return value, {}
-        segments = raw_path[1:].split("/")
+        segments = raw_path.split("/")
         if "%" in raw_path:
             segments = [decode_path(segment) for segment in segments]
         values: list[Any] = []
-        node = _walk(self._root, segments, 0, values)
+        node = _walk(self._root, segments, 1, values)  # before the first slash is nothing
         if node is None:
             return None
         found: T = node.value
