@@ -80,7 +80,8 @@ def choices(kind: Any) -> list[str]:
     kind = bare(without_none(bare(kind)))
     if get_origin(kind) is Literal:
         return [str(each) for each in get_args(kind) if each is not None]
-    return [str(each.value) for each in kind] if isinstance(kind, enum.EnumMeta) else []
+    members: Any = kind if isinstance(kind, enum.EnumMeta) else ()
+    return [str(each.value) for each in members]
 
 
 def uses_pydantic(kind: Any) -> bool:
