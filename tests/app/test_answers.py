@@ -211,3 +211,26 @@ def test_what_is_mounted_is_in_debug_with_its_app() -> None:
     response = ask(outer, "GET", "/middle/inner/")
     assert response.status == 500
     assert b"it.title: Expected str, got int (1)" in response.body
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, 200),
+        ({"Range": "bytes=0-0"}, 206),
+        ({"Range": "bytes=9-"}, 416),
+        ({"If_Modified_Since": "Fri, 01 Jan 2100 00:00:00 GMT"}, 304),
+        ({"If_Match": '"other"'}, 412),
+    ],
+)
+def test_the_request_decides_the_status_of_a_file(fields: dict[str, str], status: int, tmp_path: Path) -> None:
+    app = App(debug=True)
+    (tmp_path / "a.txt").write_text("a")
+
+    @app.get("/")
+    def file() -> Path:
+        return tmp_path / "a.txt"
+
+    response = ask(app, "GET", "/", **fields)
+    response.close()
+    assert response.status == status

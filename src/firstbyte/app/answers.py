@@ -132,7 +132,8 @@ def _encoder(kind: Any) -> Callable[[Any], bytes]:
 
 def _checking(function: Callable[..., Any], hint: Any, promised: list[Answer], answer: Answering) -> Answering:
     """`answer`, which raises TypeError for what is none of `promised`: with the function, its line, and what came."""
-    checks = [(each.status, _check_of(each)) for each in promised]
+    # Of a file the request's conditions and ranges decide the status: 206, 304, 412, 416.
+    checks = [(None if each.media == "*/*" else each.status, _check_of(each)) for each in promised]
 
     def checked(value: Any, request: Request) -> Response:
         response = answer(value, request)
