@@ -115,3 +115,38 @@ def test_nothing_is_logged_but_in_development(caplog: pytest.LogCaptureFixture) 
 def test_values_are_shown(value: Any, text: str) -> None:
     assert shown("body", value) == text
     assert shown("body.api_key", value) == "(hidden)"
+
+
+class Cat(msgspec.Struct, tag=True):
+    name: str
+
+
+class Dog(msgspec.Struct, tag=True):
+    name: str
+
+
+class Home(msgspec.Struct, forbid_unknown_fields=True):
+    pet: Cat | Dog | None = None
+    rooms: dict[int, str] = {}
+
+
+@pytest.mark.parametrize(
+    ("body", "where", "message"),
+    [
+        ({"pet": {"type": "x" * 9000, "name": "a"}}, "body.pet.type", "Invalid value"),
+        ({"y" * 9000: 1}, "body", "Object contains unknown field " + "y" * 80),
+        ({"rooms": {"kitchen": "a"}}, "body.rooms", "a key: Expected int, got str"),
+    ],
+)
+def test_a_problem_is_told_shortly_and_in_its_place(body: Any, where: str, message: str) -> None:
+    app = App()
+
+    @app.post("/")
+    def post(home: Home) -> None:
+        pass
+
+    answer = ask(app, "POST", "/", msgspec.json.encode(body), content_type=JSON)
+    assert isinstance(answer.body, bytes)
+    (problem,) = msgspec.json.decode(answer.body)["problems"]
+    assert (problem["where"], problem["message"]) == (where, message)
+    assert len(answer.body) < 1000

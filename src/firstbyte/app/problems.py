@@ -16,13 +16,13 @@ SECRET = ("authorization", "cookie", "password", "secret", "token", "api_key", "
 _LONGEST = 80  # characters of a value that are shown
 _BODY = 300  # and of a body in the log
 _READABLE = 100_000  # bytes of a body that are looked at for that
-_NOT_ONE_OF = "Invalid enum value"
 _MISSING = re.compile(r"Object missing required field `(.+)`")
-_ENUM = re.compile(r"Invalid enum value .*", re.DOTALL)
+_CHOICE = re.compile(r"(Invalid (?:enum )?value) .*", re.DOTALL)
+_UNKNOWN = re.compile(r"(Object contains unknown field) `(.*)`", re.DOTALL)
 _PAIR = re.compile(  # of a name and its value, in a body that cannot be read
     rf"""("?[\w-]*(?:{"|".join(map(re.escape, SECRET))})[\w-]*"?\s*[:=]\s*)("[^"]*"?|[^\s,;&}}]+)""", re.IGNORECASE
 )
-_MESSAGE = re.compile(r"(.*?)(?: - at `\$?(.*)`)?", re.DOTALL)
+_MESSAGE = re.compile(r"(.*?)(?: - at (`key` in )?`\$?([^`]*)`)?", re.DOTALL)
 _EXPECTED = re.compile(r"Expected (.+?)(?:, got .*)?|Invalid (.+)")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
 
@@ -40,17 +40,21 @@ def problem_of(error: msgspec.ValidationError, where: str, given: Any) -> Proble
     """What msgspec has against `given`, which came at `where`, as a Problem."""
     match = _MESSAGE.fullmatch(str(error))
     assert match is not None  # it matches anything
-    message, path = match[1], match[2] or ""
+    message, path = match[1], match[3] or ""
     missing = _MISSING.fullmatch(message)
     if missing is not None:  # nothing came, but for what is around it
         return missing_field(where + path, missing[1])
-    if _ENUM.fullmatch(message):  # msgspec adds the value, however long and secret it is
-        message = _NOT_ONE_OF
-    expected = None if message == _NOT_ONE_OF else _EXPECTED.fullmatch(message)
+    # To these two msgspec adds what came, however long and secret it is.
+    choice, unknown = _CHOICE.fullmatch(message), _UNKNOWN.fullmatch(message)
+    if choice is not None:
+        message = choice[1]
+    elif unknown is not None:
+        message = f"{unknown[1]} {unknown[2][:_LONGEST]}"
+    expected = None if choice is not None else _EXPECTED.fullmatch(message)
     came = _at(given, path)
     return Problem(
         where + path,
-        message.strip().replace("`", ""),
+        ("a key: " if match[2] else "") + message.strip().replace("`", ""),
         (expected[1] or expected[2]).replace("`", "") if expected is not None else "",
         "" if came is _NOWHERE else shown(where + path, came),
     )
