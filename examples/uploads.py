@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
-from firstbyte import App, HTTPError, Request, Response, UploadedFile
+from firstbyte import App, HTTPError, Request, Response, UploadedFile, send_file
 from firstbyte.app.params import Form
-from firstbyte.http.send_file import send_file
 
 FOLDER = Path(os.environ.get("UPLOADS", Path(__file__).with_name("uploads")))
 FOLDER.mkdir(parents=True, exist_ok=True)
@@ -65,8 +64,7 @@ def download(name: str, request: Request):
     """A file as it came: to be saved, never to be run as a page of this site."""
     if name not in names():
         raise HTTPError(404)
-    response = send_file(FOLDER / name, request)
-    response.headers["Content-Disposition"] = f"attachment; filename*=utf-8''{quote(name)}"
+    response = send_file(FOLDER / name, request, download_name=name)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response

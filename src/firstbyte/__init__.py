@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from firstbyte.http.limits import FormLimits
     from firstbyte.http.request import Request
     from firstbyte.http.response import Response
+    from firstbyte.http.send_file import send_file
     from firstbyte.http.uploads import UploadedFile
     from firstbyte.wire.limits import Limits
 
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "compiled",
     "event_stream",
+    "send_file",
 ]
 
 _MODULES = {
@@ -59,6 +61,7 @@ _MODULES = {
     "Timeouts": "firstbyte.engine.timeouts",
     "UploadedFile": "firstbyte.http.uploads",
     "event_stream": "firstbyte.app.event_streams",
+    "send_file": "firstbyte.http.send_file",
 }
 if not TYPE_CHECKING:  # tools would believe that there is every name
     __getattr__, __dir__ = lazy_names(__name__, _MODULES)

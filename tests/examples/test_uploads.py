@@ -82,7 +82,7 @@ def test_a_form_of_a_browser(server: Running, folder: Path) -> None:
     assert '<a href="files/evil-1.html">evil-1.html</a>' in page.decode()
     status, fields, content = client.get("/files/evil.html").read()
     assert (status, content) == (200, b"<script>")
-    assert fields["content-disposition"] == "attachment; filename*=utf-8''evil.html"
+    assert fields["content-disposition"] == 'attachment; filename="evil.html"'
     assert client.get("/files/..%2Fuploads").read()[0] == 404
 
 

@@ -125,7 +125,7 @@ def unzipped(response: Response) -> zipfile.ZipFile:
 
 def test_zip(app: App, root: Path) -> None:
     answer = ask(app, "GET", "/files/?zip")
-    assert answer.headers["content-disposition"] == f"attachment; filename*=UTF-8''{root.name}.zip"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{root.name}.zip"'
     with unzipped(answer) as found:
         assert found.testzip() is None
         assert sorted(found.namelist()) == ["A.png", "b.txt", "c&d.tar.gz", "folder/deep/e.txt", "folder/f.py"]

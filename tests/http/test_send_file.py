@@ -194,3 +194,23 @@ def test_conditions_in_their_order(letters: Path, conditions: dict[str, str], st
         assert answer.status == status
         assert answer.headers["ETag"] == tag
         answer.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a b.txt", 'filename="a b.txt"'),
+        ("../../etc/pass\r\nwd", 'filename="pass__wd"'),
+        ('a"b;c.txt', 'filename="a_b;c.txt"'),
+        ("100%.txt", "filename=\"100_.txt\"; filename*=UTF-8''100%25.txt"),
+        ("日本.pdf", "filename=\"__.pdf\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC.pdf"),
+        ("\ud800", 'filename="_"'),
+        ("..", 'filename="download"'),
+    ],
+)
+def test_a_name_for_a_download(name: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"ab")
+    for fields, status in (({}, 200), ({"Range": "bytes=1-1"}, 206)):
+        response = send_file(path, Request.build("GET", "/", fields), download_name=name)
+        assert (response.status, response.headers["Content-Disposition"]) == (status, f"attachment; {said}")

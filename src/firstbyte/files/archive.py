@@ -7,12 +7,12 @@ import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from time import localtime
-from urllib.parse import quote
 
 from firstbyte.errors import HTTPError
 from firstbyte.files.compression import is_compressible
 from firstbyte.files.paths import Root
 from firstbyte.files.policy import Policy
+from firstbyte.http.filenames import attachment
 from firstbyte.http.response import Response
 
 MAX_FILES = 50_000  # of one archive, whose end lists them all
@@ -30,7 +30,7 @@ def archive_response(root: Root, parts: Sequence[str], path: str, policy: Policy
             raise _too_many(f"{MAX_FILES:,} files")
     name = (parts[-1] if parts else os.path.basename(root.path) or "files") + ".zip"
     headers = {
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Disposition": attachment(name),
         "Cache-Control": "no-cache",
     }
     return Response(_zipped(files, policy), 200, headers, "application/zip")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from posixpath import splitext
+from urllib.parse import quote
 
 MAX_NAME = 200  # bytes of a file's name: 255 is what most file systems take, and .part.json must go behind it
 
@@ -36,6 +37,17 @@ def safe_name(name: str) -> str:
         stem, ending = name, ""
     room = MAX_NAME - len(ending.encode("utf-8"))
     return stem.encode("utf-8")[:room].decode("utf-8", "ignore").rstrip(" ") + ending
+
+
+def attachment(name: str) -> str:
+    """The Content-Disposition that has a client save an answer under `name`, made safe (RFC 6266 section 4).
+
+    What is not ASCII is said twice, as appendix D advises: clients that do not know `filename*` read the first.
+    """
+    safe = safe_name(name) or "download"
+    plain = re.sub(r"[^ -~]|%", "_", safe)
+    said = f'attachment; filename="{plain}"'
+    return said if plain == safe else f"{said}; filename*=UTF-8''{quote(safe, safe='')}"
 
 
 _UNSAFE = re.compile('[<>:"|?*\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]')

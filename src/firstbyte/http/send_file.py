@@ -10,6 +10,7 @@ from time import time
 from typing import BinaryIO
 
 from firstbyte.errors import HTTPError
+from firstbyte.http.filenames import attachment
 from firstbyte.http.media import guess_type
 from firstbyte.http.representation import Representation, respond
 from firstbyte.http.request import Request
@@ -18,11 +19,19 @@ from firstbyte.http.response import FileBody, Response
 _IN_MEMORY = 16 * 1024  # bytes up to which a file is read at once: cheaper than a sendfile of its own
 
 
-def send_file(path: str | Path, request: Request, *, media_type: str | None = None, status: int = 200) -> Response:
+def send_file(
+    path: str | Path,
+    request: Request,
+    *,
+    media_type: str | None = None,
+    status: int = 200,
+    download_name: str | None = None,
+) -> Response:
     """The response that sends the file at `path`: whole, the parts that Range asks for, or 304.
 
-    The media type is told from the name unless it is given. Raises HTTPError: 404 if there is no such file, 403 if it
-    may not be read, 412 and 416 by the request's conditions.
+    The media type is told from the name unless it is given. With `download_name` browsers do not show the file but save
+    it under that name, made safe. Raises HTTPError: 404 if there is no such file, 403 if it may not be read, 412 and 416
+    by the request's conditions.
     """
     file = open_file(path)
     response = None
@@ -42,6 +51,8 @@ def send_file(path: str | Path, request: Request, *, media_type: str | None = No
     finally:
         if response is None or isinstance(response.body, bytes):
             file.close()
+    if download_name is not None:
+        response.headers["Content-Disposition"] = attachment(download_name)
     return response
 
 
