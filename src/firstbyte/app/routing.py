@@ -32,7 +32,7 @@ class Converter(NamedTuple):
 
 def _read_int(text: str) -> int:
     # int() alone takes "1_000", " 1" and digits of other scripts: two addresses for one thing.
-    digits = text[1:] if text[:1] == "-" else text
+    digits = text.removeprefix("-")
     if not digits.isdigit() or not digits.isascii() or len(digits) > 18:
         raise ValueError(text)
     return int(text)

@@ -30,8 +30,8 @@ def send_file(
     """The response that sends the file at `path`: whole, the parts that Range asks for, or 304.
 
     The media type is told from the name unless it is given. With `download_name` browsers do not show the file but save
-    it under that name, made safe. Raises HTTPError: 404 if there is no such file, 403 if it may not be read, 412 and 416
-    by the request's conditions.
+    it under that name, made safe. Raises HTTPError: 404 if there is no such file, 403 if it may not be read, 412 and
+    416 by the request's conditions.
     """
     file = open_file(path)
     response = None
