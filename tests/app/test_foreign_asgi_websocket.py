@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from engine.support import WAIT
 from firstbyte import App, HTTPError, Request
 from firstbyte.errors import WebSocketClosed
 from firstbyte.websocket import SyncWebSocket, WebSocket
 from firstbyte.wire.websocket.limits import MessageLimits
 
 Messages = list[dict[str, Any]]
-WAIT = 20
 CONNECT = {"type": "websocket.connect"}
 DENIAL = {"extensions": {"websocket.http.response": {}}}
 

@@ -12,7 +12,7 @@ import termios
 import threading
 from types import TracebackType
 
-WAIT = 30  # seconds after which a test gives up on something that must come
+WAIT = 60  # seconds after which a test gives up on something that must come
 
 
 class Terminal:

@@ -13,14 +13,11 @@ from contextlib import ExitStack
 import pytest
 
 from cli.terminal import Terminal
-from engine.support import Running, Serve
+from engine.support import WAIT, Running, Serve
 from firstbyte import App, HTTPError
 from firstbyte.cli.chat_terminal import MAX_LINE, Editor, Screen, describe, width
 from firstbyte.rooms import Rooms
 from firstbyte.websocket import SyncWebSocket
-
-WAIT = 20
-
 
 # -- keys
 

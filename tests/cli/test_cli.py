@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.support import WAIT
 from firstbyte import __version__, compiled
 
-WAIT = 20
 APP = """
 from firstbyte import App
 app = App()

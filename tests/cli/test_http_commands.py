@@ -19,10 +19,9 @@ from typing import Any, NamedTuple
 import click
 import pytest
 
+from engine.support import WAIT
 from firstbyte import App, Request, Response, Server
 from firstbyte.cli import main
-
-WAIT = 20
 
 
 class Result(NamedTuple):

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.support import WAIT
 from firstbyte.cli import log_file
 from firstbyte.cli.log_file import LogFile
 from firstbyte.errors import ConfigurationError
-
-WAIT = 20
 
 
 @pytest.fixture

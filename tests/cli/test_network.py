@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from engine.certificates import client_context, pair
+from engine.support import WAIT
 from firstbyte.cli.network import Network
 from firstbyte.errors import ConfigurationError
 
-WAIT = 20
 APP = """
 from firstbyte import App
 app = App()

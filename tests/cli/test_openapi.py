@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.support import WAIT
+
 APP = """
 from firstbyte import App
 from firstbyte.app.openapi import OpenAPI
@@ -29,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def openapi(folder: Path, app: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "firstbyte", "openapi", app]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=20, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=WAIT, check=False)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-WAIT = 20
+from engine.support import WAIT
+
 # Prints what it has imported by then when it gets SIGUSR2.
 PROGRAM = """
 import signal, sys

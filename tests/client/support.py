@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 import uvloop
 
+from engine.support import WAIT
 from firstbyte.client import AsyncSession, ClientResponse, Session
-
-WAIT = 20  # seconds after which a test gives up on something that must come
 
 
 class Face:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import threading
+from typing import Any
 
+from engine.support import Client
 from firstbyte import Server
 
 TASKS = 10_000
@@ -16,38 +17,35 @@ def test_ten_thousand_tasks_from_32_clients_are_all_there_once(server: Server) -
     made: dict[str, int] = {}
     failures: list[object] = []
 
-    def post(client: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    def post(first: int) -> None:
+        client = Client(server.port)  # one connection, which must be kept
         try:
-            connection.connect()
-            kept = connection.sock
-            for number in range(client, TASKS, CLIENTS):
-                connection.request("POST", "/tasks", json.dumps({"title": f"task {number}"}))
-                response = connection.getresponse()
-                task = json.loads(response.read())
-                if (response.status, task["title"]) != (201, f"task {number}"):
-                    failures.append((number, response.status, task))
+            for number in range(first, TASKS, CLIENTS):
+                body = json.dumps({"title": f"task {number}"})
+                client.send(f"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+                status, _, answer = client.read()
+                task = json.loads(answer)
+                if (status, task["title"]) != (201, f"task {number}"):
+                    failures.append((number, status, task))
                 made[task["title"]] = task["id"]
-            if connection.sock is not kept:
-                failures.append((client, "the connection was not kept"))
         except Exception as error:
-            failures.append((client, error))
+            failures.append((first, error))
         finally:
-            connection.close()
+            client.close()
 
-    clients = [threading.Thread(target=post, args=(client,)) for client in range(CLIENTS)]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
+    posting = [threading.Thread(target=post, args=(first,)) for first in range(CLIENTS)]
+    for thread in posting:
+        thread.start()
+    for thread in posting:
+        thread.join()
     assert not failures
 
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    connection.request("GET", "/tasks")
-    tasks = json.loads(connection.getresponse().read())
-    connection.request("GET", "/health")
-    health = json.loads(connection.getresponse().read())
-    connection.close()
+    def got(path: str) -> Any:
+        return json.loads(client.get(path).read()[2])
+
+    client = Client(server.port)
+    tasks, health = got("/tasks"), got("/health")
+    client.close()
     assert {task["title"]: task["id"] for task in tasks} == made
     assert sorted(made) == sorted(f"task {number}" for number in range(TASKS))
     assert sorted(made.values()) == list(range(1, TASKS + 1))

@@ -16,7 +16,7 @@ from firstbyte.engine.observer import EVENTS, Observer
 from firstbyte.engine.tls import TLS
 from firstbyte.http.handler import Handler
 
-WAIT = 20  # seconds after which a test gives up on something that must come
+WAIT = 60  # seconds after which a test gives up on what must come, however busy the machine is
 
 
 class Client:

@@ -29,9 +29,11 @@ def frame(opcode: int, payload: bytes = b"", fin: bool = True, compressed: bool 
     return encode_frame(opcode, payload, KEY, fin, compressed)
 
 
-def deflated(data: bytes) -> bytes:
+def bomb(megabytes: int) -> bytes:
+    """As many of zeros, deflated. What a full flush ends can be repeated, so that one is squeezed and not fifty."""
     squeeze = zlib.compressobj(9, zlib.DEFLATED, -9)
-    return (squeeze.compress(data) + squeeze.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
+    one = squeeze.compress(bytes(1_000_000)) + squeeze.flush(zlib.Z_FULL_FLUSH)
+    return (one * megabytes).removesuffix(b"\x00\x00\xff\xff")
 
 
 def fragmented(payload: bytes, size: int) -> bytes:
@@ -102,8 +104,8 @@ OFFENCES = {
     "a close code that is never sent": (frame(CLOSE, (1006).to_bytes(2, "big")), 1002),
     "a close reason that is not UTF-8": (frame(CLOSE, b"\x03\xe8\xff"), 1007),
     "what is no DEFLATE stream": (frame(BINARY, b"\xff" * 20, compressed=True), 1007),
-    "a bomb": (frame(BINARY, deflated(bytes(50_000_000)), compressed=True), 1009),
-    "a bomb in fragments": (fragmented(deflated(bytes(5_000_000)), 100), 1009),
+    "a bomb": (frame(BINARY, bomb(50), compressed=True), 1009),
+    "a bomb in fragments": (fragmented(bomb(5), 100), 1009),
 }  # fmt: skip
 
 

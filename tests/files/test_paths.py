@@ -29,15 +29,15 @@ def site(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.parametrize("accept", ["*/*", "text/html"])
 @pytest.mark.parametrize("prefix", ["", "/static"])
-def test_no_trick_leaves_the_root(site: Path, prefix: str) -> None:
+def test_no_trick_leaves_the_root(site: Path, prefix: str, accept: str) -> None:
     app = folder_of(site, prefix or "/", listing=True, clean_urls=True, spa=True)
     tried = set()
     for path in traversals(str(site.parent).removeprefix("/")):
-        for accept in ("*/*", "text/html"):
-            status, body = get(app, prefix + path, accept=accept)
-            assert CONTENT.encode() not in body, path
-            assert SECRET.encode() not in body or status != 200, path  # in no listing either
+        status, body = get(app, prefix + path, accept=accept)
+        assert CONTENT.encode() not in body, path
+        assert SECRET.encode() not in body or status != 200, path  # in no listing either
         tried.add(path)
     assert len(tried) > 10_000
 

@@ -18,9 +18,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 import needs
+from engine.support import WAIT
 
 HERE = Path(__file__).parent
-WAIT = 20
 
 WSGIREF = """
 import sys

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import needs
+from engine.support import WAIT
 from firstbyte import App
 from firstbyte.rooms import Rooms
 from firstbyte.websocket import SyncWebSocket, WebSocket
-
-WAIT = 20  # seconds after which a test gives up on something that must come
 
 
 class Redis:
@@ -69,13 +68,13 @@ def rooms_app(rooms: Rooms) -> App:
     """`/a/ROOM` for coroutines and `/s/ROOM` for threads; a message that begins with a dot is not kept."""
     app = App()
 
-    @app.websocket("/a/{name}")
+    @app.websocket("/a/{name}", close_timeout=WAIT)  # a test may read late
     async def achat(ws: WebSocket, name: str, nick: str = "", after: str = "") -> None:
         async with rooms[name].join(ws, nick or None, after=after) as room:
             async for text in ws:
                 await room.send_all(text, keep=not str(text).startswith("."))
 
-    @app.websocket("/s/{name}")
+    @app.websocket("/s/{name}", close_timeout=WAIT)
     def chat(ws: SyncWebSocket, name: str, nick: str = "", after: str = "") -> None:
         with rooms[name].join(ws, nick or None, after=after) as room:
             for text in ws:
