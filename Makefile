@@ -8,12 +8,15 @@ unexport PYTHONDONTWRITEBYTECODE
 
 SOURCES := setup.py $(shell find src -name '*.py' -o -name '*.pxd' -o -name '*.pyx')
 
-.PHONY: run test plain compiled style types coverage bench fuzz wheel deps lock clean
+.PHONY: run test plain compiled collected style types coverage bench fuzz wheel deps lock clean
 
 run: .venv/run
 	$(BIN)/firstbyte demo
 
-test: style types plain compiled
+# What needs no other comes together: one processor would stand still while the other looks at the types.
+test: style
+	$(MAKE) --no-print-directory --jobs=2 --output-sync types collected .venv/compiled
+	$(MAKE) --no-print-directory plain compiled
 
 # The same tests twice: plain Python, and compiled, which fails if it is not. Most of them wait: so several at once.
 TOGETHER := -q -n 4 --dist worksteal
@@ -27,6 +30,10 @@ compiled: .venv/compiled
 # Which lines the tests of plain Python run.
 coverage: .venv/dev deps
 	FIRSTBYTE_PURE=1 $(BIN)/pytest $(TOGETHER) --cov --cov-report=term
+
+# Writes the tests' bytecode, or each of the workers would rewrite their assertions for itself.
+collected: .venv/dev
+	FIRSTBYTE_PURE=1 $(BIN)/pytest -q --collect-only >.venv/collected || (cat .venv/collected; false)
 
 style: .venv/dev
 	$(BIN)/ruff check .
@@ -74,10 +81,11 @@ clean:
 	@touch $@
 
 # The setuptools that comes with venv may be too old for pyproject.toml, and no lock names setuptools.
+# Most of the files of the packages are never imported: Python compiles those that are.
 .venv/dev: pyproject.toml requirements-dev.txt requirements-dev-alone.txt | .venv/bin/python
-	$(BIN)/python -m pip install -q "setuptools>=77" -r requirements-dev.txt
-	$(BIN)/python -m pip install -q --no-deps -r requirements-dev-alone.txt
-	FIRSTBYTE_PURE=1 $(BIN)/python -m pip install -q --no-deps -e .
+	$(BIN)/python -m pip install -q --no-compile "setuptools>=77" -r requirements-dev.txt
+	$(BIN)/python -m pip install -q --no-compile --no-deps -r requirements-dev-alone.txt
+	FIRSTBYTE_PURE=1 $(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@ .venv/run
 
 .venv/compiled: $(SOURCES) | .venv/dev deps

@@ -58,6 +58,24 @@ def app(told: list[str]) -> App:
     return app
 
 
+@pytest.fixture
+def asynchronous(told: list[str]) -> App:
+    """An app whose sessions are opened and closed by coroutines."""
+    app = App()
+
+    @app.provide
+    async def session() -> AsyncIterator[Session]:
+        await asyncio.sleep(0)
+        told.append("open")
+        try:
+            yield Session("async")
+        finally:
+            await asyncio.sleep(0)
+            told.append("close")
+
+    return app
+
+
 def run(app: App, path: str, **fields: str) -> Response:
     request = Request.build("GET", path, {name.replace("_", "-"): value for name, value in fields.items()})
     endpoint = app.resolve(request)
@@ -183,37 +201,26 @@ def test_a_body_of_which_no_piece_is_sent_ends_it_too(app: App, told: list[str],
     assert (told[0], told[-1]) == ("open", "close")
 
 
-def test_an_asynchronous_body_of_which_no_piece_is_sent(told: list[str]) -> None:
-    app = App()
-
-    @app.provide
-    async def session() -> AsyncIterator[Session]:
-        told.append("open")
-        try:
-            yield Session("async")
-        finally:
-            await asyncio.sleep(0)
-            told.append("close")
-
-    @app.get("/")
+def test_an_asynchronous_body_of_which_no_piece_is_sent(asynchronous: App, told: list[str]) -> None:
+    @asynchronous.get("/")
     async def handler(db: Session) -> AsyncIterator[str]:
         raise AssertionError("it is not begun")
         yield
 
-    @app.get("/bad")
+    @asynchronous.get("/bad")
     async def bad(db: Session) -> AsyncIterator[str]:
         yield "a"
         raise OSError
 
     async def leave() -> None:
         request = Request.build("HEAD", "/")
-        response = await app.resolve(request).call(request)
+        response = await asynchronous.resolve(request).call(request)
         assert told == ["open"]
         await response.body.aclose()
         assert told == ["open", "close"]
         await response.body.aclose()
         request = Request.build("GET", "/bad")
-        response = await app.resolve(request).call(request)
+        response = await asynchronous.resolve(request).call(request)
         with pytest.raises(OSError):
             [piece async for piece in response.body]
         assert told == ["open", "close"] * 2
@@ -221,49 +228,37 @@ def test_an_asynchronous_body_of_which_no_piece_is_sent(told: list[str]) -> None
     asyncio.run(leave())
 
 
-def test_coroutines_are_provided_for_and_provide(told: list[str]) -> None:
-    app = App()
-
-    @app.provide
-    async def session() -> AsyncIterator[Session]:
-        await asyncio.sleep(0)
-        told.append("open")
-        try:
-            yield Session("async")
-        finally:
-            await asyncio.sleep(0)
-            told.append("close")
-
-    @app.provide
+def test_coroutines_are_provided_for_and_provide(asynchronous: App, told: list[str]) -> None:
+    @asynchronous.provide
     async def user(session: Session) -> User:
         await asyncio.sleep(0)
         return User("ann", session)
 
-    @app.get("/async")
+    @asynchronous.get("/async")
     async def by_coroutine(user: User, db: Session) -> str:
         return f"{user.name} {user.session is db}"
 
-    @app.get("/def")
+    @asynchronous.get("/def")
     def by_function(user: User) -> str:
         return user.session.name
 
-    @app.get("/stream")
+    @asynchronous.get("/stream")
     async def by_generator(db: Session) -> AsyncIterator[str]:
         yield db.name
 
-    @app.get("/bad")
+    @asynchronous.get("/bad")
     async def bad(db: Session) -> str:
         raise HTTPError(418)
 
-    assert app.is_async
-    assert run(app, "/async").body == b"ann True"
-    assert run(app, "/def").body == b"async"
-    assert run(app, "/bad").status == 418
+    assert asynchronous.is_async
+    assert run(asynchronous, "/async").body == b"ann True"
+    assert run(asynchronous, "/def").body == b"async"
+    assert run(asynchronous, "/bad").status == 418
     assert told == ["open", "close"] * 3
 
     async def read() -> bytes:
         request = Request.build("GET", "/stream")
-        response = await app.resolve(request).call(request)
+        response = await asynchronous.resolve(request).call(request)
         assert told[-1] == "open"
         return b"".join([piece async for piece in response.body])
 

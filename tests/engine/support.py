@@ -57,7 +57,7 @@ class Client:
         return status, fields, body
 
     def _chunks(self) -> bytes:
-        body = b""
+        pieces = []
         while True:
             while not (match := re.match(rb"([0-9a-f]+)\r\n", self.buffer)):
                 assert self.more(), "the connection ended within a chunked body"
@@ -65,10 +65,10 @@ class Client:
             end = match.end() + size + 2
             while len(self.buffer) < end:
                 assert self.more(), "the connection ended within a chunk"
-            body += self.buffer[match.end() : end - 2]
+            pieces.append(self.buffer[match.end() : end - 2])
             self.buffer = self.buffer[end:]
             if not size:
-                return body
+                return b"".join(pieces)
 
     def rest(self) -> bytes:
         """Everything until the server closes."""
