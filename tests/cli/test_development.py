@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from browsing import one_page
+from browsing import Chromium
 from engine.supervised import PROGRAM, Supervised, supervised, wait_until
 from engine.support import WAIT
 from firstbyte.cli.development import Broken, explaining, folders_of, watching
@@ -94,9 +94,9 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def test_the_page_leaves_by_itself(tmp_path: Path) -> None:
+def test_the_page_leaves_by_itself(chromium: Chromium, tmp_path: Path) -> None:
     with supervised(tmp_path, "--workers", "1", "--reload", program="import none_such") as server:
-        with one_page() as page:
+        with chromium.page() as page:
             page.open(f"http://127.0.0.1:{server.port}/")
             assert "No module named 'none_such'" in page.evaluate("document.body.innerText")
             wait_until(lambda: is_watched(server))

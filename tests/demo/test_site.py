@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from browsing import Page, one_page
+from browsing import Page
 from demo.test_tasks import ask, read
 from firstbyte import App, Server
 from firstbyte.demo.tasks import SITE
@@ -56,18 +55,10 @@ def test_every_text_has_contrast_in_light_and_dark() -> None:
 # -- in Chromium
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Page]:
-    with one_page() as page:
-        yield page
-
-
 @pytest.fixture
-def page(chromium: Page) -> Iterator[Page]:
-    chromium.look(1280, 800)
-    chromium.complaints.clear()
-    yield chromium
-    chromium.open("about:blank")
+def page(page: Page) -> Page:
+    page.look(1280, 800)
+    return page
 
 
 @pytest.fixture
@@ -230,7 +221,7 @@ def test_every_page_fits_its_window_and_names_what_acts(app: App, page: Page, ur
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
             ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (ground == "rgb(250, 248, 245)") is not dark
-    nodes: list[dict[str, Any]] = page.devtools.send("Accessibility.getFullAXTree")["nodes"]
+    nodes: list[dict[str, Any]] = page.devtools("Accessibility.getFullAXTree")["nodes"]
     acting = [node for node in nodes if node.get("role", {}).get("value") in {"link", "button", "textbox", "checkbox"}]
     assert len(acting) >= 4
     assert all(node["name"]["value"].strip() for node in acting)

@@ -9,10 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
-from browsing import Page
-from browsing import chromium as running_chromium
+from browsing import Chromium, Page
 from cli.terminal import Terminal
 from engine.supervised import Supervised, supervised
 from firstbyte import client
@@ -40,15 +38,9 @@ def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
         yield redis
 
 
-@pytest.fixture
-def chromium() -> Iterator[Browser]:
-    with running_chromium() as chromium:
-        yield chromium
-
-
-def joined(chromium: Browser, port: int, nick: str) -> Page:
+def joined(stack: ExitStack, chromium: Chromium, port: int, nick: str) -> Page:
     """A page that has joined the lobby."""
-    page = Page(chromium)
+    page = stack.enter_context(chromium.page())
     page.open(f"http://127.0.0.1:{port}/")
     page.write(nick)
     page.press("Enter")
@@ -92,11 +84,11 @@ def spread(redis: Redis, server: Supervised, stack: ExitStack) -> None:
 
 
 def test_two_pages_and_a_terminal_over_two_workers(
-    redis: Redis, chromium: Browser, tmp_path: Path, stack: ExitStack
+    redis: Redis, chromium: Chromium, tmp_path: Path, stack: ExitStack
 ) -> None:
     server = stack.enter_context(supervised(tmp_path, program=PROGRAM))
-    ann = joined(chromium, server.port, "Ann")
-    bob = joined(chromium, server.port, "Bob")
+    ann = joined(stack, chromium, server.port, "Ann")
+    bob = joined(stack, chromium, server.port, "Bob")
     eve = terminal(stack, server.port, "Eve")
     spread(redis, server, stack)
     for page in (ann, bob):
@@ -132,11 +124,11 @@ def test_two_pages_and_a_terminal_over_two_workers(
 
 
 def test_a_restart_of_the_server_loses_nothing(
-    redis: Redis, chromium: Browser, tmp_path: Path, stack: ExitStack
+    redis: Redis, chromium: Chromium, tmp_path: Path, stack: ExitStack
 ) -> None:
     with supervised(tmp_path, program=PROGRAM) as server:
         port = server.port
-        ann = joined(chromium, port, "Ann")
+        ann = joined(stack, chromium, port, "Ann")
         eve = terminal(stack, port, "Eve")
         say(ann, "before")
         eve.wait_for("Ann: before")
@@ -153,7 +145,7 @@ def test_a_restart_of_the_server_loses_nothing(
         eve.wait_for("Eve: so did I")
         assert sorted(texts(ann)) == ["before", "so did I", "while nobody listened"]
         assert eve.text().count("Ann: before") == 1
-        bob = joined(chromium, port, "Bob")  # who comes now sees all of it
+        bob = joined(stack, chromium, port, "Bob")  # who comes now sees all of it
         hears(bob, "before")
         wait_until(lambda: sorted(texts(bob)) == ["before", "so did I", "while nobody listened"])
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from browsing import one_page
+from browsing import Page
 from engine.support import Client, Running, Serve
 from examples.support import example
 
@@ -86,19 +86,18 @@ def test_a_form_of_a_browser(server: Running, folder: Path) -> None:
     assert client.get("/files/..%2Fuploads").read()[0] == 404
 
 
-def test_a_form_in_a_browser(server: Running, folder: Path, tmp_path: Path) -> None:
+def test_a_form_in_a_browser(server: Running, page: Page, folder: Path, tmp_path: Path) -> None:
     chosen = {'Grüße "an" 50%22.txt': b"text", "back\\slash.bin": bytes(range(256)) * 5000, "leer": b""}
     for name, content in chosen.items():
         (tmp_path / name).write_bytes(content)
-    with one_page() as page:
-        page.open(f"http://127.0.0.1:{server.server.port}/")
-        page.choose("[type=file]", [tmp_path / name for name in chosen])
-        page.evaluate("document.querySelector('[name=person]').focus()")
-        page.write('Zoë "Z"')
-        page.press("Enter")
-        page.wait_for("document.querySelector('[role=status]').innerText.includes('uploaded')")
-        said = page.evaluate("document.querySelector('[role=status]').innerText")
-        assert not page.complaints
+    page.open(f"http://127.0.0.1:{server.server.port}/")
+    page.choose("[type=file]", *(tmp_path / name for name in chosen))
+    page.evaluate("document.querySelector('[name=person]').focus()")
+    page.write('Zoë "Z"')
+    page.press("Enter")
+    page.wait_for("document.querySelector('[role=status]').innerText.includes('uploaded')")
+    said = page.evaluate("document.querySelector('[role=status]').innerText")
+    assert not page.complaints
     saved = ["Grüße _an_ 50_.txt", "slash.bin", "leer"]
     assert said == f'Zoë "Z" uploaded {", ".join(saved)}'
     assert [(folder / name).read_bytes() for name in saved] == list(chosen.values())

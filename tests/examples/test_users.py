@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from browsing import one_page
+from browsing import Page
 from engine.support import Running, Serve
 from examples.support import example
 from firstbyte.client import Session
@@ -82,8 +82,8 @@ def test_schemathesis_finds_nothing(url: str, tmp_path: Path) -> None:
     assert "Tested: 6" in ran.stdout
 
 
-def test_the_page_in_a_browser(url: str, tmp_path: Path) -> None:
-    with Session(base_url=url) as session, one_page() as page:
+def test_the_page_in_a_browser(url: str, page: Page) -> None:
+    with Session(base_url=url) as session:
         session.post("/users", json={"name": "Zoë", "email": "zoe@example.org"})
         page.open(f"{url}/docs")
         page.wait_for("document.querySelectorAll('.opblock').length == 6")

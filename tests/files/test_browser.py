@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import pytest
 
-from browsing import Page, one_page
+from browsing import Page
 from firstbyte import Server
 from firstbyte.files.pages import ErrorPages
 from firstbyte.files.static import StaticFiles
@@ -42,10 +42,9 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with one_page() as page:
-        page.look(900, 640)
-        yield page
+def page(page: Page) -> Page:
+    page.look(900, 640)
+    return page
 
 
 @pytest.fixture

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from browsing import BrowserError, Page, one_page
+from browsing import BrowserError, Page
 from engine.support import Running, Serve
 from files.support import app_of
-from files.test_upload_page import choose, made, rows, slow
+from files.test_upload_page import choose, made, rows
 from firstbyte import App
 from firstbyte.files.live import Live
 from firstbyte.files.static import StaticFiles
@@ -34,12 +33,6 @@ def running(site: Path, serve: Serve) -> Running:
     app = App()
     app.mount("/", StaticFiles(site))
     return serve(Live(app, site))
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    with one_page() as page:
-        yield page
 
 
 def opened(page: Page, running: Running) -> None:
@@ -115,7 +108,7 @@ def test_what_is_uploaded_does_not_end_its_upload(page: Page, serve: Serve, tmp_
     root.mkdir()
     running = serve(Live(app_of(root), root), threads=16)
     page.open(f"http://127.0.0.1:{running.server.port}/?upload")
-    with slow(page, 1 << 20):
+    with page.slow(1 << 20):
         choose(page, made(tmp_path, "small.bin", 1000), made(tmp_path, "big.bin", 3 << 20))
         page.wait_for(f"{rows('done')} == 2")
     assert {path.name for path in root.glob("*.bin")} == {"small.bin", "big.bin"}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from browsing import Page, one_page
+from browsing import Chromium, Page
 from engine.support import Running, Serve
 from files.support import app_of, names
 from firstbyte.files.upload_store import PARTIALS
@@ -28,10 +27,9 @@ def running(serve: Serve, root: Path) -> Running:
 
 
 @pytest.fixture
-def page(running: Running) -> Iterator[Page]:
-    with one_page() as page:
-        page.open(f"http://127.0.0.1:{running.server.port}/?upload")
-        yield page
+def page(running: Running, page: Page) -> Page:
+    page.open(f"http://127.0.0.1:{running.server.port}/?upload")
+    return page
 
 
 def choose(page: Page, *files: Path, selector: str = "#upload input[multiple]") -> None:
@@ -134,7 +132,7 @@ def test_a_file_that_is_dropped(page: Page, root: Path, tmp_path: Path) -> None:
 
     def drag(kind: str) -> None:
         data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
-        page.devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 100, "y": 100, "data": data})
+        page.devtools("Input.dispatchDragEvent", {"type": kind, "x": 100, "y": 100, "data": data})
 
     drag("dragEnter")
     drag("dragOver")
@@ -145,8 +143,8 @@ def test_a_file_that_is_dropped(page: Page, root: Path, tmp_path: Path) -> None:
     assert not page.evaluate("document.body.classList.contains('dropping')")
 
 
-def test_without_scripts(running: Running, root: Path, tmp_path: Path) -> None:
-    with one_page(scripts=False) as page:
+def test_without_scripts(running: Running, chromium: Chromium, root: Path, tmp_path: Path) -> None:
+    with chromium.page(scripts=False) as page:
         page.open(f"http://127.0.0.1:{running.server.port}/?upload")
         assert not page.evaluate("Boolean(document.querySelector('.scripted'))")
         choose(page, made(tmp_path, "plain.bin", 1000))
