@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the system programs that firstbyte's tests drive, where apt and the right to use it are there.
-#   deps.sh              chromium and redis-server for tests, a compiler and Python.h for the compiled modules
+#   deps.sh              chromium, redis-server and curl for tests, a compiler and Python.h for the compiled modules
 #   deps.sh venv PYTHON  python3-venv, then the virtual environment (Debian splits it off)
 set -eu
 
@@ -25,7 +25,7 @@ if ! command -v cc >/dev/null || ! .venv/bin/python -c 'import os, sysconfig; os
     install gcc libc6-dev python3-dev || echo "deps: no C compiler or no Python.h; the compiled tests will fail" >&2
 fi
 
-for program in chromium redis-server; do
+for program in chromium redis-server curl; do
     command -v "$program" >/dev/null || install "$program" ||
         echo "deps: $program is missing; its tests will skip (and fail in CI)" >&2
 done

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import TypeAlias
 
 import pytest
 
+import needs
 from browsing import Page
 from firstbyte import Server
 from firstbyte.files.pages import ErrorPages
@@ -134,15 +134,15 @@ def test_seeking_in_a_film(page: Page, serve: Serve, root: Path) -> None:
 
 
 @pytest.mark.needs("curl")
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_curl(serve: Serve, root: Path, tmp_path: Path) -> None:
+    program = needs.program("curl")
     large = os.urandom(3_000_000)
     (root / "large.bin").write_bytes(large)
     url = serve(StaticFiles(root, listing=True))
 
     def curl(*arguments: str) -> str:
         done = subprocess.run(
-            ["curl", "-sS", "--fail", *arguments], capture_output=True, text=True, cwd=tmp_path, check=True
+            [program, "-sS", "--fail", *arguments], capture_output=True, text=True, cwd=tmp_path, check=True
         )
         return done.stdout
 
