@@ -201,7 +201,7 @@ def test_what_is_sent_again_is_sent_as_it_is_now(face: MakeFace, raw: MakeRaw) -
 def test_what_a_session_remembers_is_bounded(face: MakeFace, raw: MakeRaw) -> None:
     session = face(base_url=raw(b"HTTP/1.1 204 None\r\n\r\n").url)
     session.get("/", headers={"X-Long": "x" * 5000})
-    known = session.session._core._messages
+    known = session.session._core._sent
     assert not known
     sizes = []
     for number in range(300):

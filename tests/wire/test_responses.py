@@ -112,6 +112,26 @@ def test_what_follows_a_tunnel_is_handed_over() -> None:
     assert not reader.pending
 
 
+@pytest.mark.parametrize(
+    ("framing", "body", "at_most", "expected"),
+    [
+        (b"Content-Length: 5", b"hello", 5, b"hello"),
+        (b"Content-Length: 5", b"hellomore", 5, b"hello"),
+        (b"Content-Length: 5", b"hello", 4, None),
+        (b"Content-Length: 5", b"hell", 5, None),
+        (b"Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n", 99, None),
+        (b"X: until close", b"hello", 99, None),
+    ],
+)
+def test_a_body_that_is_here_is_taken_whole(framing: bytes, body: bytes, at_most: int, expected: bytes | None) -> None:
+    reader = ResponseReader(LIMITS)
+    reader.feed(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n" + body)
+    reader.read_head()
+    assert reader.take_whole_body(at_most) == expected
+    assert reader.in_body == (expected is None)
+    assert reader.take_rest() == body[len(expected or b"") :]
+
+
 def test_equal_heads_are_scanned_once() -> None:
     data = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     heads = []

@@ -13,9 +13,9 @@ from time import monotonic
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from firstbyte.client.exchange import Connection
 from firstbyte.client.hooks import Hooks
 from firstbyte.client.network import Network, SockAddr, Stream
+from firstbyte.client.pool import Connection
 from firstbyte.client.proxies import is_forwarding, proxy_authorization, proxy_for, proxy_port, resolves_here, tunnel
 from firstbyte.client.timeouts import Budget
 from firstbyte.client.tls import Cert, TLSStream, Verify, make_context

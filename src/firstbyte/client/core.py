@@ -24,7 +24,7 @@ from firstbyte.client.sending import Message, Sender, make_message
 from firstbyte.client.timeouts import Budget, Timeout
 from firstbyte.errors import ClientError, DecodingError, TooManyRedirects
 
-_MESSAGES = 128  # of a session that are remembered
+_REMEMBERED = 128  # messages of a session
 _SHORT = 4096  # bytes of the head of the longest one
 _LEFT = 64 * 1024  # bytes of the body of a redirect or a refusal that are read to keep its connection
 
@@ -71,8 +71,12 @@ class Core:
         self._connector = connector
         self._sender = Sender(network, pool, connector)
         self._settings = settings
+        self._on_request = settings.hooks.request
+        self._on_response = settings.hooks.response
+        self._jar = settings.jar
+        self._max_body = settings.max_body
         self._app = app
-        self._messages: dict[tuple[object, ...], Message] = {}  # short ones without a body, lately sent
+        self._sent: dict[tuple[str, str, str], _Sent] = {}  # the last short one to each target
 
     @property
     def can_upgrade(self) -> bool:
@@ -87,7 +91,7 @@ class Core:
             response = await (self._exchange if is_plain else self._authenticate)(request, call, budget)
             if call.follow_redirects and 300 <= response.status < 400:
                 response = await self._follow(response, call, budget)
-            if not call.stream:
+            if not call.stream and not response.take_whole():
                 await response.aread()
             return response
         except ClientError as error:
@@ -161,10 +165,9 @@ class Core:
 
     async def _exchange(self, request: ClientRequest, call: Call, budget: Budget) -> ClientResponse:
         """One request and the head of its response."""
-        settings = self._settings
-        if settings.hooks.request is not None:
-            settings.hooks.request(request)
-        cookie = settings.jar.header_for(request.url, call.cookies)
+        if self._on_request is not None:
+            self._on_request(request)
+        cookie = self._jar.header_for(request.url, call.cookies)
         fields: tuple[tuple[str, str], ...] = ()
         if cookie is not None and "cookie" not in request.headers:  # else the caller writes the field
             fields = (("Cookie", cookie),)
@@ -174,36 +177,36 @@ class Core:
         if self._app is not None:
             answer, source = await self._app.send(request, fields, budget)
         else:
-            route = self._connector.route(request.url, call.upgrade is not None)
-            message = self._message(request, route, fields, call.upgrade is not None)
-            answer, source = await self._sender.send(message, request.url, route, budget)
-        response = ClientResponse(request, answer, source, settings.max_body)
+            sent = self._prepare(request, fields, call.upgrade is not None)
+            answer, source = await self._sender.send(sent.message, request.url, sent.route, budget)
+        response = ClientResponse(request, answer, source, self._max_body)
         try:
             if answer.sets_cookies:
-                settings.jar.update_from(request.url, response.headers)
-            if settings.hooks.response is not None:
-                settings.hooks.response(response)
+                self._jar.update_from(request.url, response.headers)
+            if self._on_response is not None:
+                self._on_response(response)
         except BaseException:
             response.close()
             raise
         return response
 
-    def _message(
-        self, request: ClientRequest, route: Route, fields: tuple[tuple[str, str], ...], upgrades: bool
-    ) -> Message:
+    def _prepare(self, request: ClientRequest, fields: tuple[tuple[str, str], ...], upgrades: bool) -> _Sent:
         """What is sent for a request, with `fields` of this exchange behind its own."""
-        own, more = tuple(request.headers.fields()), route.fields + fields
-        parts = (request.method, request.url, own, request.body, route.forwarding, more, upgrades)
-        if request.body is not None:
-            return make_message(*parts)
-        message = self._messages.get(parts)  # without a body most are as one was before
-        if message is None:
-            message = make_message(*parts)
-            if len(message.head) <= _SHORT:
-                if len(self._messages) >= _MESSAGES:
-                    self._messages.clear()
-                self._messages[parts] = message
-        return message
+        url, body, own = request.url, request.body, request.headers.fields()
+        key = (request.method, url.origin, url.target)
+        if body is None and not upgrades:
+            known = self._sent.get(key)  # most are as the one before
+            if known is not None and known.own == own and known.fields == fields:
+                return known
+        route = self._connector.route(url, upgrades)
+        more = route.fields + fields
+        message = make_message(request.method, url, tuple(own), body, route.forwarding, more, upgrades)
+        sent = _Sent(own, fields, route, message)
+        if body is None and not upgrades and len(message.head) <= _SHORT:
+            if len(self._sent) >= _REMEMBERED:
+                self._sent.clear()
+            self._sent[key] = sent
+        return sent
 
     async def _leave(self, response: ClientResponse) -> None:
         """Ends with a response that is not the last: a short body is read, so that its connection can be kept."""
@@ -211,3 +214,17 @@ class Core:
             await response.aread(_LEFT)
         except DecodingError:
             response.close()
+
+
+class _Sent:
+    """A message, the way that it takes, and the fields that it was made of."""
+
+    __slots__ = ("fields", "message", "own", "route")
+
+    def __init__(
+        self, own: list[tuple[str, str, str]], fields: tuple[tuple[str, str], ...], route: Route, message: Message
+    ) -> None:
+        self.own = own
+        self.fields = fields
+        self.route = route
+        self.message = message

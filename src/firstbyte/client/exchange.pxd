@@ -1,18 +1,8 @@
-from firstbyte.client.pool cimport Pool
+import cython
+
+from firstbyte.client.pool cimport Connection, Pool
 from firstbyte.client.timeouts cimport Budget
 from firstbyte.wire.response cimport ResponseReader
-
-
-cdef class Connection:
-    cdef public object stream
-    cdef public str origin
-    cdef public object address
-    cdef public ResponseReader reader
-    cdef public Py_ssize_t used
-    cdef public double idle_since
-    cdef public tuple opened
-
-    cpdef close(self)
 
 
 cdef class Exchange:
@@ -37,7 +27,11 @@ cdef class Exchange:
     cdef _early(self)
     cdef _pass_interim(self, head)
     cdef _begin(self, head)
+    @cython.locals(reader=ResponseReader, piece=bytes)
     cpdef bytes take(self)
+    @cython.locals(whole=bytes)
+    cpdef bytes take_whole(self, long long at_most)
     cpdef close(self)
     cdef _take(self, bytes data)
+    @cython.locals(connection=Connection, reader=ResponseReader)
     cdef _finish(self)

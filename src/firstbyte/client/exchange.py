@@ -9,7 +9,7 @@ from typing import NoReturn, cast
 from firstbyte.client.bodies import Body
 from firstbyte.client.hooks import Timings
 from firstbyte.client.network import CHUNK, Stream
-from firstbyte.client.pool import Pool
+from firstbyte.client.pool import Connection, Pool
 from firstbyte.client.timeouts import Budget
 from firstbyte.errors import (
     BadResponse,
@@ -21,32 +21,13 @@ from firstbyte.errors import (
     WriteTimeout,
 )
 from firstbyte.http.headers import Headers
-from firstbyte.wire.response import ResponseHead, ResponseReader
+from firstbyte.wire.response import ResponseHead
 from firstbyte.wire.writer import encode_chunk, encode_last_chunk
 
 MAX_INTERIM = 20  # interim responses (1xx) before a final one; what they are good for is told by one or two
 EXPECT_WAIT = 1.0  # seconds for a 100 Continue, after which the body is sent without one, as curl does
 _LARGEST = 128 * 1024  # bytes of a body that are read at once, where they come so fast; measured, see bench/client.py
 _TOGETHER = 64 * 1024  # bytes: a body up to this long is sent in one piece with its head
-
-
-class Connection:
-    """A connection to an origin, as the pool keeps it."""
-
-    __slots__ = ("address", "idle_since", "opened", "origin", "reader", "stream", "used")
-
-    def __init__(self, stream: Stream, origin: str, address: str) -> None:
-        self.stream = stream
-        self.origin = origin
-        self.address = address  # for people
-        self.reader = ResponseReader()
-        self.used = 0  # exchanges that were begun on it
-        self.idle_since = 0.0
-        self.opened: tuple[float | None, float | None, float | None] = (None, None, None)  # see Timings
-
-    def close(self) -> None:
-        """Ends it."""
-        self.stream.close()
 
 
 class Exchange:
@@ -229,6 +210,16 @@ class Exchange:
         if not reader.in_body:
             self._finish()
         return piece
+
+    def take_whole(self, at_most: int) -> bytes | None:
+        """See `BodySource.take_whole`."""
+        if self.is_over:
+            return b""
+        whole = None if self._received else self._connection.reader.take_whole_body(at_most)
+        if whole is not None:
+            self._received = len(whole)
+            self._finish()
+        return whole
 
     async def read(self) -> bytes:
         """The next piece of the body as it was sent; none at its end. Raises ClientError."""

@@ -159,6 +159,10 @@ class MemoryBody:
             return await anext(self._pieces, None)
         return await self._transport.blocking(next, self._pieces, None)
 
+    def take_whole(self, at_most: int) -> bytes | None:
+        """See `BodySource.take_whole`."""
+        return None
+
     def take_over(self) -> tuple[Stream, bytes]:
         """See `BodySource.take_over`. Raises ClientError where nothing can be taken over."""
         if not self._transport.upgrades:

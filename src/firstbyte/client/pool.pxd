@@ -1,3 +1,20 @@
+import cython
+
+from firstbyte.wire.response cimport ResponseReader
+
+
+cdef class Connection:
+    cdef public object stream
+    cdef public str origin
+    cdef public object address
+    cdef public ResponseReader reader
+    cdef public Py_ssize_t used
+    cdef public double idle_since
+    cdef public tuple opened
+
+    cpdef close(self)
+
+
 cdef class Pool:
     cdef object _network
     cdef Py_ssize_t _max
@@ -11,12 +28,14 @@ cdef class Pool:
     cdef double _swept
     cdef public bint closed
 
-    cpdef take_idle(self, str origin)
-    cpdef release(self, connection)
+    cpdef Connection take_idle(self, str origin)
+    cpdef release(self, Connection connection)
     cpdef discard(self, str origin)
-    cdef _pop_idle(self, str origin)
+    cdef bint _hand_on(self, Connection connection) except -1
+    @cython.locals(idle=list, connection=Connection)
+    cdef Connection _pop_idle(self, str origin)
     cdef bint _take_slot(self, str origin) except -1
     cdef _free_slot(self, str origin)
     cdef _serve(self)
     cdef _sweep(self)
-    cdef _close(self, connection)
+    cdef _close(self, Connection connection)

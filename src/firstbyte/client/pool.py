@@ -9,20 +9,28 @@ from __future__ import annotations
 import threading
 from collections import deque
 from time import monotonic
-from typing import Protocol
 
-from firstbyte.client.network import Network, Waiter
+from firstbyte.client.network import Network, Stream, Waiter
+from firstbyte.wire.response import ResponseReader
 
 
-class Pooled(Protocol):
-    """What the pool knows of a connection."""
+class Connection:
+    """A connection to an origin, as the pool keeps it."""
 
-    origin: str
-    idle_since: float  # when it was used last, by `monotonic`
+    __slots__ = ("address", "idle_since", "opened", "origin", "reader", "stream", "used")
+
+    def __init__(self, stream: Stream, origin: str, address: str) -> None:
+        self.stream = stream
+        self.origin = origin
+        self.address = address  # for people
+        self.reader = ResponseReader()
+        self.used = 0  # exchanges that were begun on it
+        self.idle_since = 0.0  # when it was used last, by `monotonic`
+        self.opened: tuple[float | None, float | None, float | None] = (None, None, None)  # see Timings
 
     def close(self) -> None:
         """Ends it."""
-        ...
+        self.stream.close()
 
 
 class Pool:
@@ -44,19 +52,19 @@ class Pool:
         self._max_per_origin = max_per_origin or max_connections
         self._idle_timeout = idle_timeout
         self._lock = threading.Lock()
-        self._idle: dict[str, list[Pooled]] = {}  # the last one of each is the last one used
+        self._idle: dict[str, list[Connection]] = {}  # the last one of each is the last one used
         self._slots: dict[str, int] = {}  # by origin, idle connections included
         self._total = 0
         self._wants: deque[_Want] = deque()
         self._swept = monotonic()
         self.closed = False
 
-    def take_idle(self, origin: str) -> Pooled | None:
+    def take_idle(self, origin: str) -> Connection | None:
         """An idle connection to `origin` with its slot, if there is one."""
         with self._lock:
             return self._pop_idle(origin)
 
-    async def acquire(self, origin: str, timeout: float | None, fresh: bool = False) -> Pooled | None:
+    async def acquire(self, origin: str, timeout: float | None, fresh: bool = False) -> Connection | None:
         """A slot: an idle connection to `origin`, or None if one must be opened (always, if `fresh`).
 
         Raises TimeoutError if no slot became free in time.
@@ -76,15 +84,12 @@ class Pool:
             raise
         return want.connection
 
-    def release(self, connection: Pooled) -> None:
+    def release(self, connection: Connection) -> None:
         """Gives a slot back with a connection that can be used again."""
         with self._lock:
             if not self.closed:
-                for want in self._wants:
-                    if want.origin == connection.origin and not want.fresh:
-                        self._wants.remove(want)
-                        want.grant(connection)
-                        return
+                if self._wants and self._hand_on(connection):
+                    return
                 self._idle.setdefault(connection.origin, []).append(connection)
                 if self._wants:
                     self._serve()
@@ -121,7 +126,16 @@ class Pool:
 
     # -- under the lock
 
-    def _pop_idle(self, origin: str) -> Pooled | None:
+    def _hand_on(self, connection: Connection) -> bool:
+        """Gives a connection to the first who waits for one to its origin; whether there is such."""
+        for want in self._wants:
+            if want.origin == connection.origin and not want.fresh:
+                self._wants.remove(want)
+                want.grant(connection)
+                return True
+        return False
+
+    def _pop_idle(self, origin: str) -> Connection | None:
         idle = self._idle.get(origin)
         if not idle:
             return None
@@ -180,7 +194,7 @@ class Pool:
             if kept:
                 self._idle[origin] = kept
 
-    def _close(self, connection: Pooled) -> None:
+    def _close(self, connection: Connection) -> None:
         connection.close()
         self._free_slot(connection.origin)
 
@@ -206,9 +220,9 @@ class _Want:
         self.waiter = waiter
         self.fresh = fresh
         self.granted = False
-        self.connection: Pooled | None = None
+        self.connection: Connection | None = None
 
-    def grant(self, connection: Pooled | None) -> None:
+    def grant(self, connection: Connection | None) -> None:
         """Hands a slot over, with or without a connection in it."""
         self.granted = True
         self.connection = connection

@@ -14,5 +14,6 @@ cdef class ClientResponse:
     cdef public ClientRequest request
     cdef public int status
 
+    cpdef bint take_whole(self) except -1
     cpdef close(self)
     cdef _reader(self)

@@ -43,6 +43,10 @@ class BodySource(Protocol):
         """From the call until the end of the body, or until now."""
         ...
 
+    def take_whole(self, at_most: int) -> bytes | None:
+        """The body, if all of it is here before any was read, and is no longer than this; else `read` it."""
+        ...
+
     async def read(self) -> bytes:
         """The next piece as it was sent; none at the end. Raises ClientError."""
         ...
@@ -178,6 +182,12 @@ class ClientResponse:
             return msgspec.json.decode(self.content.removeprefix(codecs.BOM_UTF8), type=type)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DecodingError(f"the body is not the JSON that was expected: {error}", rule="json") from None
+
+    def take_whole(self) -> bool:
+        """Whether the body is here: all of it came with the head, as most short ones do, or was read before."""
+        if self._content is None and not self._head.is_coded:
+            self._content = self._source.take_whole(self._max_body)
+        return self._content is not None
 
     async def aread(self, max_body: int | None = None) -> bytes:
         """The body of a streamed response, read to its end.

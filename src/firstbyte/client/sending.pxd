@@ -1,5 +1,4 @@
-from firstbyte.client.exchange cimport Connection, Exchange
-from firstbyte.client.pool cimport Pool
+from firstbyte.client.pool cimport Connection, Pool
 
 
 cdef class Sender:

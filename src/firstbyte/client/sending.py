@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from firstbyte.client.bodies import Body
 from firstbyte.client.connect import Connector, Route
-from firstbyte.client.exchange import Connection, Exchange
+from firstbyte.client.exchange import Exchange
 from firstbyte.client.network import Network
-from firstbyte.client.pool import Pool
+from firstbyte.client.pool import Connection, Pool
 from firstbyte.client.request import encode_head
 from firstbyte.client.retries import IDEMPOTENT
 from firstbyte.client.timeouts import Budget
@@ -75,7 +75,7 @@ class Sender:
         trusts = message.can_be_repeated and not is_async
         fresh = False
         while True:
-            connection = None if fresh else cast("Connection | None", self._pool.take_idle(route.key))
+            connection = None if fresh else self._pool.take_idle(route.key)
             if connection is None or not self._is_alive(connection, trusts):
                 connection = await self._acquire(url, route, budget, fresh, trusts)
             exchange = Exchange(connection, self._pool, budget, is_async, message.upgrades)
@@ -104,14 +104,13 @@ class Sender:
         pool, origin = self._pool, route.key
         while True:
             try:
-                kept = await pool.acquire(origin, budget.left(budget.timeout.pool), fresh)
+                connection = await pool.acquire(origin, budget.left(budget.timeout.pool), fresh)
             except TimeoutError:
                 late = budget.over(PoolTimeout, f"all {pool.open_connections} connections are in use")
                 late.locate(url.authority, budget.seconds, "pool")
                 raise late from None
-            if kept is None:
+            if connection is None:
                 break
-            connection = cast("Connection", kept)
             if self._is_alive(connection, trusts):
                 return connection
         try:

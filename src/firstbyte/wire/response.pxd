@@ -25,7 +25,9 @@ cdef class ResponseReader:
     cdef _begin_body(self, head)
     @cython.locals(piece=bytes, at=Py_ssize_t)
     cpdef bytes read_body(self)
-    cpdef bint end(self)
+    @cython.locals(end=Py_ssize_t, whole=bytes)
+    cpdef bytes take_whole_body(self, long long at_most)
+    cpdef bint end(self) except -1
     cpdef bytes take_rest(self)
     cdef _advance(self, Py_ssize_t at)
 

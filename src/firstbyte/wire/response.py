@@ -194,6 +194,20 @@ class ResponseReader:
             self.in_body = False
         return piece
 
+    def take_whole_body(self, at_most: int) -> bytes | None:
+        """The body, if all of it is here and its length was said and is `at_most` so many bytes; else None.
+
+        Before anything of the body is read. Ends `in_body` as `read_body` does.
+        """
+        end = self._at + self.length
+        if self.length < 0 or self.length > at_most or end > len(self._buffer):
+            return None
+        whole = self._buffer[self._at : end]
+        self._advance(end)
+        self._body = None
+        self.in_body = False
+        return whole
+
     def end(self) -> bool:
         """The peer has closed: whether the response is complete. One that goes on until then is."""
         if self.in_body and self.length == UNTIL_CLOSE:
