@@ -12,6 +12,7 @@ cdef class Wait:
     cdef public bint over
 
     cpdef end(self, error=*)
+    cpdef renew(self)
 
 
 cdef class Stepper:

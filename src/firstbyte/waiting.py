@@ -59,6 +59,11 @@ class Wait:
         else:
             self._callback(self)
 
+    def renew(self) -> None:
+        """Makes it as new, for whoever has awaited it to its end: then nobody else knows it any more."""
+        self.over = self._asyncio_future_blocking = False
+        self._callback = self._context = self._error = self._stepper = None
+
     def done(self) -> bool:
         """See asyncio.Future."""
         return self.over

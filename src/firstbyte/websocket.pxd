@@ -39,9 +39,11 @@ cdef class WebSocket(_Common):
     cdef object _loop
     cdef object _new_wait
     cdef object _new_stepper
+    cdef object _spare
     cdef list _waiters
     cdef object _scope_task
 
+    @cython.locals(waiters=list)
     cpdef _wake(self)
     cpdef _wait(self)
 

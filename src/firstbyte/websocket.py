@@ -251,7 +251,7 @@ class _Common:
         """The next message if it is here. Raises WebSocketClosed behind the last."""
         if self._queue:
             message = self._queue.popleft()
-            if not self._is_lost:
+            if self._is_paused and not self._is_lost:
                 self._pace()
             return message
         if self._protocol.is_over or self._is_lost:
@@ -317,6 +317,7 @@ class WebSocket(_Common):
         self._new_wait: Any = None
         self._new_stepper: Any = None
         self._waiters: list[Any] = []
+        self._spare: Any = None  # a Wait that was awaited to its end, for the next time
         self._scope_task: Any = None  # a reference keeps it alive
 
     def begin(self, transport: Transport, draining: bool) -> None:
@@ -335,7 +336,9 @@ class WebSocket(_Common):
     async def receive(self) -> Message:
         """The next message. Raises WebSocketClosed when there will be none."""
         while (message := self._next()) is None:
-            await self._wait()
+            waiter = self._wait()
+            await waiter
+            self._spare = waiter
         return message
 
     def __aiter__(self) -> AsyncIterator[Message]:
@@ -388,13 +391,20 @@ class WebSocket(_Common):
             self._waiters = [each for each in self._waiters if not each.over]
         if self._loop is None:  # it waits for the beginning itself, in another task than the handshake's
             self._find_loop()
-        waiter = self._new_wait(self._loop)
+        waiter = self._spare
+        if waiter is None:
+            waiter = self._new_wait(self._loop)
+        else:
+            self._spare = None
+            waiter.renew()
         self._waiters.append(waiter)
         return waiter
 
     def _wake(self) -> None:
         waiters = self._waiters
-        if waiters:
+        if len(waiters) == 1:  # as it is where one task does it all
+            waiters.pop().end()
+        elif waiters:
             self._waiters = []
             for waiter in waiters:
                 waiter.end()
@@ -415,7 +425,9 @@ class _Messages:
         ws = self._ws
         try:
             while (message := ws._next()) is None:
-                await ws._wait()
+                waiter = ws._wait()
+                await waiter
+                ws._spare = waiter
         except WebSocketClosed:
             raise StopAsyncIteration from None
         return message

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from firstbyte.errors import WebSocketClosed
 from firstbyte.wire.websocket.deflate import Deflate
 from firstbyte.wire.websocket.events import BinaryMessage, Closed, Event, Failed, Ping, Pong, TextMessage
-from firstbyte.wire.websocket.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, FrameReader, mask
+from firstbyte.wire.websocket.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, FrameReader, mask, unmask
 from firstbyte.wire.websocket.limits import MessageLimits
 from firstbyte.wire.websocket.protocol import CODES, Connection
 from wire.websocket_support import CUTS, KEY, LIMITS, bytewise, client, masked, plain, receive, server, whole
@@ -401,6 +401,8 @@ def test_masking(size: int) -> None:
     expected = bytes(byte ^ KEY[at & 3] for at, byte in enumerate(data))
     assert mask(data, KEY) == expected
     assert mask(expected, KEY) == data
+    assert mask(memoryview(expected), KEY) == data
+    assert unmask(b"head" + KEY + expected, 4) == data
 
 
 @given(st.binary(max_size=40), st.lists(st.integers(1, 9), max_size=20))

@@ -3,11 +3,15 @@ import cython
 from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.exchange cimport Exchange
 
+cdef double inf
+cdef int ERROR, HANGUP, READ, WRITE
+
 
 cdef class Takeover(Exchange):
     cdef public object lock
     cdef public object _session
     cdef bint _has_begun
+    cdef bint _in_event
     cdef bint _shares
     cdef public bint _is_over
     cdef public bint _has_ended

@@ -31,7 +31,9 @@ logger = lazy_logger("firstbyte.engine")
 class Takeover(Exchange):
     """The owner of a connection that another protocol has: its `Transport`."""
 
-    __slots__ = ("_has_begun", "_has_ended", "_is_full", "_is_over", "_paused", "_session", "_shares", "lock")
+    __slots__ = (
+        "_has_begun", "_has_ended", "_in_event", "_is_full", "_is_over", "_paused", "_session", "_shares", "lock",
+    )  # fmt: skip
 
     def __init__(
         self, reactor: Any, connection: Connection, session: Session, request: Any = None, endpoint: Any = None
@@ -41,6 +43,7 @@ class Takeover(Exchange):
         self._session = session
         self._shares = not getattr(session, "is_async", True)  # else one thread does it all, and needs no lock
         self._has_begun = False  # the session's thread has started: nothing is told to it before
+        self._in_event = False  # `_settle` follows
         self._is_over = False  # it has given the connection back, or lost it
         self._has_ended = False  # the peer sends no more
         self._is_full = False  # the session has been told to wait until it is `writable`
@@ -145,8 +148,9 @@ class Takeover(Exchange):
             return False
         connection = self.connection
         has_room = connection.push(data)
-        if has_room and self._write_by == inf and connection.flush():
-            connection.deadline = self._session.deadline  # all is sent, and what is watched for stays as it is
+        if has_room and self._write_by == inf and connection.flush():  # all is sent: what is watched for stays as it is
+            if not self._in_event:
+                connection.deadline = self._session.deadline
             return True
         self._settle()
         self._is_full = not (has_room or self._is_over or self._write_by == inf)
@@ -165,7 +169,11 @@ class Takeover(Exchange):
             if events & (ERROR | HANGUP):
                 connection.close("client left")
         elif events & ~WRITE:
-            self._receive()
+            self._in_event = True
+            try:
+                self._receive()
+            finally:
+                self._in_event = False
         self._settle()
 
     def _take_rest(self) -> None:

@@ -1,5 +1,8 @@
 import cython
 
+cdef int _WHOLE_TEXT, _WHOLE_BINARY
+cdef list _TEXTS, _BINARIES
+
 
 cdef class FrameReader:
     cdef bint _masked
@@ -15,7 +18,7 @@ cdef class FrameReader:
     cdef public Py_ssize_t left
 
     cpdef feed(self, bytes data)
-    @cython.locals(first=int, here=Py_ssize_t, length=Py_ssize_t, size=Py_ssize_t, key=Py_ssize_t)
+    @cython.locals(first=int, here=Py_ssize_t, length=Py_ssize_t, size=Py_ssize_t)
     cpdef bytes read_whole(self, bytes data, Py_ssize_t limit)
     @cython.locals(
         buffer=bytes, at=Py_ssize_t, here=Py_ssize_t, first=int, opcode=int, second=int, size=Py_ssize_t,

@@ -30,6 +30,7 @@ BAD_DATA = 1007
 TOO_BIG = 1009
 INTERNAL = 1011
 
+_WHOLE_TEXT, _WHOLE_BINARY = 0x80 | TEXT, 0x80 | BINARY  # the first byte of a message in one frame
 _PIECE = 32 * 1024  # bytes masked at a time: larger numbers leave the processor's cache
 
 
@@ -77,19 +78,18 @@ class FrameReader:
         if length == 126 and here > 4:
             length = data[2] << 8 | data[3]
             size = 4
-            if length <= MAX_CONTROL:  # in more bytes than it needs
+            if length < 126:  # in more bytes than it needs
                 return None
-        elif length > MAX_CONTROL:
+        elif length > 125:
             return None
-        key = size
-        if self._masked:
-            size += 4
-        if first & 0x7F not in (TEXT, BINARY) or first < 0x80 or size + length != here:
+        if first != _WHOLE_TEXT and first != _WHOLE_BINARY:
+            return None
+        if size + length + (4 if self._masked else 0) != here:
             return None
         if length > limit or length > self._max_frame:
             return None
         self.opcode = first & 0x0F
-        return mask(data[size:], data[key:size]) if self._masked else data[size:]
+        return unmask(data, size) if self._masked else data[size:]
 
     def read_header(self) -> bool:
         """Reads the next frame's header, when its payload's last byte has been read; False until it is complete."""
@@ -160,7 +160,9 @@ class FrameReader:
         return mask(piece, key)
 
 
-_HEADS = {0x80 | opcode: [bytes((0x80 | opcode, size)) for size in range(126)] for opcode in (TEXT, BINARY)}
+# The heads of short messages in one frame without a mask, by their length.
+_TEXTS = [bytes((_WHOLE_TEXT, size)) for size in range(126)]
+_BINARIES = [bytes((_WHOLE_BINARY, size)) for size in range(126)]
 
 
 def encode_frame(opcode: int, payload: bytes, key: bytes = b"", fin: bool = True, compressed: bool = False) -> bytes:
@@ -169,8 +171,10 @@ def encode_frame(opcode: int, payload: bytes, key: bytes = b"", fin: bool = True
     size = len(payload)
     bit = 0x80 if key else 0
     if size < 126:
-        if not key and first in _HEADS:
-            return _HEADS[first][size] + payload
+        if not key and first == _WHOLE_TEXT:
+            return _TEXTS[size] + payload
+        if not key and first == _WHOLE_BINARY:
+            return _BINARIES[size] + payload
         head = bytes((first, bit | size))
     elif size < 0x10000:
         head = bytes((first, bit | 126, size >> 8, size & 0xFF))
@@ -189,12 +193,17 @@ def mask(data: bytes, key: bytes) -> bytes:
     return (int.from_bytes(data, "little") ^ int.from_bytes(long_key, "little")).to_bytes(size, "little")
 
 
+def unmask(data: bytes, at: int) -> bytes:
+    """All that lies behind the key at `at`, unmasked with it: the payload of a frame that ends where `data` does."""
+    return mask(data[at + 4 :], data[at : at + 4])
+
+
 try:
     from firstbyte.wire.websocket import _mask  # type: ignore[attr-defined]
 except ImportError:
     pass  # it is not compiled
 else:
-    mask = _mask.mask
+    mask, unmask = _mask.mask, _mask.unmask
 
 
 def refuse(rule: str, message: str, code: int = BROKEN) -> NoReturn:
