@@ -243,6 +243,24 @@ def test_too_many_that_have_not_ended_are_refused(connect: Connect, monkeypatch:
         go_on.set()
 
 
+def test_too_many_of_one_request_are_refused(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "UNFINISHED", 2)
+    app = App()
+    ran = threading.Semaphore(0)
+
+    @app.get("/{count:int}")
+    def index(count: int, request: Request) -> str:
+        for _ in range(count):
+            request.after(ran.release)
+        return "sent"
+
+    with serving(app) as server:
+        client = connect(server)
+        assert client.get("/3").read()[0] == 503
+        for _ in range(2):  # those that were taken run, behind that answer
+            assert ran.acquire(timeout=WAIT)
+
+
 def test_it_has_the_context_of_its_handler(connect: Connect) -> None:
     from contextvars import ContextVar
 

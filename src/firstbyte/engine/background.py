@@ -29,17 +29,18 @@ class Background:
 
     @property
     def unfinished(self) -> int:
-        """Number of jobs that have not ended."""
+        """Number of jobs that have not ended, those among them that have not begun."""
         return len(self._unfinished)
 
     def use(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs coroutines there from now on."""
         self._loop = loop
 
-    def check_room(self) -> None:
-        """Raises HTTPError 503 while too many jobs have not ended."""
+    def take(self, job: Job) -> None:
+        """Counts a job that is to be started. Raises HTTPError 503 while too many have not ended."""
         if len(self._unfinished) >= UNFINISHED:
             raise HTTPError(503, f"{UNFINISHED} jobs behind answers have not ended yet", {"Retry-After": "5"})
+        self._unfinished.add(job)
 
     def start(self, job: Job) -> None:
         """Has a job run, from any thread."""

@@ -32,7 +32,7 @@ class ConnectionServices:
 
     def after(self, job: Job) -> None:
         """See `Services`."""
-        self._background.check_room()
+        self._background.take(job)
         if self._connection is None:  # all that can be sent is
             self._background.start(job)
         else:
