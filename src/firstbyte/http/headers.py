@@ -144,10 +144,15 @@ class Headers:
 
 def check_field(name: str, value: str) -> None:
     """Raises ValueError unless `name: value` is one field line and nothing else (RFC 9110 section 5.5, 5.6.2)."""
-    if TOKEN.fullmatch(name) is None:
-        raise ValueError(f"header name {name!r} is not a token (RFC 9110 section 5.6.2)")
+    if name not in _tokens:
+        if TOKEN.fullmatch(name) is None:
+            raise ValueError(f"header name {name!r} is not a token (RFC 9110 section 5.6.2)")
+        if len(_tokens) < _REMEMBERED_NAMES and len(name) <= _REMEMBERED_NAME:
+            _tokens.add(name)
     if not isinstance(value, str):
         raise TypeError(f"header {name}: the value must be str, not {type(value).__name__}")
+    if value.isascii() and value.isprintable():  # as most are: it takes a fifth of the time that a pattern does
+        return
     if _VALUE.fullmatch(value) is None:
         raise ValueError(f"header {name}: {value!r} has a control character or one outside Latin-1")
 
@@ -164,6 +169,9 @@ def raw_fields(block: bytes) -> list[tuple[bytes, bytes]]:
     return fields.copy()
 
 
+_tokens: set[str] = set()  # names that were found to be some: a program uses few
+_REMEMBERED_NAMES = 1024
+_REMEMBERED_NAME = 64  # characters
 _RAW_FIELD = re.compile(rb"([^:\r\n]+):[ \t]*([^\r\n]*)\r\n")
 _REMEMBERED_BLOCK = 1024  # bytes
 _REMEMBERED_BLOCKS = 1024
