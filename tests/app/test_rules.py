@@ -230,6 +230,27 @@ def test_a_rule_that_raises_refuses(error: Exception, expected: int, caplog: pyt
     assert ("broken" in caplog.text) == (expected == 500)
 
 
+def test_what_is_too_long_is_refused_before_it_is_read_and_answered_by_the_app() -> None:
+    app = App(max_body=10)
+    api = app.group("/api", max_body=20)
+    for group in (app, api):
+        group.post("/")(lambda: "taken")
+
+    @api.error(413)
+    def too_long(request: Request, error: HTTPError) -> tuple[dict[str, str], int]:
+        return {"error": error.detail}, 413
+
+    def send(path: str, length: str) -> tuple[int, object]:
+        response = app.resolve(request := Request.build("POST", path, {"Content-Length": length})).call(request)
+        return response.status, response.body
+
+    assert [send("/", length)[0] for length in ("10", "11")] == [200, 413]
+    assert [send("/api/", length)[0] for length in ("20", "9" * 18)] == [200, 413]
+    assert send("/api/", "21") == (413, b'{"error":"the body is longer than 20 bytes"}')
+    refusing = app.resolve(Request.build("POST", "/", {"Content-Length": "11"}))
+    assert (refusing.rule, refusing.streams_body) == ("max-body 10", True)
+
+
 def test_a_function_is_a_rule_by_its_name() -> None:
     app = App()
 

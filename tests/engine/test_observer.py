@@ -129,7 +129,8 @@ def test_a_refused_request_is_known_if_its_head_was_valid(serve: Serve, app: App
 
     app.add_route("/small", lambda request: "", ["POST"], max_body=1)
     with Server(app, port=0, observers=[Refusals()]) as server:
-        for bad in (b"POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"):
+        chunked = b"POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n"
+        for bad in (chunked, b"GET / HTTP/1.1\r\n\r\n"):
             client = Client(server.port).send(bad)
             client.rest()
             client.close()

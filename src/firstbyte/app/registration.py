@@ -18,7 +18,7 @@ from firstbyte.app.params import Plan, make_plan
 from firstbyte.app.plugins import install
 from firstbyte.app.providers import Provider, check_cycles, provided_by
 from firstbyte.app.routing import Pattern, Router
-from firstbyte.app.rules import Rule, check_rule
+from firstbyte.app.rules import Rule, check_rule, max_body
 from firstbyte.errors import ConfigurationError, RouteError
 from firstbyte.http.forwarded import Networks
 from firstbyte.http.handler import Handler
@@ -252,7 +252,8 @@ class Group:
         name = given.get("name") or (own_name if own_name.isidentifier() else "")
         given["name"] = f"{self.name}.{name}" if self.name and name else name
         given["middleware"] = tuple(given.get("middleware", ()))
-        given["rules"] = tuple(given.get("rules", ()))
+        limit = given["max_body"]
+        given["rules"] = (*given.get("rules", ()), *(() if limit is None else (max_body(limit),)))
         self.parts.add_route(
             Route(self, pattern, tuple(methods), function, plan, **given), options.get("name") is not None
         )

@@ -269,3 +269,23 @@ class rate_limit:  # noqa: N801
             return None
         text = f"at most {self._limit} requests in {self._seconds:g} s are answered: wait a little"
         return HTTPError(self.status, text, {"Retry-After": str(max(1, ceil(wait)))})
+
+
+class max_body:  # noqa: N801
+    """Refuses what announces a body of more than `most` bytes with a 413: routes and groups with `max_body` have it.
+
+    A body that does not say how long it is (chunked) the server counts as it comes.
+    """
+
+    status = 413
+
+    def __init__(self, most: int) -> None:
+        self.name = f"max-body {most}"
+        self._most = most
+
+    def __call__(self, request: Request) -> HTTPError | None:
+        """See `Rule`."""
+        length = request.headers.get("content-length") or ""
+        if not length.isdecimal() or int(length) <= self._most:
+            return None
+        return HTTPError(self.status, f"the body is longer than {self._most} bytes")
