@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from firstbyte.http.headers import Headers
+from firstbyte.http.headers import Headers, check_field
 
 
 def test_names_have_no_case_and_keep_theirs() -> None:
@@ -86,3 +86,14 @@ def test_a_value_is_text() -> None:
 
 def test_fields_have_their_names_in_both_spellings() -> None:
     assert Headers([("A-b", "1"), ("C", "2")]).fields() == [("a-b", "A-b", "1"), ("c", "C", "2")]
+
+
+def test_names_that_are_remembered_are_few_and_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firstbyte.http.headers._tokens", tokens := set[str]())
+    for number in range(2000):
+        check_field(f"X-{number}", "")
+    check_field("x" * 65, "")
+    with pytest.raises(ValueError, match="token"):
+        check_field("a b", "")
+    assert len(tokens) == 1024
+    assert not tokens & {"x" * 65, "a b"}
