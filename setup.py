@@ -18,6 +18,7 @@ COMPILED = (
     "client/response",
     "client/sending",
     "client/timeouts",
+    "client/watched",
     "engine/collector",
     "engine/connection",
     "engine/exchange",

@@ -7,7 +7,46 @@ from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from math import inf
-from typing import Any
+from typing import Any, Protocol
+
+READ = 1  # as epoll has them, like the rest of the events of a `Watcher`
+WRITE = 4
+
+
+class Source(Protocol):
+    """Something with a descriptor that is watched."""
+
+    def on_event(self, events: int) -> None:
+        """The descriptor is ready; called in the loop's thread, outside of any task."""
+        ...
+
+
+class Watcher(Protocol):
+    """Whoever waits in a loop for many descriptors at once, and takes further ones: a server's reactor."""
+
+    def watch_source(self, fd: int, source: Source, interest: int) -> None:
+        """Begins to watch a descriptor for READ, WRITE or both, and for errors in any case."""
+        ...
+
+    def change_source(self, fd: int, interest: int) -> None:
+        """Changes what it is watched for."""
+        ...
+
+    def ignore_source(self, fd: int) -> None:
+        """Stops watching it, before it is closed."""
+        ...
+
+    def receive(self, fd: int) -> bytes:
+        """What has come over a socket; none at its end. Raises OSError, BlockingIOError for nothing."""
+        ...
+
+    def transmit(self, fd: int, data: bytes | memoryview) -> int:
+        """Sends what the kernel takes of `data`, which is not empty; how much. Raises OSError, BlockingIOError."""
+        ...
+
+
+watchers: dict[AbstractEventLoop, Watcher] = {}
+"""Those of the loops that run and have one."""
 
 
 class Wait:

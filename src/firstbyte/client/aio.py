@@ -9,20 +9,26 @@ import os
 import socket
 import threading
 from collections.abc import Coroutine, Sequence
-from math import inf
 from typing import Any, cast
 
 from firstbyte.client.network import CHUNK, SockAddr, Stream, Waiter, addresses_of
-from firstbyte.waiting import Wait
+from firstbyte.client.watched import TimedWaits, WatchedStream
+from firstbyte.waiting import Wait, watchers
 
 _HIGH = 256 * 1024  # bytes that were not asked for yet, from which on the transport does not read
 _BUFFER = 256 * 1024  # bytes that are read at once
 
 
 class AsyncNetwork:
-    """Sockets in the loop that runs."""
+    """Sockets in the loop that runs; in a server's, its reactor watches them if they are to be `watched`.
+
+    That is for who lives no longer than the reactor turns: it does not yet, or no longer, in a handler's lifespan.
+    """
 
     is_async = True
+
+    def __init__(self, watched: bool = False) -> None:
+        self._watched = watched
 
     async def resolve(self, host: str, port: int, timeout: float | None) -> list[SockAddr]:
         """See `Network.resolve`. The loop asks in a thread of its own pool, so that the timeout holds."""
@@ -53,6 +59,8 @@ class AsyncNetwork:
     async def open(self, sock: socket.socket) -> Stream:
         """See `Network.open`."""
         loop = asyncio.get_running_loop()
+        if self._watched and (watcher := watchers.get(loop)) is not None:
+            return WatchedStream(loop, sock, watcher)
         _, stream = await loop.create_connection(lambda: AsyncStream(loop), sock=sock)
         return stream
 
@@ -96,23 +104,17 @@ class AsyncWaiter:
             self._future.set_result(woken)
 
 
-class AsyncStream(asyncio.BufferedProtocol):
+class AsyncStream(TimedWaits, asyncio.BufferedProtocol):
     """One connection.
 
     The loop reads into the one buffer of its thread, and what came is copied out of it at once: a bytes object as large
     as what may come would cost three calls to the kernel, which map, cut and unmap it, for each read.
-
-    It has one timer at most, which is not set anew for each wait: it looks at the deadline when it fires and goes on if
-    that has moved.
     """
 
-    __slots__ = (
-        "_buffer", "_chunks", "_ended", "_error", "_full", "_loop", "_reader", "_size", "_stopped", "_timer",
-        "_transport", "_writer",
-    )  # fmt: skip
+    __slots__ = ("_buffer", "_chunks", "_ended", "_error", "_full", "_size", "_stopped", "_transport")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        super().__init__(loop)
         self._buffer = _buffers.of_this_thread
         self._transport: asyncio.Transport
         self._chunks: list[bytes] = []
@@ -121,9 +123,6 @@ class AsyncStream(asyncio.BufferedProtocol):
         self._full = False  # whether the transport's send buffer is
         self._ended = False
         self._error: Exception | None = None
-        self._reader: Wait | None = None
-        self._writer: Wait | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     # -- what the loop calls
 
@@ -157,11 +156,8 @@ class AsyncStream(asyncio.BufferedProtocol):
         self._ended = True
         self._error = exc
         self._full = False
-        self._wake(self._reader)
-        self._wake(self._writer)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._wake_both()
+        self._stop_timer()
 
     def pause_writing(self) -> None:
         """See asyncio.BaseProtocol."""
@@ -178,9 +174,9 @@ class AsyncStream(asyncio.BufferedProtocol):
         """See `Stream.recv`; how much comes at once, the transport decides."""
         if not self._chunks:
             if not self._ended:
-                self._reader = waiter = Wait(self._loop)
+                self._reader = waiter = self._within(timeout)
                 try:
-                    await self._within(timeout, waiter)
+                    await waiter
                 finally:
                     self._reader = None
             if not self._chunks:
@@ -201,9 +197,9 @@ class AsyncStream(asyncio.BufferedProtocol):
             raise self._error or ConnectionResetError("the connection is closed")
         self._transport.write(data)
         while self._full:
-            self._writer = waiter = Wait(self._loop)
+            self._writer = waiter = self._within(timeout)
             try:
-                await self._within(timeout, waiter)
+                await waiter
             finally:
                 self._writer = None
         if self._error is not None:
@@ -234,28 +230,6 @@ class AsyncStream(asyncio.BufferedProtocol):
     def _wake(self, waiter: Wait | None) -> None:
         if waiter is not None:
             waiter.end()
-
-    async def _within(self, timeout: float | None, waiter: Wait) -> None:
-        """Waits. Raises TimeoutError."""
-        if timeout is not None:
-            waiter.deadline = deadline = self._loop.time() + timeout
-            if self._timer is None or self._timer.when() > deadline:
-                if self._timer is not None:
-                    self._timer.cancel()
-                self._timer = self._loop.call_at(deadline, self._look)
-        await waiter
-
-    def _look(self) -> None:
-        """The timer has fired: whoever still waits beyond the deadline is told."""
-        self._timer = None
-        now = self._loop.time()
-        waiting = [each for each in (self._reader, self._writer) if each is not None and not each.over]
-        for waiter in waiting:
-            if now >= waiter.deadline:
-                waiter.end(TimeoutError())
-        later = min((waiter.deadline for waiter in waiting if not waiter.over), default=inf)
-        if later < inf and self._timer is None:  # else whoever was told waits again already
-            self._timer = self._loop.call_at(later, self._look)
 
 
 class _Buffers(threading.local):

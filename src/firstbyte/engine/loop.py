@@ -34,7 +34,7 @@ from firstbyte.errors import ClientDisconnected, ClientError, ConfigurationError
 from firstbyte.http.handler import SLOW, Answered, Endpoint, lifespan_of
 from firstbyte.http.request import Request
 from firstbyte.http.response import LiveBody, Response
-from firstbyte.waiting import Wait
+from firstbyte.waiting import Wait, watchers
 
 logger = lazy_logger("firstbyte.engine")
 
@@ -351,12 +351,14 @@ class LoopDriver(Pool):
             with Watchdog(loop, self._warn_blocking, self._who):
                 self._first_steps = FirstSteps(loop)
                 loop.add_reader(self._reactor.fileno, self._turn)
+                watchers[loop] = self._reactor
                 try:
                     ready()
                     self._turn()
                     self._ask()
                     await self._over
                 finally:
+                    del watchers[loop]
                     loop.remove_reader(self._reactor.fileno)
                     self._first_steps.close()
         finally:

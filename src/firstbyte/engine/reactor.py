@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from firstbyte._lazy import lazy_logger
-from firstbyte.engine._sys import ERROR, HANGUP, READ, Waker, poller
+from firstbyte.engine._sys import ERROR, HANGUP, READ, Waker, poller, receive, transmit
 from firstbyte.engine.background import Background
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.hub import Hub
@@ -26,22 +26,15 @@ from firstbyte.wire.limits import Limits
 
 if TYPE_CHECKING:
     from firstbyte.engine.entrance import Arrival
+    from firstbyte.waiting import Source
 
 ROOM = 32  # idle connections closed at once when there are too many: to look for them costs a look at all
 
 logger = lazy_logger("firstbyte.engine")
 
 
-class Source(Protocol):
-    """Something with a descriptor that the reactor watches."""
-
-    def on_event(self, events: int) -> None:
-        """The descriptor is ready; called by the leader."""
-        ...
-
-
 class Reactor(Hub):
-    """Watches the listeners and connections of one process."""
+    """Watches the listeners and connections of one process, and what else is given to it (see `Watcher`)."""
 
     __slots__ = (
         "_any_paused", "_connections", "_hand_back", "_listeners", "_next_sweep", "_poller", "_submitted", "_tick",
@@ -156,6 +149,18 @@ class Reactor(Hub):
         """Watches a descriptor for reading."""
         self.sources[fd] = source
         self._poller.register(fd, interest)
+
+    def change_source(self, fd: int, interest: int) -> None:
+        """See `Watcher.change_source`."""
+        self._poller.modify(fd, interest)
+
+    def receive(self, fd: int) -> bytes:
+        """See `Watcher.receive`."""
+        return receive(fd)
+
+    def transmit(self, fd: int, data: bytes | memoryview) -> int:
+        """See `Watcher.transmit`."""
+        return transmit(fd, data)
 
     def ignore_source(self, fd: int) -> None:
         """Stops watching a descriptor."""
@@ -283,6 +288,7 @@ class Reactor(Hub):
                 connection.close("server stopped")
         for listener in self._listeners:
             listener.close()
+        self.sources.clear()  # who is told to stop watching one later need not know that nobody does
         self._poller.close()
         if all_ended:
             self._waker.close()

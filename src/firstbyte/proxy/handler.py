@@ -116,7 +116,7 @@ class Proxy:
         self._health = health
         self._error_page = error_page
         self.debug = debug
-        network = AsyncNetwork()
+        network = AsyncNetwork(watched=True)
         count = len(upstreams)
         self._pool_of = partial(Pool, network, max_connections * count, max_connections, keep_alive)
         self._connector = Connector(network, verify, cert, None, None, False, Hooks())

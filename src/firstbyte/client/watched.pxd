@@ -1,0 +1,27 @@
+from firstbyte.waiting cimport Wait
+
+
+cdef class TimedWaits:
+    cdef object __weakref__
+    cdef public object _loop
+    cdef public Wait _reader
+    cdef public Wait _writer
+    cdef public object _timer
+
+    cpdef Wait _within(self, timeout)
+    cpdef _stop_timer(self)
+
+
+cdef class WatchedStream(TimedWaits):
+    cdef object _sock
+    cdef int _fd
+    cdef int _interest
+    cdef bint _may_read
+    cdef object _watcher
+
+    cpdef on_event(self, int events)
+    cpdef recv_now(self)
+    cpdef close(self)
+    cdef bytes _receive(self)
+    cdef Py_ssize_t _transmit(self, data) except -1
+    cdef _watch(self, int interest)
