@@ -277,24 +277,20 @@ class Proxy:
         self, request: Request, upstream: Upstream, answer: ResponseHead, exchange: Exchange, budget: Budget
     ) -> Response:
         """The answer as it goes to the client; its end takes `upstream.active` back. Raises HTTPError, ClientError."""
-
-        def done() -> None:
-            upstream.active -= 1
-
         try:
             status = answer.status
             if status > 599:
                 raise HTTPError(502, "The server behind this one gave an answer that is no valid HTTP.")
             shared, prepared = answered_fields(answer)
             if status == 101:
-                return self._switch(answer, Headers(shared), exchange, done)
+                return self._switch(answer, Headers(shared), exchange, upstream.done)
             has_content = has_body(status) and status != 205
             if not has_content:
                 exchange.close()
             first = exchange.take()
             is_whole = exchange.is_over and exchange.trailers is None
             if is_whole and has_content and self._changes_nothing and request.method != "HEAD":
-                done()
+                upstream.active -= 1
                 return prepared.response(first)
             headers = Headers(shared)
             if not has_content and status != 304:
@@ -305,15 +301,15 @@ class Proxy:
                 rewrite(headers, upstream, request.root_path)
         except BaseException:
             exchange.close()
-            done()
+            upstream.active -= 1
             raise
         # The answer to HEAD has the length that the server gave or none: that of what is sent would be another.
         if is_whole and (request.method != "HEAD" or "content-length" in headers):
-            done()
+            upstream.active -= 1
             return Response.passed_on(first, status, headers)
         is_events = (headers.get("content-type") or "").startswith("text/event-stream")
         budget.timeout = self._idle if is_events else self._later
-        body = RelayedAnswer(request, exchange, first, done)
+        body = RelayedAnswer(request, exchange, first, upstream.done)
         if is_events and request.peer is not None and "content-length" not in headers:
             request.peer.when_draining(body.cut)
         return Response.passed_on(body, status, headers)

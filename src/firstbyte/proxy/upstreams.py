@@ -68,6 +68,10 @@ class Upstream:
             path = received if self.base is None else self.base + path
         return f"{path}?{query}" if query else path
 
+    def done(self) -> None:
+        """It is at one request less."""
+        self.active -= 1
+
     def __repr__(self) -> str:
         return f"<Upstream {self.url}>"
 
@@ -78,6 +82,8 @@ class Upstreams:
     One that fails rests a while, during which it is asked only if the others rest, too. One that its health check has
     found to be sick is not asked at all.
     """
+
+    __slots__ = ("_clock", "_turn", "members")
 
     def __init__(self, members: Sequence[Upstream], clock: Callable[[], float] = monotonic) -> None:
         self.members = list(members)
@@ -90,13 +96,7 @@ class Upstreams:
         if len(members) == 1:
             only = members[0]
             return None if only.is_sick or only in without else only
-        self._turn += 1
-        start = self._turn % len(members)
-        able = [each for each in members[start:] + members[:start] if not each.is_sick and each not in without]
-        if not able:
-            return None
-        now = self._clock()
-        return min(able, key=lambda each: (each.rests_until > now, each.active))
+        return self._least_busy(without)
 
     def failed(self, upstream: Upstream, why: object) -> None:
         """It did not answer, or not in HTTP."""
@@ -110,6 +110,16 @@ class Upstreams:
         if upstream.fails:
             upstream.fails = 0
             upstream.rests_until = 0.0
+
+    def _least_busy(self, without: Collection[Upstream]) -> Upstream | None:
+        members = self.members
+        self._turn += 1
+        start = self._turn % len(members)
+        able = [each for each in members[start:] + members[:start] if not each.is_sick and each not in without]
+        if not able:
+            return None
+        now = self._clock()
+        return min(able, key=lambda each: (each.rests_until > now, each.active))
 
 
 def leaves_its_folder(path: str) -> bool:

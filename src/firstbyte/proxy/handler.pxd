@@ -1,0 +1,40 @@
+import cython
+
+from firstbyte.http.handler cimport Endpoint
+from firstbyte.http.request cimport Request
+from firstbyte.http.response cimport Prepared, Response
+from firstbyte.proxy.upstreams cimport Upstream, Upstreams
+
+
+cdef class Proxy:
+    cdef object __weakref__
+    cdef public Upstreams upstreams
+    cdef public bint debug
+    cdef object _forwarded
+    cdef str _host
+    cdef object _via
+    cdef bint _rewrite
+    cdef bint _changes_nothing
+    cdef dict _written
+    cdef object _timeouts
+    cdef object _waits
+    cdef object _later
+    cdef object _idle
+    cdef object _health
+    cdef object _error_page
+    cdef object _pool_of
+    cdef public object _connector
+    cdef public object _network
+    cdef public object _pool
+    cdef public object _sender
+    cdef Endpoint _endpoint
+
+    cpdef Endpoint resolve(self, Request request)
+    cdef _body(self, Request request, passed)
+    @cython.locals(key=tuple)
+    cdef _message(self, Request request, passed, Upstream upstream, body)
+    cdef _write(self, Request request, passed, Upstream upstream, body)
+    cdef bint _keeps_host(self, Upstream upstream) except -1
+    @cython.locals(prepared=Prepared, status=int, has_content=bint, is_whole=bint)
+    cdef _respond(self, Request request, Upstream upstream, answer, exchange, budget)
+    cdef _switch(self, answer, headers, exchange, done)
