@@ -1,5 +1,7 @@
 import cython
 
+from firstbyte.client.exchange cimport Exchange
+from firstbyte.client.timeouts cimport Budget
 from firstbyte.http.handler cimport Endpoint
 from firstbyte.http.request cimport Request
 from firstbyte.http.response cimport Prepared, Response
@@ -36,5 +38,5 @@ cdef class Proxy:
     cdef _write(self, Request request, passed, Upstream upstream, body)
     cdef bint _keeps_host(self, Upstream upstream) except -1
     @cython.locals(prepared=Prepared, status=int, has_content=bint, is_whole=bint)
-    cdef _respond(self, Request request, Upstream upstream, answer, exchange, budget)
-    cdef _switch(self, answer, headers, exchange, done)
+    cdef _respond(self, Request request, Upstream upstream, answer, Exchange exchange, Budget budget)
+    cdef _switch(self, answer, headers, Exchange exchange, done)
