@@ -118,6 +118,10 @@ class ClientDisconnected(FirstbyteError, ConnectionError):
     """The peer left before its request was read to the end, or before the answer was written."""
 
 
+class Interrupted(FirstbyteError):
+    """A wait was ended by who had asked for that: nothing is wrong, and it can be gone on with."""
+
+
 class HTTPError(FirstbyteError):
     """An answer: raised in a handler, it becomes a response with this status (RFC 9110 section 15).
 

@@ -174,6 +174,30 @@ def test_an_early_answer_ends_the_upload(proxied: Proxied, raw: MakeRaw) -> None
     thread.join(WAIT)
 
 
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"])
+@pytest.mark.parametrize("framing", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
+def test_an_early_answer_does_not_wait_for_a_client_that_has_stalled(
+    framing: bytes, interim: bytes, proxied: Proxied, raw: MakeRaw
+) -> None:
+    goes_on = threading.Event()
+
+    def refuse(sock: socket.socket) -> None:
+        while b"begin" not in sock.recv(65536):
+            pass
+        if interim:
+            sock.sendall(interim)
+            assert goes_on.wait(WAIT)
+        sock.sendall(b"HTTP/1.1 413 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+        hang(sock)
+
+    client = proxied(raw(refuse)).client()
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n5\r\nbegin\r\n" % framing)
+    if interim:
+        assert client.read(head_only=True)[0] == 103
+        goes_on.set()
+    assert client.read()[0] == 413
+
+
 def test_a_client_that_leaves_within_its_body(proxied: Proxied, raw: MakeRaw) -> None:
     got, ended = threading.Event(), threading.Event()
 

@@ -74,6 +74,9 @@ class Body:
         self.is_async = is_async
         self.trailers: Headers | None = None
 
+    def interrupt(self) -> None:
+        """Has `apieces` give an empty piece if it waits for its source, and can: there is an answer already."""
+
     def pieces(self) -> Generator[bytes]:
         """The bytes from the first on, in pieces that are never empty: an empty chunk would end a chunked body.
 
@@ -101,7 +104,7 @@ class Body:
         self._check_end(sent)
 
     async def apieces(self) -> AsyncIterator[bytes]:
-        """`pieces`, from a source of either kind; one that is not async is read without a pause."""
+        """`pieces`, from a source of either kind; one that is not async is read without a pause. See `interrupt`."""
         if not self.is_async:
             pieces = self.pieces()
             try:

@@ -11,6 +11,7 @@ from firstbyte.client.hooks import Timings
 from firstbyte.client.network import CHUNK, Stream
 from firstbyte.client.pool import Connection, Pool
 from firstbyte.client.timeouts import Budget
+from firstbyte.client.watched import WatchedStream
 from firstbyte.errors import (
     BadResponse,
     ClientError,
@@ -104,15 +105,23 @@ class Exchange:
         chunked = body.length is None
         self._sent_whole = False
         pieces = cast("AsyncGenerator[bytes, None]", body.apieces())
+        stream = self._connection.stream
         sent = 0
         try:
+            if isinstance(
+                stream, WatchedStream
+            ):  # of which alone it is known, before somebody reads, that something came
+                stream.tells = body.interrupt
             async for piece in pieces:
-                await self._send(encode_chunk(piece) if chunked else piece)
-                sent += len(piece)
-                self._sent_whole = sent == body.length  # then an answer is not early
+                if piece:
+                    await self._send(encode_chunk(piece) if chunked else piece)
+                    sent += len(piece)
+                    self._sent_whole = sent == body.length  # then an answer is not early
                 if (early := self._early()) is not None:
                     return early
         finally:
+            if isinstance(stream, WatchedStream):
+                stream.tells = None
             await pieces.aclose()
         if chunked:
             await self._send(encode_last_chunk(body.trailers))

@@ -18,6 +18,7 @@ cdef class WatchedStream(TimedWaits):
     cdef int _interest
     cdef bint _may_read
     cdef object _watcher
+    cdef public object tells
 
     cpdef on_event(self, int events)
     cpdef recv_now(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable
 from math import inf
 
 from firstbyte.client.network import CHUNK
@@ -64,7 +65,7 @@ class WatchedStream(TimedWaits):
     It is watched for reading also while nobody reads: what then comes, or the end, is remembered and left alone.
     """
 
-    __slots__ = ("_fd", "_interest", "_may_read", "_sock", "_watcher")
+    __slots__ = ("_fd", "_interest", "_may_read", "_sock", "_watcher", "tells")
 
     def __init__(self, loop: AbstractEventLoop, sock: socket.socket, watcher: Watcher) -> None:
         super().__init__(loop)
@@ -73,6 +74,7 @@ class WatchedStream(TimedWaits):
         self._watcher = watcher
         self._interest = 0  # what it is watched for
         self._may_read = False  # something has come that was not read to its end
+        self.tells: Callable[[], object] | None = None  # who else is told of that, while nobody reads
         self._watch(READ)
 
     def on_event(self, events: int) -> None:
@@ -85,6 +87,8 @@ class WatchedStream(TimedWaits):
             elif self._fd >= 0:
                 self._may_read = True
                 self._watch(self._interest & WRITE)  # it would be told of again and again
+                if self.tells is not None:
+                    self.tells()
 
     async def recv(self, timeout: float | None, size: int = CHUNK) -> bytes:
         """See `Stream.recv`; how much comes at once, the watcher decides."""
@@ -104,9 +108,12 @@ class WatchedStream(TimedWaits):
         if self._loop.is_closed():
             return b""
         try:
-            return self._receive() if self._may_read or self._fd < 0 else None
+            data = self._receive() if self._may_read or self._fd < 0 else None
         except OSError:
             return b""
+        if data and self.tells is not None:
+            self._watch(self._interest | READ)  # there may be more to tell of
+        return data
 
     async def send(self, data: bytes, timeout: float | None) -> None:
         """See `Stream.send`."""

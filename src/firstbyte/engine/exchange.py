@@ -11,7 +11,7 @@ from firstbyte._lazy import LazyModule, lazy_logger
 from firstbyte.engine._sys import ERROR, HANGUP, READ, WRITE
 from firstbyte.engine.incoming import has_left
 from firstbyte.engine.states import CLOSED
-from firstbyte.errors import ClientDisconnected, HTTPError
+from firstbyte.errors import ClientDisconnected, HTTPError, Interrupted
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Request
 from firstbyte.http.response import LiveBody
@@ -123,6 +123,10 @@ class Exchange:
             callback()
         else:
             self._on_drain.append(callback)
+
+    def interrupt(self) -> None:
+        """See `Peer.interrupt`."""
+        self._wake(self._reading, Interrupted("the body is not waited for any more"))
 
     def attend(self, body: LiveBody) -> Silence | None:
         """Tells the body of the answer when the server stops; what keeps the answer alive, if something does."""

@@ -80,16 +80,16 @@ class Peer(Protocol):
 
     def when_gone(self, callback: Callable[[], object]) -> None:
         """Has `callback` called, once, when the client has left or the connection is closed; at once if it is."""
-        ...
 
     def when_draining(self, callback: Callable[[], object]) -> None:
         """Has `callback` called when the server begins to stop, for an answer that has no end of its own; at once if it
         has begun."""
-        ...
+
+    def interrupt(self) -> None:
+        """Raises Interrupted in the coroutine if it waits for its body, which it can read on."""
 
     async def drain(self) -> None:
         """Returns when the client has taken what was sent. Raises ClientDisconnected if it does not in time."""
-        ...
 
 
 class Sender(Protocol):

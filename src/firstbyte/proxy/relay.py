@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from firstbyte._lazy import lazy_logger
 from firstbyte.client.bodies import Body
 from firstbyte.client.exchange import Exchange
-from firstbyte.errors import ClientError
+from firstbyte.errors import ClientError, Interrupted
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import BodyPieces, Request
 from firstbyte.http.response import LiveBody
@@ -29,10 +29,22 @@ class RelayedRequest(Body):
         self._request = request
         self._pieces = pieces
 
+    def interrupt(self) -> None:
+        """See `Body.interrupt`."""
+        if self._request.peer is not None:
+            self._request.peer.interrupt()
+
     async def apieces(self) -> AsyncIterator[bytes]:
         """See `Body.apieces`. Raises ClientDisconnected, and HTTPError for a body that is none."""
         at_once = 0
-        async for piece in self._pieces:
+        while True:
+            try:
+                piece = await anext(self._pieces, b"")
+            except Interrupted:
+                yield b""
+                continue
+            if not piece:
+                break
             at_once += len(piece)
             if at_once > _AT_ONCE:  # where all of it is here and all is taken, nothing else would let others go on
                 at_once = 0

@@ -91,6 +91,9 @@ class Peer:
     def when_draining(self, callback: Callable[[], object]) -> None:
         """See `http.request.Peer`; it never does."""
 
+    def interrupt(self) -> None:
+        """See `http.request.Peer`; nobody waits, since the body is here."""
+
     async def drain(self) -> None:
         """See `http.request.Peer`."""
         if self.gone:
