@@ -17,7 +17,7 @@ from client.support import WAIT, Face, MakeFace, MakeRaw, read_request
 from engine.certificates import AUTHORITY, authority_file, client_context, pair
 from engine.support import Serve
 from firstbyte import App, Request
-from firstbyte.client import Timeout
+from firstbyte.client import Timeout, get, stream
 from firstbyte.client.connect import interleaved, race
 from firstbyte.client.network import SockAddr, SyncNetwork, run
 from firstbyte.client.tls import make_context
@@ -253,6 +253,24 @@ def test_a_proxy_is_sent_plain_requests_whole(face: MakeFace, raw: MakeRaw) -> N
     assert proxy.asked[0].startswith(b"GET http://a.example/x?y HTTP/1.1\r\nHost: a.example\r\n")
     assert b"Proxy-Authorization: Basic dTpw\r\n" in proxy.asked[0]
     assert server.connections == 1
+
+
+def test_a_request_without_a_session_takes_how_to_connect(raw: MakeRaw) -> None:
+    proxy = Proxy()
+    address = raw(proxy).url
+    assert get("http://a.example/", proxy=address).status
+    with stream("GET", "http://a.example/", proxy=address) as response:
+        assert response.status
+    assert [asked.split(b"\r\n")[0] for asked in proxy.asked] == [b"GET http://a.example/ HTTP/1.1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("timout", "has no option timout; it takes auth, content"), ("proxy", "proxy is for the Session")],
+)
+def test_an_option_that_there_is_not_is_an_error(face: MakeFace, name: str, told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        face().get("http://a.example/", **{name: "http://b.example"})
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h", "socks4a"])

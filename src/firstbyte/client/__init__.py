@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack, cast
 
 from firstbyte.client.auth import Auth, Basic, Bearer, Digest, NetrcAuth
 from firstbyte.client.cookies import CookieJar
@@ -26,7 +26,7 @@ from firstbyte.client.request import ClientRequest
 from firstbyte.client.response import ClientResponse
 from firstbyte.client.retries import Retry
 from firstbyte.client.saving import ProgressInput
-from firstbyte.client.session import AsyncSession, RequestOptions, Session, WebSocketOptions
+from firstbyte.client.session import AsyncSession, ConnectionOptions, RequestOptions, Session, WebSocketOptions
 from firstbyte.client.timeouts import Timeout
 from firstbyte.client.websocket import AsyncWebSocket, WebSocket
 from firstbyte.http.events import Event
@@ -65,23 +65,34 @@ __all__ = [
 ]
 
 
-def request(method: str, url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+class OneRequestOptions(RequestOptions, ConnectionOptions):
+    """What a request without a session takes: those options of one, too, that say how its connection is made."""
+
+
+class OneWebSocketOptions(WebSocketOptions, ConnectionOptions):
+    """The same for a WebSocket."""
+
+
+def request(method: str, url: str | URL, **options: Unpack[OneRequestOptions]) -> ClientResponse:
     """The response to one request, its body read. Raises ClientError."""
-    with Session() as session:
-        return session.request(method, url, **options)
+    session, rest = _split(options)
+    with session:
+        return session.request(method, url, **rest)
 
 
 @contextmanager
-def stream(method: str, url: str | URL, **options: Unpack[RequestOptions]) -> Iterator[ClientResponse]:
+def stream(method: str, url: str | URL, **options: Unpack[OneRequestOptions]) -> Iterator[ClientResponse]:
     """A response whose body is read as it comes: `with client.stream("GET", url) as response`. Raises ClientError."""
-    with Session() as session, session.stream(method, url, **options) as response:
+    session, rest = _split(options)
+    with session, session.stream(method, url, **rest) as response:
         yield response
 
 
 @contextmanager
-def websocket(url: str | URL, **options: Unpack[WebSocketOptions]) -> Iterator[WebSocket]:
+def websocket(url: str | URL, **options: Unpack[OneWebSocketOptions]) -> Iterator[WebSocket]:
     """A WebSocket, closed with the block; see `Session.websocket`. Raises ClientError."""
-    with Session() as session, session.websocket(url, **options) as ws:
+    session, rest = _split(options)
+    with session, session.websocket(url, **rest) as ws:
         yield ws
 
 
@@ -91,43 +102,51 @@ def download(
     *,
     progress: ProgressInput = False,
     checksum: str | None = None,
-    **options: Unpack[RequestOptions],
+    **options: Unpack[OneRequestOptions],
 ) -> Path:
     """Saves what is at `url` in a file; see `Session.download`."""
-    with Session() as session:
-        return session.download(url, path, progress=progress, checksum=checksum, **options)
+    session, rest = _split(options)
+    with session:
+        return session.download(url, path, progress=progress, checksum=checksum, **rest)
 
 
-def get(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+def get(url: str | URL, **options: Unpack[OneRequestOptions]) -> ClientResponse:
     """GET; see `request`."""
     return request("GET", url, **options)
 
 
-def head(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+def head(url: str | URL, **options: Unpack[OneRequestOptions]) -> ClientResponse:
     """HEAD; see `request`."""
     return request("HEAD", url, **options)
 
 
-def options(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+def options(url: str | URL, **options: Unpack[OneRequestOptions]) -> ClientResponse:
     """OPTIONS; see `request`."""
     return request("OPTIONS", url, **options)
 
 
-def post(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+def post(url: str | URL, **options: Unpack[OneRequestOptions]) -> ClientResponse:
     """POST; see `request`."""
     return request("POST", url, **options)
 
 
-def put(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+def put(url: str | URL, **options: Unpack[OneRequestOptions]) -> ClientResponse:
     """PUT; see `request`."""
     return request("PUT", url, **options)
 
 
-def patch(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+def patch(url: str | URL, **options: Unpack[OneRequestOptions]) -> ClientResponse:
     """PATCH; see `request`."""
     return request("PATCH", url, **options)
 
 
-def delete(url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
+def delete(url: str | URL, **options: Unpack[OneRequestOptions]) -> ClientResponse:
     """DELETE; see `request`."""
     return request("DELETE", url, **options)
+
+
+def _split(options: OneRequestOptions | OneWebSocketOptions) -> tuple[Session, Any]:
+    """A session with those of the options that are a session's, and the rest of them."""
+    own = {name: value for name, value in options.items() if name in ConnectionOptions.__optional_keys__}
+    rest = {name: value for name, value in options.items() if name not in own}
+    return Session(**cast("ConnectionOptions", own)), rest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +85,19 @@ class RequestOptions(CallOptions, total=False):
     data: Content | QueryInput | None
     content: Content | None
     files: FilesInput | None
+
+
+_OPTIONS = RequestOptions.__optional_keys__
+
+
+class ConnectionOptions(TypedDict, total=False):
+    """What a session takes, and a call that has none: how a connection is made. See `BaseSession`."""
+
+    verify: Verify
+    cert: Cert | None
+    uds: str | os.PathLike[str] | None
+    proxy: str | URL | None
+    trust_env: bool
 
 
 class WebSocketOptions(CallOptions, total=False):
@@ -223,7 +236,8 @@ class BaseSession(Generic[R]):
         return channel
 
     def prepare(self, method: str, url: str | URL, options: RequestOptions, stream: bool) -> tuple[ClientRequest, Call]:
-        """The request that these arguments mean, and what it may do. Raises InvalidRequest."""
+        """The request that these arguments mean, and what it may do. Raises InvalidRequest, and TypeError for an option
+        that there is not."""
         if self._pool.closed:
             raise ClientError("the session is closed")
         target = parse_url(url if isinstance(url, str) else str(url), self.base_url)
@@ -231,6 +245,8 @@ class BaseSession(Generic[R]):
         call = self._call_of_stream if stream else self._call
         body = None
         if options:
+            if unknown := options.keys() - _OPTIONS:
+                raise TypeError(_unknown(unknown))
             try:
                 if params := options.get("params"):
                     target = target.with_query(params)
@@ -429,6 +445,13 @@ def merge_headers(headers: Headers, more: ClientHeaders | None) -> None:
     for name, value in pairs:
         if value is not None:
             headers.add(name, value)
+
+
+def _unknown(names: Set[str]) -> str:
+    """Which options there are not: one that went unseen could be a proxy, or whom to trust."""
+    message = f"a request has no option {', '.join(sorted(names))}; it takes {', '.join(sorted(_OPTIONS))}"
+    of_session = sorted(names & ConnectionOptions.__optional_keys__)
+    return f"{message}; {', '.join(of_session)} is for the Session" if of_session else message
 
 
 async def _subscribe(session: BaseSession[Any], url: str | URL, options: RequestOptions) -> AsyncGenerator[Event, None]:
