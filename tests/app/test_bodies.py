@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import msgspec
 import pytest
 
 from app.support import ask
 from firstbyte import App
+from firstbyte.app.params import Query
 
 JSON, MSGPACK = "application/json", "application/msgpack"
 
@@ -76,3 +77,40 @@ def test_a_form_may_have_no_more_than_a_structure_allows() -> None:
     form = "application/x-www-form-urlencoded"
     assert ask(app, "POST", "/", b"name=a", content_type=form).status == 200
     assert ask(app, "POST", "/", b"name=a&admin=1", content_type=form).status == 422
+
+
+@dataclass
+class Inner:
+    unit: str = "kg"
+
+
+@dataclass(frozen=True)
+class Whole:
+    name: str
+    page: int = 1
+    inner: list[Inner] = field(default_factory=list)
+
+
+class Around(msgspec.Struct):
+    whole: Whole
+
+
+def test_a_dataclass_has_its_defaults_when_it_is_sent_back() -> None:
+    app = App()
+
+    @app.post("/")
+    def post(body: Around) -> Around:
+        return body
+
+    @app.get("/")
+    def get(whole: Annotated[Whole, Query()]) -> Whole:
+        return whole
+
+    def sent(method: str, target: str, body: bytes = b"") -> Any:
+        answer = ask(app, method, target, body, content_type=JSON).body
+        assert isinstance(answer, bytes)
+        return msgspec.json.decode(answer)
+
+    whole = {"name": "a", "page": 1, "inner": [{"unit": "kg"}]}
+    assert sent("POST", "/", b'{"whole":{"name":"a","inner":[{}]}}') == {"whole": whole}
+    assert sent("GET", "/?name=a") == {**whole, "inner": []}

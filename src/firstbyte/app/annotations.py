@@ -94,4 +94,6 @@ def uses_pydantic(kind: Any) -> bool:
 def named(kind: Any) -> str:
     """A type's name for messages."""
     kind = bare(kind)
+    if len(alternatives(kind)) > 1:
+        return " | ".join("None" if each is type(None) else named(each) for each in alternatives(kind))
     return getattr(kind, "__name__", None) or str(kind)

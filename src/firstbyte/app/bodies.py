@@ -9,6 +9,7 @@ import msgspec
 
 from firstbyte.app.annotations import bare, uses_pydantic
 from firstbyte.app.collecting import problems_of
+from firstbyte.app.defaults import completing
 from firstbyte.app.models import Models
 from firstbyte.app.problems import Problem, refuse
 from firstbyte.app.texts import Fields, has_names
@@ -38,6 +39,7 @@ def body_reader(kind: Any) -> Reader:
     json, msgpack = msgspec.json.Decoder(kind), msgspec.msgpack.Decoder(kind)
     _check(msgspec.inspect.type_info(kind))
     fields = Fields(kind)
+    completed = completing(kind)
     takes_forms = has_names(kind) or (get_origin(bare(kind)) or bare(kind)) is dict
 
     def read(request: Request) -> Any:
@@ -60,7 +62,8 @@ def body_reader(kind: Any) -> Reader:
                 raise _unsupported(essence)
         body = request.body
         try:
-            return decode(body)
+            value = decode(body)
+            return value if completed is None else completed(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
             wrong = error
         # What does not fit is at fault in one value (422); what cannot be read as any value is as a whole (400): broken

@@ -14,6 +14,7 @@ import msgspec
 
 from firstbyte.app.annotations import alternatives, bare, is_many, without_none
 from firstbyte.app.collecting import hints_of, missing
+from firstbyte.app.defaults import completing
 from firstbyte.app.problems import Problem, problem_of, refuse
 from firstbyte.errors import ValidationError
 from firstbyte.http.multidict import MultiDict
@@ -105,6 +106,7 @@ class Fields(ByName):
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
+        self._completed = completing(kind)
         self._texts: dict[str, Texts] = {}
         names, many = set(), set()
         for each in alternatives(bare(kind)):
@@ -133,7 +135,8 @@ class Fields(ByName):
             problems += self._missing(given, where)
         else:
             try:
-                return msgspec.convert(given, self._kind, strict=False)
+                value = msgspec.convert(given, self._kind, strict=False)
+                return value if self._completed is None else self._completed(value)
             except msgspec.ValidationError as error:
                 problems = list(self._missing(given, where)) or [problem_of(error, where, given)]
         raise refuse(problems)
