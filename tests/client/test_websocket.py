@@ -23,7 +23,7 @@ from firstbyte.engine.tls import TLS
 from firstbyte.errors import BadResponse, ClientError, InvalidRequest, ServerClosed, WebSocketClosed, WebSocketRefused
 from firstbyte.websocket import SyncWebSocket
 from firstbyte.wire.websocket.deflate import Deflate
-from firstbyte.wire.websocket.events import BinaryMessage, Closed, Pong
+from firstbyte.wire.websocket.events import BinaryMessage, Closed, Pong, TextMessage
 from firstbyte.wire.websocket.frames import CLOSE, PING, PONG, TEXT, encode_frame
 from firstbyte.wire.websocket.handshake import accept_value
 from firstbyte.wire.websocket.limits import MessageLimits
@@ -307,6 +307,41 @@ def test_the_server_closes(url: str, face: MakeFace, code: int) -> None:
             ws.send("more")
         assert (raised.value.code, raised.value.reason) == (code, "as asked")
         assert (ws.close_code, ws.close_reason) == (code, "as asked")
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [(encode_frame(CLOSE, b"\x0f\xa0"), 4000), (encode_frame(CLOSE, b"x"), 1002)],
+    ids=["close", "fault"],
+)
+def test_what_is_owed_is_sent_before_the_close_is_answered(
+    raw: MakeRaw, face: MakeFace, last: bytes, code: int
+) -> None:
+    heard: queue.Queue[bytes] = queue.Queue()
+
+    def speak(sock: socket.socket, key: str) -> None:
+        sock.sendall(encode_frame(TEXT, b"question") + last)
+        heard.put(until_end(sock))
+
+    with face().websocket(raw(shaking(speak)).url, close_timeout=0.5) as ws:
+        assert ws.receive() == "question"
+        ws.send("answer")
+        with pytest.raises(WebSocketClosed):
+            ws.receive()
+        assert ws.close_code == code
+    answer, close = Connection(False).receive_data(heard.get(timeout=WAIT))
+    assert answer == TextMessage("answer") and isinstance(close, Closed) and close.code == code
+
+
+def test_a_program_at_work_leaves_no_close_unanswered(raw: MakeRaw) -> None:
+    heard: queue.Queue[bytes] = queue.Queue()
+
+    def speak(sock: socket.socket, key: str) -> None:
+        sock.sendall(encode_frame(CLOSE, b"\x03\xe8"))
+        heard.put(sock.recv(100))
+
+    with client.websocket(raw(shaking(speak)).url, close_timeout=5.0):
+        assert isinstance(Connection(False).receive_data(heard.get(timeout=WAIT))[0], Closed)  # after GRACE
 
 
 def test_a_block_that_raises_closes_with_1001(raw: MakeRaw, face: MakeFace) -> None:

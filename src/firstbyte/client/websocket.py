@@ -32,6 +32,7 @@ T = TypeVar("T")
 Message: TypeAlias = "str | bytes"
 
 QUEUE = 16  # messages that wait to be received before no more are read
+GRACE = 1.0  # seconds in which a program that is at work may still send after the server's Close
 MAX_REPLIES = 64 * 1024  # bytes of pongs that wait to be written before no more is read
 MAX_REFUSAL = 64 * 1024  # bytes of the body of a refusal that are kept for whoever catches it
 _ORDERLY = (NORMAL, GOING_AWAY, NO_CODE)  # closed as one should: a loop over the messages just ends
@@ -137,7 +138,7 @@ class Channel:
         self._settings = settings
         self._write_timeout = write_timeout
         self._lock = threading.Lock()  # around all below; never held across a wait
-        self._protocol = Connection(True, settings.limits, agreement.deflate)
+        self._protocol = Connection(True, settings.limits, agreement.deflate, defers_close=True)
         self._queue: deque[Message] = deque()
         self._waiters: list[Waiter] = []
         self._out: list[bytes] = []  # frames in their order, which whoever writes takes along
@@ -148,6 +149,7 @@ class Channel:
         self._is_ending = False
         self._is_ended = False  # the connection is closed
         self._close_by = inf
+        self._answer_by = inf  # when the server's Close, or a fault of its, must have been answered
         self._reader: object = None
 
     def begin(self, rest: bytes) -> None:
@@ -173,7 +175,12 @@ class Channel:
 
     async def receive(self, timeout: float | None = None) -> Message:
         """The next message. Raises WebSocketClosed behind the last, TimeoutError."""
-        message: Message | None = await self._until(self._next, timeout)
+        message: Message | None
+        try:
+            message = await self._until(self._next, timeout)
+        except WebSocketClosed:  # nothing is owed any more for what came before
+            await self._answer()
+            raise
         if message is None:
             raise TimeoutError(f"no message came in {timeout} s")
         return message
@@ -208,6 +215,14 @@ class Channel:
         finally:
             self._end("")
 
+    async def _answer(self) -> None:
+        """Answers the server's Close, or a fault of its, if that is still to be done."""
+        with self._lock:
+            self._answer_by = inf
+            if self._protocol.is_over and (frame := self._protocol.close()):
+                self._put(frame)
+        await self._write()
+
     # -- reading, beside the program
 
     async def _read(self, data: bytes) -> None:
@@ -230,6 +245,8 @@ class Channel:
                     step = alive.due(now)
                     if now >= self._close_by:
                         return
+                    if now >= self._answer_by:
+                        await self._answer()
                     if step == LOST:
                         reason = f"the server has not answered a ping for {settings.ping_timeout:g} s"
                         return
@@ -255,6 +272,8 @@ class Channel:
                 self._replies += len(replies)
             if self._protocol.is_over:  # the server is to end the connection: section 7.1.1
                 self._close_by = min(self._close_by, monotonic() + self._settings.close_timeout)
+                if not self._protocol.close_sent:
+                    self._answer_by = min(self._answer_by, monotonic() + GRACE)
             self._wake()
             writes = bool(replies) and not self._is_writing  # else whoever writes takes them along
         if writes:
@@ -270,7 +289,7 @@ class Channel:
             await self._write()
 
     def _wait_of(self, alive: KeepAlive) -> float | None:
-        due = self._close_by if self.closed else min(self._close_by, alive.deadline)
+        due = min(self._close_by, self._answer_by) if self.closed else min(self._close_by, alive.deadline)
         return None if due == inf else max(due - monotonic(), 0.001)
 
     def _has_room(self) -> bool:
