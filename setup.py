@@ -30,6 +30,8 @@ COMPILED = (
     "engine/threads",
     "engine/upgrade",
     "files/known",
+    "files/pages",
+    "files/static",
     "files/store",
     "hosts/asgi",
     "hosts/asgi_http",

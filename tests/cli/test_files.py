@@ -124,6 +124,7 @@ def test_options(
     [
         (("--cache", "*.js=1y,immutable", "--cache", "*=0"), "cache-control", "max-age=31536000, immutable"),
         (("--no-cache",), "cache-control", "no-cache"),
+        (("--content-type", "text/x-unknown"), "content-type", "text/javascript; charset=utf-8"),
         (("--mime", ".js=text/plain", "--charset", "latin-1"), "content-type", "text/plain; charset=latin-1"),
         (("--cors", "https://a.org", "https://b.org"), "access-control-allow-origin", "https://b.org"),
         (("--cors", "https://a.org,https://b.org"), "access-control-allow-origin", "https://b.org"),
@@ -145,6 +146,7 @@ def test_fields(site: Path, served: dict[str, Any], options: tuple[str, ...], fi
         ("--cache", "x"),
         ("-H", "x"),
         ("--mime", "x"),
+        ("--content-type", "x"),
         ("--auth", "x"),
         ("--cors=x",),
         ("--hidden", "--upload"),

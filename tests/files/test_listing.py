@@ -97,6 +97,21 @@ def test_nothing_in_a_name_is_markup() -> None:
     assert page("/", [], extra="<p>extra</p>").index("<p>extra</p>") > page("/", []).index("</h1>")
 
 
+def test_a_folder_of_too_many_is_listed_in_part_and_says_so(
+    app: App, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LISTED", 4)
+    assert "More than 4" not in text(ask(app, "GET", "/files/"))  # it has four
+    for number in range(10):
+        (root / f"z{number}").write_text("z")
+    part = ask(app, "GET", "/files/")
+    assert (len(names(part)), "More than 4 are in this folder" in text(part)) == (4, True)
+    found = ask(app, "GET", "/files/?filter=Z7")
+    assert (names(found), "More than" in text(found)) == (["z7"], False)
+    told = msgspec.json.decode(text(ask(app, "GET", "/files/", accept="application/json")))
+    assert (len(told["entries"]), told["truncated"]) == (4, True)
+
+
 def test_a_page_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "SHOWN", 3)
     shown = page("/", [Entry(f"{number}", False, 1, THEN) for number in range(10)])

@@ -350,12 +350,32 @@ def test_fields_and_types_of_ones_own(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("text/plain", "text/plain; charset=utf-8"),
+        ("text/plain; charset=koi8-r", "text/plain; charset=koi8-r"),
+        ("application/x-own", "application/x-own"),
+    ],
+)
+def test_a_type_for_files_whose_ending_says_none(root: Path, given: str, sent: str) -> None:
+    for name in ("README", "a.unheard-of", "a.png"):
+        (root / name).write_text("x")
+    site = StaticFiles(root, default_type=given)
+    assert [get(site, path).headers["content-type"] for path in ("/README", "/a.unheard-of", "/a.png")] == [
+        sent,
+        sent,
+        "image/png",
+    ]
+
+
+@pytest.mark.parametrize(
     "options",
     [
         {"headers": {"Content-Length": "1"}},
         {"headers": {"X Y": "1"}},
         {"headers": {"X": "a\r\nb"}},
         {"types": {".x": "nonsense"}},
+        {"default_type": "nonsense"},
         {"cache": ["x"]},
     ],
 )

@@ -62,6 +62,13 @@ _OPTIONS = (
         "-H", "--header", multiple=True, metavar='"NAME: VALUE"', help="Send this with every file; repeatable."
     ),
     click.option("--mime", multiple=True, metavar=".ENDING=TYPE", help="The media type of files; repeatable."),
+    click.option(
+        "--content-type",
+        default="application/octet-stream",
+        show_default=True,
+        metavar="TYPE",
+        help="The media type of files whose ending says none.",
+    ),
     click.option("--charset", default="utf-8", show_default=True, help="The charset that text is said to be in."),
     click.option("--no-compress", is_flag=True, help="Compress nothing, and send no .br, .zst and .gz instead."),
     click.option(

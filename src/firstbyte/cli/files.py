@@ -32,6 +32,7 @@ class Files(NamedTuple):
     no_cache: bool = False
     header: tuple[str, ...] = ()
     mime: tuple[str, ...] = ()
+    content_type: str = "application/octet-stream"
     charset: str = "utf-8"
     no_compress: bool = False
     file_cache: int = 32 << 20
@@ -65,6 +66,7 @@ class Files(NamedTuple):
             cache=cache,
             headers=[parse_header(text) for text in self.header],
             types=dict(parse_type(text) for text in self.mime),
+            default_type=self.content_type,
             charset=self.charset,
             compress=not self.no_compress,
             memory=self.file_cache,

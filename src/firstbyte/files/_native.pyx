@@ -32,7 +32,7 @@ def is_still(bytes path not None, signature):
         failed = c_stat(name, &facts)
     if failed:
         return False
-    modified, changed, size, inode = signature
+    modified, changed, size, inode = <tuple>signature  # which is one, if not that very type
     return (
         facts.st_size == <long long>size
         and facts.st_ino == <unsigned long long>inode

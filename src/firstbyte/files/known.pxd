@@ -6,6 +6,8 @@ from firstbyte.http.response cimport Prepared, Response
 
 
 cdef class Answer:
+    cdef str method
+    cdef str raw_path
     cdef Served _served
     cdef tuple _witnesses
     cdef Prepared _prepared
@@ -19,9 +21,8 @@ cdef class Answer:
 cdef class Known:
     cdef dict _answers
 
-    @cython.locals(key=tuple, answer=Answer, response=Response)
+    @cython.locals(answer=Answer, response=Response)
     cpdef Response get(self, Request request)
 
 
-@cython.locals(head=bytes)
-cpdef tuple key_of(Request request)
+cpdef bytes head_of(Request request)

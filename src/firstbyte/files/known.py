@@ -13,21 +13,26 @@ LOOK_AGAIN = 1.0  # seconds after which a path is looked up anew: its file's cha
 _KNOWN = 1024  # heads whose answer is remembered, of so many bytes at most
 _KNOWN_SIZE = 1024
 
-Key = tuple[str, str, bytes]
-"""Method and path, since what is around may have changed them, and the head."""
-
 
 class Answer:
     """What came of a head: it does again until its files change, its body leaves the memory, or LOOK_AGAIN is over.
 
-    `files` are those that a body that is not in memory is sent from.
+    `method` and `raw_path` are those of the request, since what is around may have changed them; `files` are those that
+    a body that is not in memory is sent from.
     """
 
-    __slots__ = ("_files", "_prepared", "_served", "_until", "_witnesses")
+    __slots__ = ("_files", "_prepared", "_served", "_until", "_witnesses", "method", "raw_path")
 
     def __init__(
-        self, served: Served, witnesses: tuple[Witness, ...], prepared: Prepared, files: OpenFiles | None
+        self,
+        request: Request,
+        served: Served,
+        witnesses: tuple[Witness, ...],
+        prepared: Prepared,
+        files: OpenFiles | None,
     ) -> None:
+        self.method = request.method
+        self.raw_path = request.raw_path
         self._served = served
         self._witnesses = witnesses
         self._prepared = prepared
@@ -57,29 +62,29 @@ class Known:
     __slots__ = ("_answers",)
 
     def __init__(self) -> None:
-        self._answers: dict[Key, Answer] = {}
+        self._answers: dict[bytes, Answer] = {}
 
     def get(self, request: Request) -> Response | None:
         """The response to a request, if it is known and holds."""
-        key = key_of(request)
-        if key is None or (answer := self._answers.get(key)) is None:
+        answer = self._answers.get(request.head)
+        if answer is None or request._headers is not None:
+            return None
+        if answer.method != request.method or answer.raw_path != request.raw_path:
             return None
         response = answer.response()
         if response is None:
-            self._answers.pop(key, None)
+            self._answers.pop(request.head, None)
         return response
 
-    def put(self, key: Key, answer: Answer) -> None:
-        """Has the next request of this key answered alike."""
+    def put(self, head: bytes, answer: Answer) -> None:
+        """Has the next request with this head answered alike."""
         if len(self._answers) >= _KNOWN:
             self._answers.clear()
-        self._answers[key] = answer
+        self._answers[head] = answer
 
 
-def key_of(request: Request) -> Key | None:
-    """What its answer is remembered by; None once somebody has looked at the fields: they may not be the head's any
-    more."""
+def head_of(request: Request) -> bytes | None:
+    """The head that its answer may be remembered by; None once somebody has looked at the fields: they may not be the
+    head's any more."""
     head = request.head
-    if request._headers is not None or not 0 < len(head) <= _KNOWN_SIZE:
-        return None
-    return request.method, request.raw_path, head
+    return head if request._headers is None and 0 < len(head) <= _KNOWN_SIZE else None

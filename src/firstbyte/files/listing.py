@@ -20,6 +20,7 @@ from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
 SHOWN = 5000  # rows of a page; the filter finds the others, and JSON has them all
+LISTED = 50_000  # entries that are read, which are in memory then: some 20 MiB
 PREVIEWED = 4 * 1024 * 1024  # bytes up to which an image is its own preview
 
 _ASSETS = Path(__file__).with_name("assets")
@@ -78,23 +79,36 @@ def answer_listing(
 ) -> Response:
     """The listing of the folder at `path`: a page, JSON for who prefers it, or with the query "zip" all of it.
 
+    Of a folder with more than LISTED entries it has so many, and says so; a filter is then for all that are there.
     `extra` is that of `page`. Raises HTTPError 403 for one that may not be read.
     """
     if "zip" in request.query:
         return archive_response(root, parts, path, policy)
+    view = View.of(request)
     entries = read_folder(root, parts, path)
+    if len(entries) > LISTED and view.filter:
+        entries = read_folder(root, parts, path, view.filter)
+    has_more = len(entries) > LISTED
+    del entries[LISTED:]
     if accepts(request.headers.get_joined("accept"), ("text/html", "application/json")) == "application/json":
-        return Response.json({"path": request.path, "entries": [_as_json(entry) for entry in entries]}, 200, _FIELDS)
-    text = page(request.path, entries, View.of(request), media_type=policy.media_type, extra=extra)
+        told = {"path": request.path, "entries": [_as_json(entry) for entry in entries]}
+        return Response.json({**told, "truncated": True} if has_more else told, 200, _FIELDS)
+    text = page(request.path, entries, view, media_type=policy.media_type, extra=extra, has_more=has_more)
     return Response.html(text, 200, _FIELDS)
 
 
-def read_folder(root: Root, parts: Sequence[str], path: str) -> list[Entry]:
-    """What can be asked for in a folder, by name. Raises HTTPError 403."""
-    found = []
+def read_folder(root: Root, parts: Sequence[str], path: str, wanted: str = "") -> list[Entry]:
+    """What can be asked for in a folder, and has `wanted` in its name, in the order of names: LISTED and one more at
+    most, which says that there are others. Raises HTTPError 403."""
+    found: list[Entry] = []
+    wanted = wanted.casefold()
     try:
         with os.scandir(path) as scanned:
             for each in scanned:
+                if len(found) > LISTED:
+                    break
+                if wanted not in each.name.casefold():
+                    continue
                 try:
                     each.name.encode()  # what is no UTF-8 has no address here
                     if not root.is_served_name(each.name, len(parts)):
@@ -120,8 +134,10 @@ def page(
     *,
     media_type: Callable[[str], str] = lambda name: "",
     extra: str = "",
+    has_more: bool = False,
 ) -> str:
-    """The page for the folder at `url_path`, which ends with a slash; `extra` is HTML behind its heading."""
+    """The page for the folder at `url_path`, which ends with a slash; `extra` is HTML behind its heading, and `entries`
+    are not all there are if it `has_more`."""
     shown = view.apply(entries)
     rows = [_row(entry, media_type(entry.name).partition(";")[0]) for entry in shown[:SHOWN]]
     if url_path != "/":
@@ -135,6 +151,8 @@ def page(
         note = f"<p>{len(shown) - SHOWN:,} more are not shown: filter by name.</p>"
     elif not shown:
         note = f"<p>{'Nothing has that in its name.' if view.filter else 'Nothing is here.'}</p>"
+    if has_more:
+        note += f"<p>More than {LISTED:,} are in this folder: so many of them were looked at. Filter by name.</p>"
     return _PAGE.format(
         title=html.escape(url_path),
         style=_asset("listing.css"),

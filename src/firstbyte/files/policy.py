@@ -11,6 +11,7 @@ from typing import NamedTuple
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.headers import Headers
 from firstbyte.http.media import MediaType, guess_type
+from firstbyte.http.response import OCTETS
 
 NO_CACHE = "no-cache"  # keep it, but ask each time whether it still holds
 
@@ -65,6 +66,7 @@ class Policy:
         headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         types: Mapping[str, str] | None = None,
         charset: str = "utf-8",
+        default_type: str = OCTETS,
     ) -> None:
         self._rules = [rule if isinstance(rule, CacheRule) else CacheRule.parse(rule) for rule in cache]
         try:
@@ -76,11 +78,15 @@ class Policy:
                 raise ConfigurationError(f"the header {name} is the server's to write")
         self._types = dict(_checked_types(types or {}))
         self._charset = charset
+        _check_type("files of no known ending", default_type)
+        self._default_type = default_type
 
     def media_type(self, path: str) -> str:
         """The Content-Type for a file; text has the charset."""
         own = self._types.get(splitext(path)[1].lower())
-        media_type = guess_type(path) if own is None else own
+        media_type = own or guess_type(path, "")
+        if not media_type:
+            own = media_type = self._default_type
         if media_type.startswith("text/") and (own is None or "charset" not in own):
             return f"{media_type.partition(';')[0]}; charset={self._charset}"
         return media_type
@@ -114,11 +120,15 @@ def parse_type(text: str) -> tuple[str, str]:
 
 def _checked_types(types: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     for ending, media_type in types.items():
-        try:
-            MediaType.parse(media_type)
-        except ValueError as error:
-            raise ConfigurationError(f"for {ending}: {error}") from None
+        _check_type(ending, media_type)
         yield "." + ending.removeprefix(".").lower(), media_type
+
+
+def _check_type(what: str, media_type: str) -> None:
+    try:
+        MediaType.parse(media_type)
+    except ValueError as error:
+        raise ConfigurationError(f"for {what}: {error}") from None
 
 
 def _directive(text: str, rule: str) -> str:

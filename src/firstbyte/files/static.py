@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from firstbyte.errors import HTTPError
-from firstbyte.files.known import Answer, Key, Known, key_of
+from firstbyte.files.known import Answer, Known, head_of
 from firstbyte.files.paths import Root
 from firstbyte.files.policy import CacheRule, Policy
 from firstbyte.files.representations import Changed, Found, Representations
@@ -20,7 +20,7 @@ from firstbyte.http.handler import Endpoint, Handler
 from firstbyte.http.media import parse_quality_list
 from firstbyte.http.representation import respond
 from firstbyte.http.request import Request
-from firstbyte.http.response import Prepared, Response
+from firstbyte.http.response import OCTETS, Prepared, Response
 from firstbyte.http.send_file import send_file
 
 MEMORY = 32 * 1024 * 1024  # bytes of small files and compressed texts in memory
@@ -36,11 +36,11 @@ class StaticFiles:
     where the folder has a file `not_found`, people get that. Nothing of the folders `without` is served or listed.
     `hidden` and `follow_links` open what they say. `clean_urls`: /about is about.html, and /about.html redirects there.
     `spa`: a navigation that leads to no file gets the folder's index.html. `cache` are rules as "*.js=1y,immutable", of
-    which the first that matches holds; `headers` are sent with every file; `types` are media types by ending, `charset`
-    is that of text. `compress` compresses text for clients that like it, and sends the siblings .br, .zst and .gz of a
-    file to those that can read them; without `siblings` (where others write to the folder) they are files like others.
-    `memory` bytes of small files are kept, and `open_files` large ones held open. `listing_extra` is HTML that stands
-    behind a listing's heading.
+    which the first that matches holds; `headers` are sent with every file; `types` are media types by ending,
+    `default_type` is that of other endings, `charset` that of text. `compress` compresses text for clients that like
+    it, and sends the siblings .br, .zst and .gz of a file to those that can read them; without `siblings` (where others
+    write to the folder) they are files like others. `memory` bytes of small files are kept, and `open_files` large ones
+    held open. `listing_extra` is HTML that stands behind a listing's heading.
     Raises ConfigurationError if there is no such folder, and for a rule, a header or a type that is none.
     """
 
@@ -59,6 +59,7 @@ class StaticFiles:
         cache: Iterable[str | CacheRule] = (),
         headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         types: Mapping[str, str] | None = None,
+        default_type: str = OCTETS,
         charset: str = "utf-8",
         compress: bool = True,
         siblings: bool = True,
@@ -71,7 +72,7 @@ class StaticFiles:
         self._clean_urls = clean_urls
         self._spa = spa
         self._not_found = not_found
-        self._policy = Policy(cache, headers, types, charset)
+        self._policy = Policy(cache, headers, types, charset, default_type)
         self._representations = Representations(self.root, self._policy, compress, siblings, memory, open_files)
         self._known = Known()
         self._endpoint = Endpoint(self.answer, name=f"files of {folder}", streams_body=True)
@@ -84,11 +85,11 @@ class StaticFiles:
     def answer(self, request: Request) -> Response:
         """The file or folder at the request's path. Raises HTTPError."""
         response = self._known.get(request)
-        return self._answer(request, key_of(request)) if response is None else response
+        return self._answer(request, head_of(request)) if response is None else response
 
     # -- what is at a path
 
-    def _answer(self, request: Request, key: Key | None) -> Response:
+    def _answer(self, request: Request, head: bytes | None) -> Response:
         parts = self.root.parts(request.raw_path, request.path)
         path = self.root.locate(parts)
         asks_folder = not parts or request.path.endswith("/")
@@ -99,12 +100,12 @@ class StaticFiles:
         if path is None:
             return self._missing(request)
         if not _is_folder(path):
-            return self._missing(request) if asks_folder else self._file(request, parts, path, key)
+            return self._missing(request) if asks_folder else self._file(request, parts, path, head)
         if not asks_folder:
             return _redirect(request, _last_name(request) + "/")
         index = self.root.locate([*parts, "index.html"])
         if index is not None and os.path.isfile(index):
-            return self._file(request, [*parts, "index.html"], index, key)
+            return self._file(request, [*parts, "index.html"], index, head)
         if not self._listing:
             return self._missing(request)
         from firstbyte.files.listing import answer_listing  # here, since zipfile takes long to import
@@ -140,7 +141,7 @@ class StaticFiles:
             return send_file(path, request, media_type=self._policy.media_type(path), status=404)
         raise HTTPError(404, f"nothing is at {request.path}")
 
-    def _file(self, request: Request, parts: list[str], path: str, key: Key | None) -> Response:
+    def _file(self, request: Request, parts: list[str], path: str, head: bytes | None) -> Response:
         for _ in range(_ATTEMPTS):
             try:
                 found = self._representations.find(request, parts, path)
@@ -148,17 +149,17 @@ class StaticFiles:
                 response = respond(request, what)
             except Changed:
                 continue
-            if key is not None and key[0] == "GET" and found.served.modified <= what.changed:
-                self._remember(key, found, response)
+            if head is not None and request.method == "GET" and found.served.modified <= what.changed:
+                self._remember(request, head, found, response)
             return response
         raise HTTPError(503, "the file changes all the time", {"Retry-After": "1"})
 
-    def _remember(self, key: Key, found: Found, response: Response) -> None:
+    def _remember(self, request: Request, head: bytes, found: Found, response: Response) -> None:
         """Has the next request with this head answered alike, if it is the whole file or a 304."""
         if response.status in (200, 304):
             files = self._representations.open_files if found.body is None else None
             prepared = Prepared(response.status, response.headers)
-            self._known.put(key, Answer(found.served, found.witnesses, prepared, files))
+            self._known.put(head, Answer(request, found.served, found.witnesses, prepared, files))
 
     def _answer_method(self, request: Request) -> Response:
         allow = {"Allow": "GET, HEAD, OPTIONS"}

@@ -115,12 +115,12 @@ def value_and_parameters(text: str) -> tuple[str, dict[str, str]]:
     return value.rstrip(" \t").lower(), parameters
 
 
-def guess_type(filename: str) -> str:
+def guess_type(filename: str, default: str = "application/octet-stream") -> str:
     """The Content-Type for a file by the ending of its name; text is said to be UTF-8.
 
-    Names without an ending, or with one that is not known, are application/octet-stream.
+    Names without an ending, or with one that is not known, are `default`.
     """
-    return _TYPES.get(splitext(filename)[1].lower(), "application/octet-stream")
+    return _TYPES.get(splitext(filename)[1].lower(), default)
 
 
 def codec_of(charset: str) -> str:

@@ -1,3 +1,5 @@
+import cython
+
 from firstbyte.http.headers cimport Headers
 
 
@@ -31,4 +33,5 @@ cdef class Prepared:
     cdef public bytes encoded
     cdef public bint is_dated
 
+    @cython.locals(made=Response)
     cpdef Response response(self, object body)
