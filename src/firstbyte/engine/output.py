@@ -11,7 +11,7 @@ from firstbyte.http.response import FileBody
 
 JOIN = 16 * 1024  # bytes up to which buffers are copied into one for a single send; beyond it sendmsg gathers them
 BATCH = 64  # buffers given to one sendmsg, and answers to pipelined requests that go out together
-SENDFILE = 1024 * 1024  # bytes of a file sent before other connections have their turn
+SENDFILE = 2 * 1024 * 1024  # bytes of a file sent before other connections have their turn; nginx's sendfile_max_chunk
 _PIECE = 64 * 1024  # bytes of a file read at a time where the kernel cannot send it by itself
 
 

@@ -13,7 +13,7 @@ cdef class StaticFiles:
     cdef object _spa
     cdef object _not_found
     cdef object _policy
-    cdef object _representations
+    cdef public object _representations
     cdef Known _known
     cdef Endpoint _endpoint
     cdef Endpoint _other_method
