@@ -34,11 +34,11 @@ def test_a_body_is_read_as_it_comes(serve: Serve) -> None:
     client = serve(host(echo)).client()
     client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n")
     while b"100 Continue\r\n\r\n" not in client.buffer:
-        client.more()
+        assert client.more()
     client.buffer = b""
     client.send(b"abc")
     while b"abc" not in client.buffer:  # comes back before the rest is sent
-        client.more()
+        assert client.more()
     assert client.send(b"def").read()[2] == b"abcdef"
 
 

@@ -186,7 +186,7 @@ def test_what_is_sent_and_received_by_hand(serve: Serve, told: Told) -> None:
 
     client = raw(serve(WSGI(app)), "/")
     while client.buffer != b"firstgo":
-        client.more()
+        assert client.more()
     client.send(b"hello")
     while client.buffer != b"firstgohello":
         client.more()
