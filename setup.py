@@ -27,6 +27,7 @@ COMPILED = (
     "engine/output",
     "engine/pool",
     "engine/reactor",
+    "engine/services",
     "engine/threads",
     "engine/upgrade",
     "files/known",

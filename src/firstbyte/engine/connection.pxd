@@ -4,11 +4,20 @@ from firstbyte.engine.exchange cimport Exchange
 from firstbyte.engine.hub cimport Driver, Hub
 from firstbyte.engine.observer cimport Entry, Hooks
 from firstbyte.engine.output cimport Output
+from firstbyte.engine.services cimport ConnectionServices
 from firstbyte.http.handler cimport Endpoint
 from firstbyte.http.request cimport Request
 from firstbyte.http.response cimport FileBody, Response
 from firstbyte.wire.reader cimport RequestReader
 from firstbyte.wire.writer cimport BodyWriter, Tails, encode_plain
+
+
+# Imported as objects, compared as numbers for every request.
+cdef int READ, WRITE
+cdef int BODY, CLOSED, DISCARD, HEAD, LINGER, WRITING
+cdef Py_ssize_t BATCH, JOIN
+cdef int NONE
+cdef long long CHUNKED
 
 
 cdef class Connection:
@@ -34,7 +43,7 @@ cdef class Connection:
     cdef public object sock
     cdef public Exchange owner
     cdef public object ends
-    cdef public object services
+    cdef public ConnectionServices services
     cdef public RequestReader reader
     cdef public int fd
     cdef public int interest

@@ -460,9 +460,7 @@ class Connection:
                 return True
         if self.state == HEAD:
             if not pending and self._answered:
-                # A drain may have begun while the answer was being written, when it passed this connection over.
-                timeouts = reactor.timeouts
-                self.deadline = now + (timeouts.drain_idle if reactor.draining else timeouts.keep_alive)
+                self.deadline = now + reactor.idle_timeout
                 self._answered = False
             elif pending and self._fresh:
                 self._fresh = False

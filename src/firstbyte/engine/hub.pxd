@@ -21,6 +21,7 @@ cdef class Hub:
     cdef public Hooks hooks
     cdef public Driver driver
     cdef public bint draining
+    cdef public double idle_timeout
     cdef public double now
     cdef public Tails tails
     cdef double _tails_until

@@ -61,12 +61,13 @@ class Hub:
     """The part of a reactor that its connections see.
 
     `now` is the monotonic time of the last return of the poller: the clock of everything the leader does. `tails` are
-    the ends of response heads for this second, for the leader; other threads take `fresh_tails`.
+    the ends of response heads for this second, for the leader; other threads take `fresh_tails`. `idle_timeout` is how
+    long a connection waits for its next request, in seconds: less from when a drain begins.
     """
 
     __slots__ = (
-        "_tails_until", "background", "draining", "driver", "handler", "hooks", "limits", "now", "scanner", "tails",
-        "timeouts",
+        "_tails_until", "background", "draining", "driver", "handler", "hooks", "idle_timeout", "limits", "now",
+        "scanner", "tails", "timeouts",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +86,7 @@ class Hub:
         self.background: Background  # set by the reactor
         self.driver: Driver  # set by the driver that runs the reactor
         self.draining = False
+        self.idle_timeout = timeouts.keep_alive
         self.now = monotonic()
         self.tails: Tails
         self._tails_until = 0.0

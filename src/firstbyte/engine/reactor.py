@@ -272,6 +272,7 @@ class Reactor(Hub):
             listener.close()
         self._listeners.clear()
         self.draining = True
+        self.idle_timeout = self.timeouts.drain_idle
         self._tick = min(self._tick, self.timeouts.drain_idle / 2)
         self._next_sweep = self.now
         for connection in self.connections:

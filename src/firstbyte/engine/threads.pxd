@@ -8,6 +8,10 @@ from firstbyte.http.handler cimport Endpoint, Pace
 from firstbyte.http.request cimport Request
 
 
+cdef double PACE_CAP, SLOW  # compared for every request
+cdef long PROVEN
+
+
 cdef class ThreadDriver(Pool):
     cdef Reactor _reactor
     cdef public Worker _leader

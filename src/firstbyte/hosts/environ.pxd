@@ -9,5 +9,5 @@ cdef class Environs:
     cdef public dict constants
     cdef public dict _known
 
-    @cython.locals(environ=dict, known=tuple, head=bytes)
+    @cython.locals(base=dict, environ=dict, known=tuple, head=bytes)
     cpdef dict of(self, Request request)

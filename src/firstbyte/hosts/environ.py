@@ -46,7 +46,8 @@ class Environs:
             head = request.head
             known = self._known.get(head)
             if known is not None and known[1] == request.server and known[2] == request.scheme:
-                environ = known[0].copy()
+                base = known[0]
+                environ = base.copy()
             else:
                 environ = self._of_head(request)
                 # Their places, so that the copies need not grow for them.
@@ -60,7 +61,8 @@ class Environs:
             if request.forwarded_host is not None:
                 environ["HTTP_HOST"] = request.forwarded_host
         if client is not None:
-            environ["REMOTE_ADDR"], port = client
+            environ["REMOTE_ADDR"] = client[0]
+            port = client[1]
             environ["REMOTE_PORT"] = _ports.get(port) or _port(port)
         body = request._body
         if type(body) is bytes:

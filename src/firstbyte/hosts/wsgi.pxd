@@ -1,6 +1,9 @@
+import cython
+
 from firstbyte.hosts.environ cimport Environs
 from firstbyte.http.request cimport Request
-from firstbyte.http.response cimport Response
+from firstbyte.http.handler cimport Endpoint
+from firstbyte.http.response cimport Response, assembled
 
 cdef dict _statuses
 cdef frozenset _BODILESS
@@ -13,6 +16,19 @@ cdef int _TYPE
 
 
 cdef bint _may_have_body(status) except -1
+
+
+cdef class WSGI:
+    cdef object __weakref__
+    cdef public object app
+    cdef public str name
+    cdef public Environs environs
+    cdef object _places
+    cdef dict _known
+    cdef Endpoint _sockets
+
+    @cython.locals(head=bytes, is_as_sent=bint, known=Endpoint, endpoint=Endpoint)
+    cpdef Endpoint resolve(self, Request request)
 
 
 cdef class _Place:
@@ -33,4 +49,5 @@ cdef class _Start:
     cdef object _content_type
     cdef list _fields
 
-    cpdef response(self, Request request, body)
+    @cython.locals(response=Response)
+    cpdef Response response(self, Request request, body)

@@ -42,3 +42,5 @@ cdef class Request:
     cdef public object refusal
     cdef public object _services
     cdef public bint answered
+
+    cdef _begin(self, str method, str raw_path, str raw_query, int minor, bytes head, Py_ssize_t fields_at, Ends ends)

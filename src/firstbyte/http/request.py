@@ -194,6 +194,12 @@ class Request:
         fields_at: int = 0,
         ends: Ends = _NOWHERE,
     ) -> None:
+        self._begin(method, raw_path, raw_query, minor, head, fields_at, ends)
+
+    def _begin(
+        self, method: str, raw_path: str, raw_query: str, minor: int, head: bytes, fields_at: int, ends: Ends
+    ) -> None:
+        """`__init__` for the wire floor: compiled, it is a plain C function, and its arguments need no objects."""
         self.method = method
         self.raw_path = raw_path
         self.raw_query = raw_query

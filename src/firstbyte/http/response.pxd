@@ -5,6 +5,8 @@ from firstbyte.http.headers cimport Headers
 
 cdef class Prepared
 
+cdef dict _content_types
+
 
 cdef class FileBody:
     cdef public object file
@@ -35,3 +37,7 @@ cdef class Prepared:
 
     @cython.locals(made=Response)
     cpdef Response response(self, object body)
+
+
+@cython.locals(made=Response)
+cpdef Response assembled(object body, object status, object content_type, Prepared prepared=*)

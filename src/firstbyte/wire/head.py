@@ -33,15 +33,17 @@ class HeadScanner:
     """Scans heads under one set of limits.
 
     It remembers the heads, request lines and field blocks that it has lately found valid: clients send the same ones
-    again and again, and what was checked once need not be checked again. Those with a body differ in its length, so of
-    their fields all but the line of Content-Length is remembered. What it remembers is bounded.
+    again and again, and what was checked once need not be checked again. Those with a body may differ in its length alone,
+    so of their fields all but the line of Content-Length is remembered, too. What it remembers is bounded.
     """
 
-    __slots__ = ("_blocks", "_blocks_but_length", "_heads", "_lines", "limits")
+    __slots__ = ("_blocks", "_blocks_but_length", "_heads", "_heads_of_bodies", "_lines", "limits")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._heads: dict[bytes, tuple[str, str, str, int, int, Framing]] = {}  # what `scan` has made of a whole head
+        # Apart, since those with bodies of many lengths must not drive out all others.
+        self._heads_of_bodies: dict[bytes, tuple[str, str, str, int, int, Framing]] = {}
         self._lines: dict[bytes, tuple[str, str, int]] = {}  # method, target and version of a request line
         self._blocks: dict[bytes, Framing] = {}  # field block of an HTTP/1.1 request without a body
         self._blocks_but_length: dict[bytes, Framing] = {}  # one with a Content-Length, its whole line left out
@@ -62,10 +64,15 @@ class HeadScanner:
             if stop < 2:
                 return None
             head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
-            known = self._heads.get(head) if stop + 2 - start <= _KNOWN_SIZE else None
+            if stop + 2 - start <= _KNOWN_SIZE:
+                known = self._heads.get(head)
+                if known is None:
+                    known = self._heads_of_bodies.get(head)
         if known is not None:
             method, path, query, version, fields_at, framing = known
-            return Request(method, path, query, version, head, fields_at, ends), stop + 2, framing
+            request = Request.__new__(Request)
+            request._begin(method, path, query, version, head, fields_at, ends)
+            return request, stop + 2, framing
         line_end = buffer.find(b"\r\n", start)
         limits = self.limits
         size = stop + 2 - start
@@ -117,8 +124,8 @@ class HeadScanner:
         fields_at = line_end + 2 - start
         if target[0] == "/" and method != "CONNECT":  # origin-form
             path, _, query = target.partition("?")
-            if not block_framing[0]:
-                remember(self._heads, head, (method, path, query, version, fields_at, block_framing))
+            heads = self._heads_of_bodies if block_framing[0] else self._heads
+            remember(heads, head, (method, path, query, version, fields_at, block_framing))
         else:
             path, query, authority = _other_form(method, target)
             if authority is not None:

@@ -20,5 +20,9 @@ cdef class BodyWriter:
     cpdef bytes end(self, object trailers=*)
 
 
+cdef dict _prefixes
+cdef list _DIGITS
+
+
 @cython.locals(key=tuple, prefix=bytes, rest=bytes, size="long long", prepared=Prepared)
 cpdef bytes encode_plain(Response response, object body, bytes tail)
