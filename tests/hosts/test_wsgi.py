@@ -331,3 +331,27 @@ def test_each_place_has_a_pace() -> None:
     assert fast.pace is not slow.pace
     assert fast.name == slow.name
     assert host.resolve(scanned("GET /fast HTTP/1.1\nHost: a\n\n")) is fast
+
+
+def test_endpoints_are_found_by_heads_as_they_were_sent_and_by_paths_otherwise() -> None:
+    host = WSGI(answering([b""]))
+    head = "GET /a/b HTTP/1.1\nHost: a\n\n"
+    found = host.resolve(scanned(head))
+    assert host.resolve(scanned(head)) is found
+    mounted = scanned(head)
+    mounted.root_path, mounted.raw_path = "/a", "/b"
+    assert host.resolve(mounted) is not found
+    changed = scanned(head)
+    changed.headers.update({"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
+    changed.headers["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+    assert host.resolve(changed) is host.resolve(scanned(head))  # `head` is what came, and it asks for no WebSocket
+
+
+def test_heads_whose_endpoint_is_remembered_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firstbyte.hosts.wsgi._REMEMBERED", 4)
+    host = WSGI(answering([b""]))
+    for number in range(20):
+        host.resolve(scanned(f"GET /{number} HTTP/1.1\nHost: a\n\n"))
+    host.resolve(scanned(f"GET / HTTP/1.1\nHost: a\nX-Long: {'x' * 2000}\n\n"))
+    assert 0 < len(host._known) <= 4
+    assert max(map(len, host._known)) < 2000

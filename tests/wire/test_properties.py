@@ -114,6 +114,21 @@ def test_fields_with_another_length_are_not_checked_again(monkeypatch: pytest.Mo
     assert (first[2], second[2]) == ((3, True, False), (500, True, False))
 
 
+def test_a_head_with_a_body_is_known_again_whatever_follows_it() -> None:
+    scanner = HeadScanner(LIMITS)
+    plain = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    heads = [
+        f"POST / HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n".encode()
+        for line in ("Content-Length: 3", "content-length:4", "Transfer-Encoding: chunked")
+    ]
+    for head in [*heads, *heads, plain, plain]:
+        for rest in (b"", b"abc", b"abc" + plain):
+            found, anew = (each.scan(head + rest, 0, Ends()) for each in (scanner, HeadScanner(LIMITS)))
+            assert found is not None
+            assert anew is not None
+            assert (repr(found[0]), found[0].head, found[1:]) == (repr(anew[0]), head, anew[1:])
+
+
 @given(near_requests())
 @SETTINGS
 def test_remembered_lines_and_blocks_change_nothing(data: bytes) -> None:

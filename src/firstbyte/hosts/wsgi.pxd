@@ -24,7 +24,7 @@ cdef class WSGI:
     cdef public str name
     cdef public Environs environs
     cdef object _places
-    cdef dict _known
+    cdef public dict _known
     cdef Endpoint _sockets
 
     @cython.locals(head=bytes, is_as_sent=bint, known=Endpoint, endpoint=Endpoint)

@@ -33,8 +33,8 @@ class HeadScanner:
     """Scans heads under one set of limits.
 
     It remembers the heads, request lines and field blocks that it has lately found valid: clients send the same ones
-    again and again, and what was checked once need not be checked again. Those with a body may differ in its length alone,
-    so of their fields all but the line of Content-Length is remembered, too. What it remembers is bounded.
+    again and again, and what was checked once need not be checked again. Those with a body may differ in its length
+    alone, so of their fields all but the line of Content-Length is remembered, too. What it remembers is bounded.
     """
 
     __slots__ = ("_blocks", "_blocks_but_length", "_heads", "_heads_of_bodies", "_lines", "limits")
