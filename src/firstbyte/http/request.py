@@ -151,38 +151,11 @@ class Request:
     """
 
     __slots__ = (
-        "_body",
-        "_cookies",
-        "_fields_at",
-        "_form",
-        "_headers",
-        "_path",
-        "_query",
-        "_services",
-        "_state",
-        "_stream",
-        "answered",
-        "app",
-        "client",
-        "failure",
-        "failure_headers",
-        "forwarded_host",
-        "head",
-        "host_params",
-        "method",
-        "minor",
-        "path_params",
-        "peer",
-        "raw_path",
-        "raw_query",
-        "refusal",
-        "root_path",
-        "scheme",
-        "sender",
-        "server",
-        "tls",
-        "trailers",
-    )
+        "_body", "_cookies", "_fields_at", "_form", "_headers", "_path", "_query", "_services", "_state", "_stream",
+        "answered", "app", "client", "failure", "failure_headers", "forwarded_host", "head", "host_params", "method",
+        "minor", "path_params", "peer", "raw_path", "raw_query", "refusal", "root_path", "scheme", "sender", "server",
+        "tls", "trailers",
+    )  # fmt: skip
 
     def __init__(
         self,
