@@ -17,13 +17,13 @@ Step = Callable[[Coroutine[Any, Any, Any]], Any]
 seen: ContextVar[str] = ContextVar("seen", default="nothing")
 
 
-def in_loop(work: Callable[[FirstSteps[Any]], Any]) -> Any:
+def in_loop(work: Callable[[FirstSteps], Any]) -> Any:
     """What `work` returns, which is called where the loop's callbacks are; the loop then ends as asyncio.run's does."""
     results = []
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        steps: FirstSteps[Any] = FirstSteps(loop)
+        steps: FirstSteps = FirstSteps(loop)
         over = loop.create_future()
 
         def call() -> None:
@@ -44,17 +44,17 @@ def in_loop(work: Callable[[FirstSteps[Any]], Any]) -> Any:
     return results[0]
 
 
-async def task_of() -> int:
+async def tell_task(to: list[int]) -> None:
     task = asyncio.current_task()
     assert task is not None
     assert task not in asyncio.all_tasks()  # it has not begun
-    return id(task)
+    to.append(id(task))
 
 
 def test_one_that_does_not_wait_is_done_at_once() -> None:
-    first, second = in_loop(lambda steps: [steps.run(task_of()) for _ in range(2)])
-    assert first[0] is None
-    assert first[1:] == second[1:]  # the same spare task
+    tasks: list[int] = []
+    assert in_loop(lambda steps: [steps.run(tell_task(tasks)) for _ in range(2)]) == [(None, None)] * 2
+    assert tasks[0] == tasks[1]  # the same spare task
 
 
 def test_one_that_waits_goes_on_in_the_task_that_it_saw() -> None:
@@ -90,18 +90,19 @@ def test_what_a_request_leaves_behind_is_not_found_by_the_next() -> None:
         assert task is not None
         task.add_done_callback(kept.append)
 
-    async def looks() -> tuple[str, bool, bool]:
-        task = asyncio.current_task()
-        return seen.get(), task in by_task, any(each is task for each in kept)
+    found: list[tuple[str, bool, bool]] = []
 
-    def work(steps: FirstSteps[Any]) -> list[Any]:
-        values = []
+    async def looks() -> None:
+        task = asyncio.current_task()
+        found.append((seen.get(), task in by_task, any(each is task for each in kept)))
+
+    def work(steps: FirstSteps) -> None:
         for each in (sets_a_variable, keeps_the_task, is_a_key, adds_a_callback):
             steps.run(each())
-            values.append(steps.run(looks())[1])
-        return values
+            steps.run(looks())
 
-    assert in_loop(work) == [("nothing", False, False)] * 4
+    in_loop(work)
+    assert found == [("nothing", False, False)] * 4
     assert len(kept) == 2  # the callback was called when its request was over
     assert kept[1].done()
 
@@ -115,8 +116,8 @@ def test_what_it_raises_comes_out() -> None:
         assert task is not None
         task.cancel()
 
-    def work(steps: FirstSteps[Any]) -> list[Any]:
-        return [steps.run(fails())[2], steps.run(cancels_itself())[2], steps.run(task_of())[2]]
+    def work(steps: FirstSteps) -> list[Any]:
+        return [steps.run(each)[1] for each in (fails(), cancels_itself(), tell_task([]))]
 
     error, cancelled, nothing = in_loop(work)
     assert isinstance(error, LookupError)
@@ -135,7 +136,7 @@ def test_one_that_waits_can_be_cancelled(again: bool) -> None:
             return "cleaned up"
         return "not cancelled"
 
-    def work(steps: FirstSteps[Any]) -> Any:
+    def work(steps: FirstSteps) -> Any:
         task = steps.run(handler())[0]
         asyncio.get_running_loop().call_soon(task.cancel)
         return task
@@ -143,22 +144,22 @@ def test_one_that_waits_can_be_cancelled(again: bool) -> None:
     assert in_loop(work).result() == "cleaned up"
 
 
-async def waits_for(waits: list[Wait], times: int = 2) -> list[int]:
-    """The identities of the tasks in which it finds itself between `times` waits."""
-    loop, tasks = asyncio.get_running_loop(), []
-    for _ in range(times):
+async def waits_for(waits: list[Wait], tasks: list[int]) -> None:
+    """Leaves the identities of the tasks in which it finds itself between two waits."""
+    for _ in range(2):
         tasks.append(id(asyncio.current_task()))
-        waits.append(Wait(loop))
-        await waits[-1]
-    return tasks
+        await one_wait(waits)
 
 
-def walk(
-    coroutine: Callable[[list[Wait]], Coroutine[Any, Any, Any]], go_on: Callable[[list[Wait], Walk[Any]], Any]
-) -> Any:
+async def one_wait(waits: list[Wait]) -> None:
+    waits.append(Wait(asyncio.get_running_loop()))
+    await waits[-1]
+
+
+def walk(coroutine: Callable[[list[Wait]], Coroutine[Any, Any, Any]], go_on: Callable[[list[Wait], Walk], Any]) -> Any:
     """The outcome of a coroutine that is begun as a walk, when `go_on` has ended its waits; its task if it got one."""
 
-    def work(steps: FirstSteps[Any]) -> Any:
+    def work(steps: FirstSteps) -> Any:
         waits: list[Wait] = []
         outcomes: list[Any] = []
         walk = Walk(steps, coroutine(waits), lambda wait: outcomes.append(walk.step()))
@@ -169,20 +170,20 @@ def walk(
     return in_loop(work)
 
 
-def end_all(waits: list[Wait], walk: Walk[Any]) -> None:
+def end_all(waits: list[Wait], walk: Walk) -> None:
     for wait in waits:  # which grows
         wait.end()
 
 
 def test_a_walk_needs_no_task_for_its_waits() -> None:
-    task, tasks, error = walk(waits_for, end_all)
-    assert (task, error) == (None, None)
+    tasks: list[int] = []
+    assert walk(lambda waits: waits_for(waits, tasks), end_all) == (None, None)
     assert len(tasks) == 2 and len(set(tasks)) == 1
 
 
 def test_a_walk_that_waits_for_something_else_goes_on_in_the_task_that_it_finds_itself_in() -> None:
     async def sleeps(waits: list[Wait]) -> bool:
-        await waits_for(waits, 1)
+        await one_wait(waits)
         task = asyncio.current_task()
         async with asyncio.timeout(5):
             await asyncio.sleep(0)
@@ -194,21 +195,22 @@ def test_a_walk_that_waits_for_something_else_goes_on_in_the_task_that_it_finds_
 def test_a_walk_that_keeps_its_task_has_it_to_itself() -> None:
     async def keeps(waits: list[Wait]) -> bool:
         task = asyncio.current_task()
-        await waits_for(waits, 1)
+        await one_wait(waits)
         return task is asyncio.current_task()
 
     assert walk(keeps, end_all).result() is True
 
 
 def test_a_walk_is_cancelled_where_it_waits() -> None:
-    async def cleans_up(waits: list[Wait]) -> str:
-        try:
-            await waits_for(waits)
-        except asyncio.CancelledError as error:
-            return str(error)
-        return "not cancelled"
+    told: list[str] = []
 
-    def work(steps: FirstSteps[Any]) -> asyncio.Task[Any]:
+    async def cleans_up(waits: list[Wait]) -> None:
+        try:
+            await one_wait(waits)
+        except asyncio.CancelledError as error:
+            told.append(str(error))
+
+    def work(steps: FirstSteps) -> asyncio.Task[Any]:
         over = asyncio.get_running_loop().create_future()
         waits: list[Wait] = []
         walk = Walk(steps, cleans_up(waits), lambda wait: over.set_result(walk.step()))
@@ -220,14 +222,15 @@ def test_a_walk_is_cancelled_where_it_waits() -> None:
 
         return asyncio.ensure_future(outcome())
 
-    assert in_loop(work).result() == (None, "left", None)
+    assert in_loop(work).result() == (None, None)
+    assert told == ["left"]
 
 
 def test_what_a_walk_raises_is_its_outcome() -> None:
     async def fails(waits: list[Wait]) -> None:
-        await waits_for(waits, 1)
+        await one_wait(waits)
         raise LookupError("x")
 
-    task, value, error = walk(fails, end_all)
-    assert (task, value) == (None, None)
+    task, error = walk(fails, end_all)
+    assert task is None
     assert isinstance(error, LookupError)

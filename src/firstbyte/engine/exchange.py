@@ -45,7 +45,7 @@ class Exchange:
         self.connection = connection
         self.request = request
         self.endpoint = endpoint
-        self.task: asyncio.Task[Any] | Walk[Any] | None = None  # known when it has suspended for the first time
+        self.task: asyncio.Task[Any] | Walk | None = None  # known when it has suspended for the first time
         self.released = False  # the connection has gone on without it
         self._reading: asyncio.Future[None] | None = None  # of a coroutine that waits for the body
         self._writing: asyncio.Future[None] | None = None  # of those that wait for the peer to read

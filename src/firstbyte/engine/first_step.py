@@ -16,65 +16,64 @@ import sys
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 from weakref import getweakrefcount
 
 from firstbyte.waiting import Wait
 
-T = TypeVar("T")
 
-
-class FirstSteps(Generic[T]):
+class FirstSteps:
     """Steps coroutines for a loop, each in a copy of the context in which this was made.
 
     `close` must be called before the loop ends.
     """
 
+    __slots__ = ("_context", "_loop", "_spare")
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._context = copy_context()
-        self._spare: _Spare[T] | None = None
+        self._spare: _Spare | None = None
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> Outcome[T]:
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Outcome:
         """Runs the first step of a coroutine, while no task runs.
 
-        The Task in which it goes on, or else its value, or else what it raised.
+        The Task in which it goes on, or None if it has ended, and what it raised then. Its value is lost: that would
+        take an exception (StopIteration), which costs more than all the rest.
         """
         return self.step(coroutine.__await__())
 
     def step(
-        self, steps: Generator[Any, Any, T], walk: Walk[T] | None = None, thrown: BaseException | None = None
-    ) -> Outcome[T]:
+        self, steps: Generator[Any, Any, Any], walk: Walk | None = None, thrown: BaseException | None = None
+    ) -> Outcome:
         """Runs one step, raising `thrown` in it if that is given; a `walk` takes the place of a Task where it can."""
         spare = self._spare or _Spare(self._loop, self._context)
         self._spare = None
         loop, task = self._loop, spare.task
-        outcome: Outcome[T]
+        waits_for: Any = _ENDED
+        error: BaseException | None = None
         _enter_task(loop, task)
         try:
-            waits_for = spare.context.run(next, steps) if thrown is None else spare.context.run(steps.throw, thrown)
-        except StopIteration as end:
-            outcome = (None, end.value, None)
-        except BaseException as error:
-            outcome = (None, None, error)
-        else:
-            _leave_task(loop, task)
-            del task
+            waits_for = spare.run(next, steps, _ENDED) if thrown is None else spare.run(steps.throw, thrown)
+        except StopIteration:
+            pass  # from `throw`
+        except BaseException as raised:
+            error = raised
+        _leave_task(loop, task)
+        if waits_for is not _ENDED:
             if walk is not None and type(waits_for) is Wait and spare.is_untouched(self._context):
                 self._spare = spare
                 walk.wait_for(waits_for)
-                return (walk, None, None)
+                return walk, None
             spare.go_on(steps, waits_for)
-            return (spare.task, None, None)
-        _leave_task(loop, task)
+            return task, None
         if task.cancelling():
-            outcome = (None, None, asyncio.CancelledError())
-        del task
+            error = asyncio.CancelledError()
         if spare.is_untouched(self._context):
             self._spare = spare
         else:
             spare.end()
-        return outcome
+        return None, error
 
     def close(self) -> None:
         """Ends the spare Task, which the end of the loop would wait for."""
@@ -83,13 +82,13 @@ class FirstSteps(Generic[T]):
             self._spare = None
 
 
-class Walk(Generic[T]):
+class Walk:
     """A coroutine without a Task of its own; `wakes` is called when the next of its steps can be run."""
 
     __slots__ = ("_cancelled", "_first_steps", "_steps", "_wait", "_wakes")
 
     def __init__(
-        self, first_steps: FirstSteps[T], coroutine: Coroutine[Any, Any, T], wakes: Callable[[Wait], object]
+        self, first_steps: FirstSteps, coroutine: Coroutine[Any, Any, Any], wakes: Callable[[Wait], object]
     ) -> None:
         self._first_steps = first_steps
         self._steps = coroutine.__await__()
@@ -97,7 +96,7 @@ class Walk(Generic[T]):
         self._wait: Wait
         self._cancelled: asyncio.CancelledError | None = None
 
-    def step(self) -> Outcome[T]:
+    def step(self) -> Outcome:
         """Runs the next step, while no task runs. As `FirstSteps.run`, with itself in the Task's place."""
         cancelled, self._cancelled = self._cancelled, None
         return self._first_steps.step(self._steps, self, cancelled)
@@ -115,34 +114,35 @@ class Walk(Generic[T]):
         return True
 
 
-Outcome: TypeAlias = tuple[asyncio.Task[T] | Walk[T] | None, T | None, BaseException | None]
+Outcome: TypeAlias = "tuple[asyncio.Task[Any] | Walk | None, BaseException | None]"
 
 
-class _Spare(Generic[T]):
+class _Spare:
     """A Task that has not begun, and is not among `asyncio.all_tasks` until it does."""
 
-    __slots__ = ("_loop", "_step", "_steps", "_waits_for", "context", "task")
+    __slots__ = ("_loop", "_step", "_steps", "_waits_for", "context", "run", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         self._loop = loop
         self.context = context.copy()
-        self._steps: Generator[Any, Any, T] | None = None
+        self.run = self.context.run
+        self._steps: Generator[Any, Any, Any] | None = None
         self._waits_for: Any = None
         # A Task gives its first step to `call_soon` while it is made: there it is caught.
         caught: list[Any] = []
         loop.call_soon = lambda step, *arguments, context=None: caught.append(step)  # type: ignore[assignment, method-assign]
         try:
-            self.task: asyncio.Task[T] = asyncio.Task(self._carry(), loop=loop, context=self.context)
+            self.task: asyncio.Task[Any] = asyncio.Task(self._carry(), loop=loop, context=self.context)
         finally:
             del loop.call_soon
         (self._step,) = caught
         _unregister_task(self.task)
 
-    def go_on(self, steps: Generator[Any, Any, T], waits_for: Any) -> None:
+    def go_on(self, steps: Generator[Any, Any, Any], waits_for: Any) -> None:
         """Makes this the Task of a coroutine that waits, in its first step, for `waits_for`."""
         self._steps, self._waits_for = steps, waits_for
         _register_task(self.task)
-        self.context.run(self._step)
+        self.run(self._step)
 
     def end(self) -> None:
         """Has the loop end the Task, with whatever was left on it."""
@@ -150,30 +150,33 @@ class _Spare(Generic[T]):
 
     def is_untouched(self, context: Context) -> bool:
         """Whether it is as it was made: as good as new for another coroutine."""
-        task = self.task
         return (
-            sys.getrefcount(task) == _REFERENCES
-            and not getweakrefcount(task)
-            and not task._callbacks
-            and not task.cancelling()
+            self.references() == _REFERENCES
+            and not getweakrefcount(self.task)
+            and not self.task._callbacks
+            and not self.task.cancelling()
             and self.context == context
         )
+
+    def references(self) -> int:
+        """How often the Task is referred to; one and the same function counts, compiled or not."""
+        return sys.getrefcount(self.task)
 
     async def _carry(self) -> Any:
         if self._steps is not None:
             return await _Rest(self._steps, self._waits_for)
 
 
-class _Rest(Generic[T]):
+class _Rest:
     """What is left of a coroutine behind its first step."""
 
     __slots__ = ("_steps", "_waits_for")
 
-    def __init__(self, steps: Generator[Any, Any, T], waits_for: Any) -> None:
+    def __init__(self, steps: Generator[Any, Any, Any], waits_for: Any) -> None:
         self._steps = steps
         self._waits_for = waits_for
 
-    def __await__(self) -> Generator[Any, Any, T]:
+    def __await__(self) -> Generator[Any, Any, Any]:
         while True:
             try:
                 yield self._waits_for
@@ -181,24 +184,24 @@ class _Rest(Generic[T]):
                 try:
                     self._waits_for = self._steps.throw(error)
                 except StopIteration as end:
-                    value: T = end.value
-                    return value
+                    return end.value
             else:
                 return (yield from self._steps)
 
 
 def _references() -> int:
-    """How often a Task is referred to that only its spare knows, as `is_untouched` counts."""
+    """How often a Task is referred to that is known to its spare, and to `FirstSteps.step` besides."""
     loop = asyncio.new_event_loop()
     try:
-        spare: _Spare[None] = _Spare(loop, copy_context())
+        spare = _Spare(loop, copy_context())
         task = spare.task
-        count = sys.getrefcount(task)
+        count = spare.references()
         del task
-        spare.context.run(spare._step)
+        spare.run(spare._step)
         return count
     finally:
         loop.close()
 
 
+_ENDED = object()
 _REFERENCES = _references()

@@ -40,8 +40,6 @@ logger = lazy_logger("firstbyte.engine")
 
 HURRY = 0.02  # seconds between two looks at whether a stop is over
 
-Done = asyncio.Future[Response | None]
-
 
 def new_loop(name: str) -> asyncio.AbstractEventLoop:
     """A loop of that name: asyncio, uvloop, or auto for uvloop where it is installed. Raises ConfigurationError."""
@@ -73,11 +71,11 @@ class LoopDriver(Pool):
         self._warn_blocking = warn_blocking
         self._over: asyncio.Future[None] | None = None
         self._until: Callable[[], bool] = bool
-        self._first_steps: FirstSteps[Response | None]  # once it runs
+        self._first_steps: FirstSteps  # once it runs
         self._sweep: asyncio.TimerHandle | None = None
         self._running: Endpoint | None = None  # whose function, or whose coroutine's first step, runs now
         # Those whose coroutine has suspended.
-        self._exchanges: dict[asyncio.Future[Any] | Walk[Any] | None, Exchange] = {}
+        self._exchanges: dict[asyncio.Future[None] | Walk | None, Exchange] = {}
         self.hurry = False  # `until` is to be asked again and again, since time may answer it
 
     # -- what connections ask for (see reactor.Driver)
@@ -148,14 +146,16 @@ class LoopDriver(Pool):
             self._reactor.hooks.handler_started(connection, request, endpoint)
         if endpoint.streams_body or not endpoint.own_task:
             request.peer = Exchange(self._reactor, connection, request, endpoint)
-        coroutine = self._answer(connection, request, endpoint)
+        answer: list[Response] = []
+        coroutine = self._answer(connection, request, endpoint, answer)
         self._running = endpoint
         if endpoint.own_task:
-            task, response, error = self._first_steps.run(coroutine)
+            task, error = self._first_steps.run(coroutine)
         else:
-            wakes = partial(self._guarded, connection, self._walk_on, request.peer)
-            task, response, error = Walk(self._first_steps, coroutine, wakes).step()
+            wakes = partial(self._guarded, connection, self._walk_on, request.peer, answer)
+            task, error = Walk(self._first_steps, coroutine, wakes).step()
         self._running = None
+        response = answer[0] if answer else None
         exchange = connection.owner
         if task is None and (exchange is None or error is not None or response is not None):
             request.peer = connection.owner = None
@@ -176,13 +176,13 @@ class LoopDriver(Pool):
             exchange.task = task
             self._exchanges[task] = exchange
         else:
-            self._follow(exchange, task)
+            self._follow(exchange, answer, task)
         return None
 
-    def _follow(self, exchange: Exchange, task: asyncio.Task[Response | None] | None) -> None:
+    def _follow(self, exchange: Exchange, answer: list[Response], task: asyncio.Task[None] | None) -> None:
         """Goes on when a task has ended; None for one whose answer is sent: then when whoever reads from the connection
         now is through."""
-        done: Done
+        done: asyncio.Future[None]
         if task is None:
             done = self._loop.create_future()
             done.set_result(None)
@@ -190,24 +190,29 @@ class LoopDriver(Pool):
             done = task
         exchange.task = task
         self._exchanges[done] = exchange
-        done.add_done_callback(partial(self._guarded, exchange.connection, self._finish, exchange))
+        done.add_done_callback(partial(self._guarded, exchange.connection, self._finish, exchange, answer))
 
-    def _walk_on(self, connection: Connection, exchange: Exchange, wait: Wait) -> None:
+    def _walk_on(self, connection: Connection, exchange: Exchange, answer: list[Response], wait: Wait) -> None:
         """Runs the next step of a coroutine without a Task."""
         walk: Any = exchange.task
         self._running = exchange.endpoint
-        task, response, error = walk.step()
+        task, error = walk.step()
         self._running = None
         if task is walk:
             return
         del self._exchanges[walk]
         if task is None:
-            self._end(connection, exchange, response, error)
+            self._end(connection, exchange, answer, error)
         else:
-            self._follow(exchange, task)
+            self._follow(exchange, answer, task)
 
-    async def _answer(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
-        """The coroutine of each Task: calls the endpoint, and sends a body that is given by an async generator."""
+    async def _answer(
+        self, connection: Connection, request: Request, endpoint: Endpoint, answer: list[Response]
+    ) -> None:
+        """The coroutine of each Task: calls the endpoint, and sends a body that is given by an async generator.
+
+        Any other response is left in `answer`, to be sent.
+        """
         try:
             made = endpoint.call(request)
             response: Response = made.response if type(made) is Answered else await made
@@ -223,11 +228,10 @@ class LoopDriver(Pool):
             if connection.begin_body(request, response):
                 session: Any = response.body
                 await upgrade.run(self._reactor, connection, request, endpoint, session)
-            return None
-        if type(response.body) is not bytes and hasattr(response.body, "__anext__"):
+        elif type(response.body) is not bytes and hasattr(response.body, "__anext__"):
             await self._stream(connection, request, response, endpoint)
-            return None
-        return response
+        else:
+            answer.append(response)
 
     async def _stream(self, connection: Connection, request: Request, response: Response, endpoint: Endpoint) -> None:
         exchange = connection.owner or Exchange(self._reactor, connection, request, endpoint)
@@ -274,16 +278,18 @@ class LoopDriver(Pool):
             exchange.release()
             connection.advance()
 
-    def _finish(self, connection: Connection, exchange: Exchange, done: Done) -> None:
+    def _finish(
+        self, connection: Connection, exchange: Exchange, answer: list[Response], done: asyncio.Future[None]
+    ) -> None:
         """The task of a coroutine has ended."""
         del self._exchanges[done]
-        error = asyncio.CancelledError() if done.cancelled() else done.exception()
-        self._end(connection, exchange, done.result() if error is None else None, error)
+        self._end(connection, exchange, answer, asyncio.CancelledError() if done.cancelled() else done.exception())
 
     def _end(
-        self, connection: Connection, exchange: Exchange, response: Response | None, error: BaseException | None
+        self, connection: Connection, exchange: Exchange, answer: list[Response], error: BaseException | None
     ) -> None:
         """A coroutine has ended after it had waited: the connection goes on."""
+        response = answer[0] if answer and error is None else None
         exchange.request.peer = None
         if error is not None:
             self._log(error, connection, exchange.request)

@@ -1,0 +1,43 @@
+import cython
+
+
+cdef class FirstSteps:
+    cdef object _loop
+    cdef object _context
+    cdef _Spare _spare
+
+    cpdef tuple run(self, object coroutine)
+    @cython.locals(spare=_Spare)
+    cpdef tuple step(self, object steps, Walk walk=*, object thrown=*)
+
+
+cdef class Walk:
+    cdef object __weakref__
+    cdef FirstSteps _first_steps
+    cdef object _steps
+    cdef object _wait
+    cdef object _wakes
+    cdef object _cancelled
+
+    cpdef tuple step(self)
+    cpdef wait_for(self, wait)
+
+
+cdef class _Spare:
+    cdef object _loop
+    cdef object _step
+    cdef object _steps
+    cdef object _waits_for
+    cdef object context
+    cdef object run
+    cdef object task
+
+    cpdef go_on(self, object steps, object waits_for)
+    cpdef end(self)
+    cdef bint is_untouched(self, object context) except -1
+    cdef Py_ssize_t references(self) except -1
+
+
+cdef class _Rest:
+    cdef object _steps
+    cdef object _waits_for

@@ -1,0 +1,37 @@
+import cython
+
+from firstbyte.engine.connection cimport Connection
+from firstbyte.engine.exchange cimport Exchange
+from firstbyte.engine.first_step cimport FirstSteps, Walk
+from firstbyte.engine.observer cimport Hooks
+from firstbyte.engine.pool cimport Pool
+from firstbyte.engine.reactor cimport Reactor
+from firstbyte.http.handler cimport Answered, Endpoint, Pace
+from firstbyte.http.request cimport Request
+from firstbyte.http.response cimport Response
+
+
+cdef class LoopDriver(Pool):
+    cdef Reactor _reactor
+    cdef public object _loop
+    cdef object _warn_blocking
+    cdef object _over
+    cdef object _until
+    cdef public FirstSteps _first_steps
+    cdef object _sweep
+    cdef Endpoint _running
+    cdef dict _exchanges
+    cdef public bint hurry
+
+    @cython.locals(pace=Pace, reads_body=bint)
+    cpdef call(self, Connection connection, Request request, Endpoint endpoint)
+    cpdef bint detach(self, Connection connection) except -1
+    @cython.locals(hooks=Hooks, start=double)
+    cdef _run(self, Connection connection, Request request, Endpoint endpoint)
+    @cython.locals(answer=list, response=Response, exchange=Exchange)
+    cdef _begin(self, Connection connection, Request request, Endpoint endpoint)
+    cdef _follow(self, Exchange exchange, list answer, task)
+    @cython.locals(response=Response)
+    cdef _end(self, Connection connection, Exchange exchange, list answer, error)
+    cdef _log(self, error, Connection connection, Request request)
+    cdef _tell_ended(self, Connection connection, Request request, Response response)
