@@ -464,7 +464,7 @@ def test_a_handler_that_hides_its_coroutines_is_told(serve: Serve, caplog: pytes
 def test_a_loop_that_is_not_there(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from firstbyte.engine.loop import new_loop
+    from firstbyte.engine.loops import new_loop
 
     monkeypatch.setitem(sys.modules, "uvloop", None)
     with pytest.raises(ConfigurationError, match=r"pip install firstbyte\[uvloop\]"):

@@ -25,6 +25,7 @@ from firstbyte.engine.connection import Connection
 from firstbyte.engine.exchange import Exchange, Silence
 from firstbyte.engine.first_step import FirstSteps, Walk
 from firstbyte.engine.lifespan import Lifespan
+from firstbyte.engine.loops import new_loop
 from firstbyte.engine.pool import Pool
 from firstbyte.engine.reactor import Reactor
 from firstbyte.engine.sending import SocketSender
@@ -39,20 +40,6 @@ from firstbyte.waiting import Wait, watchers
 logger = lazy_logger("firstbyte.engine")
 
 HURRY = 0.02  # seconds between two looks at whether a stop is over
-
-
-def new_loop(name: str) -> asyncio.AbstractEventLoop:
-    """A loop of that name: asyncio, uvloop, or auto for uvloop where it is installed. Raises ConfigurationError."""
-    if name != "asyncio":
-        try:
-            import uvloop
-        except ImportError:
-            if name == "uvloop":
-                raise ConfigurationError("uvloop is not installed: pip install firstbyte[uvloop]") from None
-        else:
-            loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-            return loop
-    return asyncio.new_event_loop()
 
 
 class LoopDriver(Pool):
