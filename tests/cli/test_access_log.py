@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.support import Client
-from firstbyte import App, Endpoint, Request, Response, Server
+from firstbyte import App, Endpoint, Limits, Request, Response, Server
 from firstbyte.cli.access_log import FORMATS, AccessLog, compile_format, escape
 from firstbyte.cli.log_file import LogFile
 from firstbyte.engine.observer import Entry
@@ -226,10 +226,9 @@ def path(tmp_path: Path) -> Path:
 def lines_of(path: Path, format: str, *requests: bytes) -> list[str]:
     """The log of a server after each of the requests has had its answer, on a connection of its own."""
     app = App()
-    app.add_route("/", lambda: "hello")
-    app.add_route("/small", lambda request: "", ["POST"], max_body=3)
+    app.add_route("/", lambda: "hello", ["GET", "POST"])
     log = LogFile(str(path))
-    with Server(app, port=0, observers=[AccessLog(log, format)]) as server:
+    with Server(app, port=0, limits=Limits(body=3), observers=[AccessLog(log, format)]) as server:
         for request in requests:
             client = Client(server.port).send(request)
             client.rest()
@@ -240,7 +239,7 @@ def lines_of(path: Path, format: str, *requests: bytes) -> list[str]:
 
 GOOD = b"GET /?a=b HTTP/1.1\r\nHost: x\r\nUser-Agent: me\r\nConnection: close\r\n\r\n"
 BAD = b"GET / HTTP/1.1\nHost: x\r\n\r\n"
-LONG = b"POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd"
+LONG = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd"
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -255,7 +254,7 @@ def test_refused_requests_have_their_lines(path: Path) -> None:
     assert lines_of(path, format, GOOD, BAD, LONG) == [
         '127.0.0.1 "GET /?a=b HTTP/1.1" 200 5 "me"',
         '127.0.0.1 "-" 400 - "-"',
-        '127.0.0.1 "POST /small HTTP/1.1" 413 - "-"',
+        '127.0.0.1 "POST / HTTP/1.1" 413 - "-"',
     ]
 
 
