@@ -107,6 +107,7 @@ def held(program: str, found: peers.Peers, count: int, cores: tuple[int, int]) -
             assert opened.stdout is not None
             opened.stdout.readline()  # it says when all are open
             after = process.resident_mib()
+            opened.stdout.read()  # its last line, which it could not write to a pipe that is closed
         if opened.returncode:
             raise measure.NotMeasured("the idle load failed")
     return (after - before) * 1024 / count
