@@ -45,13 +45,13 @@ def head(path: str, length: int, fields: str = "") -> bytes:
     return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{fields}\r\n".encode()
 
 
-@pytest.mark.parametrize("size", [0, 1, 100, 4096, 262_144, 262_145, 3_000_000])
+@pytest.mark.parametrize("size", [0, 1, 100, 4096, 1_048_576, 1_048_577, 3_000_000])
 def test_a_body_arrives_whole(serve: Serve, app: App, size: int, poller: str) -> None:
     body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     client = serve(app).client().send(head("/digest", size) + body)
     answer = client.read()[2]
     assert hashlib.sha256(body).hexdigest().encode() in answer
-    assert (b'"in_file":true' in answer) == (size > 262_144)
+    assert (b'"in_file":true' in answer) == (size > 1_048_576)
     assert client.get().read()[2] == b"hello"
 
 
@@ -129,7 +129,7 @@ def test_a_disk_that_is_full(serve: Serve, app: App, monkeypatch: pytest.MonkeyP
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    client = serve(app).client().send(head("/digest", 300_000) + b"x" * 300_000)
+    client = serve(app).client().send(head("/digest", 1_100_000) + b"x" * 1_100_000)
     assert client.read()[0] == 507
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import asyncio
 
 BODY = 32 * 1024 * 1024  # bytes of a body whose endpoint does not say otherwise: what firstbyte's own server takes
-BODY_MEMORY = 256 * 1024  # bytes of it that are held in memory; what is longer goes to a temporary file
+BODY_MEMORY = 1024 * 1024  # bytes of it that are held in memory; what is longer goes to a temporary file
 PIECE = 64 * 1024  # bytes read or sent at a time
 
 Environ = Mapping[str, Any]

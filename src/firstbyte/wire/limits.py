@@ -30,8 +30,8 @@ class Limits(Settings):
         "RequestReadTimeout MinRate; beneath it 408. 0 for as slow as a client likes.",
     )
     body_memory: int = setting(
-        256 * 1024,
-        "The part of a body that is held in memory; what is longer goes to a temporary file (Werkzeug: 500 KB).",
+        1024 * 1024,
+        "The part of a body that is held in memory; what is longer goes to a temporary file (Starlette: 1 MiB).",
     )
     chunk_extensions: int = setting(
         16 * 1024, "All chunk extensions of one body together; what Go's net/http allows; beyond it 400."
