@@ -81,6 +81,14 @@ async def take_all(peer: socket.socket, count: int) -> None:
         count -= len(await asyncio.get_running_loop().sock_recv(peer, 65536))
 
 
+async def check_awaited(stream: WatchedStream, peer: socket.socket) -> None:
+    """What the peer sends comes to who waits for it."""
+    reading = asyncio.ensure_future(stream.recv(WAIT))
+    await asyncio.sleep(0)
+    peer.send(b"hello")
+    assert await reading == b"hello"
+
+
 def test_the_events_are_those_of_the_engine() -> None:
     assert (READ, WRITE) == (_sys.READ, _sys.WRITE)
     assert watchers == {}
@@ -89,10 +97,7 @@ def test_the_events_are_those_of_the_engine() -> None:
 def test_one_who_waits_is_woken_by_what_comes() -> None:
     async def work(watching: Watching, stream: WatchedStream, peer: socket.socket) -> None:
         for _ in range(3):
-            reading = asyncio.ensure_future(stream.recv(WAIT))
-            await asyncio.sleep(0)
-            peer.send(b"hello")
-            assert await reading == b"hello"
+            await check_awaited(stream, peer)
         assert watching.changes == 1  # it has been watched all the time
 
     use(work)
@@ -107,10 +112,7 @@ def test_what_comes_when_nobody_reads_is_left_alone_and_told_once() -> None:
         assert stream.recv_now() == b"a" * 1000
         assert await stream.recv(WAIT) == b"a" * 500
         assert stream.recv_now() is None
-        reading = asyncio.ensure_future(stream.recv(WAIT))
-        await asyncio.sleep(0)
-        peer.send(b"b")
-        assert await reading == b"b"
+        await check_awaited(stream, peer)
 
     use(work)
 
@@ -150,10 +152,7 @@ def test_who_waits_too_long_is_told() -> None:
             await stream.recv(0.001)
         with pytest.raises(TimeoutError):
             await stream.send(bytes(LARGE), 0.001)
-        reading = asyncio.ensure_future(stream.recv(WAIT))
-        await asyncio.sleep(0)
-        peer.send(b"in time")
-        assert await reading == b"in time"
+        await check_awaited(stream, peer)
 
     use(work)
 

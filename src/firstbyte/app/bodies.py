@@ -9,7 +9,7 @@ import msgspec
 
 from firstbyte.app.annotations import bare, uses_pydantic
 from firstbyte.app.collecting import problems_of
-from firstbyte.app.defaults import completing
+from firstbyte.app.defaults import parts_of
 from firstbyte.app.models import Models
 from firstbyte.app.problems import Problem, refuse
 from firstbyte.app.texts import Fields, has_names
@@ -37,9 +37,9 @@ def body_reader(kind: Any) -> Reader:
     if uses_pydantic(kind):
         return _models_reader(Models(kind))
     json, msgpack = msgspec.json.Decoder(kind), msgspec.msgpack.Decoder(kind)
-    _check(msgspec.inspect.type_info(kind))
+    _check(kind)
     fields = Fields(kind)
-    completed = completing(kind)
+    completed = fields.completed
     takes_forms = has_names(kind) or (get_origin(bare(kind)) or bare(kind)) is dict
 
     def read(request: Request) -> Any:
@@ -98,21 +98,11 @@ def _models_reader(models: Models) -> Reader:
     return read
 
 
-def _check(info: Any) -> None:
-    """Raises TypeError for a type, as msgspec.inspect tells it, within which is one that no body can have."""
-    seen: set[int] = set()
-    pending = [(info, "")]
-    while pending:
-        each, field = pending.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))  # structures may have themselves as fields
+def _check(kind: Any) -> None:
+    """Raises TypeError for a type within which is one that no body can have."""
+    for each, field in parts_of(msgspec.inspect.type_info(kind)):
         if isinstance(each, msgspec.inspect.CustomType) and each.cls is not UploadedFile:
-            raise TypeError(f"no body has a {each.cls.__name__}{field}")
-        inner = [*getattr(each, "types", ()), *getattr(each, "item_types", ())]
-        inner += [getattr(each, name) for name in ("item_type", "key_type", "value_type") if hasattr(each, name)]
-        pending += [(one, field) for one in inner]
-        pending += [(one.type, f", which {each.cls.__name__}.{one.name} is") for one in getattr(each, "fields", ())]
+            raise TypeError(f"no body has a {each.cls.__name__}{field and f', which {field} is'}")
 
 
 def _unreadable(body: bytes, error: Exception) -> ValidationError:

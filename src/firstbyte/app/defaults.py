@@ -15,26 +15,28 @@ import msgspec
 
 def completing(kind: Any) -> Callable[[Any], Any] | None:
     """A function that completes a value of `kind` as msgspec made it and returns it; None where nothing can lack."""
-    for each in parts_of(msgspec.inspect.type_info(kind)):
+    for each, _ in parts_of(msgspec.inspect.type_info(kind)):
         fields = each.fields if isinstance(each, msgspec.inspect.DataclassType) else ()
         if any(field.default is not msgspec.NODEFAULT for field in fields):
             return _completed
     return None
 
 
-def parts_of(info: Any) -> Iterator[Any]:
-    """All that a type, as msgspec.inspect tells it, consists of, itself first; each once."""
+def parts_of(info: Any) -> Iterator[tuple[Any, str]]:
+    """All that a type, as msgspec.inspect tells it, consists of, itself first; each once, with the field "Class.name"
+    that it is or is within, if it is one of a structure's."""
     seen: set[int] = set()
-    pending = [info]
+    pending = [(info, "")]
     while pending:
-        each = pending.pop()
+        each, field = pending.pop()
         if id(each) in seen:
             continue
         seen.add(id(each))  # structures may have themselves as fields
-        yield each
-        pending += [*getattr(each, "types", ()), *getattr(each, "item_types", ())]
-        pending += [getattr(each, name) for name in ("item_type", "key_type", "value_type") if hasattr(each, name)]
-        pending += [field.type for field in getattr(each, "fields", ())]
+        yield each, field
+        inner = [*getattr(each, "types", ()), *getattr(each, "item_types", ())]
+        inner += [getattr(each, name) for name in ("item_type", "key_type", "value_type") if hasattr(each, name)]
+        pending += [(one, field) for one in inner]
+        pending += [(one.type, f"{each.cls.__name__}.{one.name}") for one in getattr(each, "fields", ())]
 
 
 def _completed(value: Any) -> Any:

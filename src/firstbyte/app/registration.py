@@ -92,10 +92,8 @@ class Parts:
         Raises RouteError if another route of the host has the path and a method, or any has the name that was given.
         """
         host = "" if route.group.host_pattern is None else route.group.host_pattern.text
-        try:
+        with _naming(route.function):
             taken = self._by_host.setdefault(host, Router()).at(route.pattern, dict)
-        except RouteError as error:
-            raise RouteError(f"{place(route.function)}: {error}") from None
         for method in route.methods:
             if method in taken:
                 raise RouteError(f"{method} {host}{route.pattern.text} is the route of {_both(taken[method], route)}")
@@ -236,10 +234,8 @@ class Group:
         if options.get("time_limit") is not None and not is_coroutine(function):
             raise RouteError(f"{place(function)} has a time_limit, but runs in a thread, which cannot be stopped")
         hosted = () if self.host_pattern is None else self.host_pattern.parameters
-        try:
+        with _naming(function):
             pattern = Pattern(self.prefix + path, annotations_of(function), hosted)
-        except RouteError as error:
-            raise RouteError(f"{place(function)}: {error}") from None
         # To refuse here, where the traceback shows the route, what cannot be called.
         plan = make_plan(function, annotations_of(function), pattern, methods, self._providers)
         if options.get("streams_body") and is_coroutine(function) and plan.reads_body:
@@ -399,6 +395,15 @@ class Group:
         Raises ConfigurationError for what is no plugin, or does not take these options.
         """
         return install(plugin, self, options)
+
+
+@contextmanager
+def _naming(function: Callable[..., Any]) -> Iterator[None]:
+    """Has a RouteError of the block say whose path it is about."""
+    try:
+        yield
+    except RouteError as error:
+        raise RouteError(f"{place(function)}: {error}") from None
 
 
 def _check_methods(function: Callable[..., Any], methods: Sequence[str]) -> None:

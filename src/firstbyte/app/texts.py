@@ -106,7 +106,7 @@ class Fields(ByName):
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
-        self._completed = completing(kind)
+        self.completed = completing(kind)
         self._texts: dict[str, Texts] = {}
         names, many = set(), set()
         for each in alternatives(bare(kind)):
@@ -136,7 +136,7 @@ class Fields(ByName):
         else:
             try:
                 value = msgspec.convert(given, self._kind, strict=False)
-                return value if self._completed is None else self._completed(value)
+                return value if self.completed is None else self.completed(value)
             except msgspec.ValidationError as error:
                 problems = list(self._missing(given, where)) or [problem_of(error, where, given)]
         raise refuse(problems)

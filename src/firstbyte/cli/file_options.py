@@ -10,6 +10,7 @@ from firstbyte.cli.files import Files
 from firstbyte.cli.option_groups import as_one
 from firstbyte.cli.option_types import Size
 from firstbyte.cli.uploading import FREE, Uploading
+from firstbyte.http.response import OCTETS
 
 
 class FolderCommand(click.Command):
@@ -64,7 +65,7 @@ _OPTIONS = (
     click.option("--mime", multiple=True, metavar=".ENDING=TYPE", help="The media type of files; repeatable."),
     click.option(
         "--content-type",
-        default="application/octet-stream",
+        default=OCTETS,
         show_default=True,
         metavar="TYPE",
         help="The media type of files whose ending says none.",

@@ -11,7 +11,7 @@ from firstbyte.cli.uploading import Uploading
 from firstbyte.errors import ConfigurationError
 from firstbyte.http.handler import Handler
 from firstbyte.http.request import Request
-from firstbyte.http.response import Response
+from firstbyte.http.response import OCTETS, Response
 
 if TYPE_CHECKING:
     from firstbyte.app.middleware import Middleware
@@ -32,7 +32,7 @@ class Files(NamedTuple):
     no_cache: bool = False
     header: tuple[str, ...] = ()
     mime: tuple[str, ...] = ()
-    content_type: str = "application/octet-stream"
+    content_type: str = OCTETS
     charset: str = "utf-8"
     no_compress: bool = False
     file_cache: int = 32 << 20

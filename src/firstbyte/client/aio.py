@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from firstbyte.client.network import CHUNK, SockAddr, Stream, Waiter, addresses_of
 from firstbyte.client.watched import TimedWaits, WatchedStream
-from firstbyte.waiting import Wait, watchers
+from firstbyte.waiting import watchers
 
 _HIGH = 256 * 1024  # bytes that were not asked for yet, from which on the transport does not read
 _BUFFER = 256 * 1024  # bytes that are read at once
@@ -226,10 +226,6 @@ class AsyncStream(TimedWaits, asyncio.BufferedProtocol):
             self._chunks.append(os.read(self._transport.get_extra_info("socket").fileno(), CHUNK))
             if not self._chunks[-1]:
                 self._chunks.pop()
-
-    def _wake(self, waiter: Wait | None) -> None:
-        if waiter is not None:
-            waiter.end()
 
 
 class _Buffers(threading.local):

@@ -106,12 +106,12 @@ class Exchange:
         self._sent_whole = False
         pieces = cast("AsyncGenerator[bytes, None]", body.apieces())
         stream = self._connection.stream
+        # Of this kind alone it is known, before somebody reads, that something came.
+        watched = stream if isinstance(stream, WatchedStream) else None
         sent = 0
         try:
-            if isinstance(
-                stream, WatchedStream
-            ):  # of which alone it is known, before somebody reads, that something came
-                stream.tells = body.interrupt
+            if watched is not None:
+                watched.tells = body.interrupt
             async for piece in pieces:
                 if piece:
                     await self._send(encode_chunk(piece) if chunked else piece)
@@ -120,8 +120,8 @@ class Exchange:
                 if (early := self._early()) is not None:
                     return early
         finally:
-            if isinstance(stream, WatchedStream):
-                stream.tells = None
+            if watched is not None:
+                watched.tells = None
             await pieces.aclose()
         if chunked:
             await self._send(encode_last_chunk(body.trailers))

@@ -10,6 +10,7 @@ cdef class TimedWaits:
 
     cpdef Wait _within(self, timeout)
     cpdef _stop_timer(self)
+    cpdef _wake(self, Wait waiter)
 
 
 cdef class WatchedStream(TimedWaits):

@@ -53,10 +53,13 @@ class TimedWaits:
         if timer is not None:
             timer.cancel()
 
+    def _wake(self, waiter: Wait | None) -> None:
+        if waiter is not None:
+            waiter.end()
+
     def _wake_both(self) -> None:
-        for waiter in (self._reader, self._writer):
-            if waiter is not None:
-                waiter.end()
+        self._wake(self._reader)
+        self._wake(self._writer)
 
 
 class WatchedStream(TimedWaits):
@@ -79,8 +82,8 @@ class WatchedStream(TimedWaits):
 
     def on_event(self, events: int) -> None:
         """The socket is ready; called by the watcher, outside of any task."""
-        if events != READ and self._writer is not None:
-            self._writer.end()
+        if events != READ:
+            self._wake(self._writer)
         if events != WRITE:
             if self._reader is not None:
                 self._reader.end()

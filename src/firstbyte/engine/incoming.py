@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -49,9 +51,8 @@ class IncomingBody:
         """See `BodyStream.read`."""
         while (piece := self._next()) is None:
             while not self._receive():
-                start = monotonic()
-                self._wait(self._patience())
-                self._waited += monotonic() - start
+                with self._patience() as seconds:
+                    self._wait(seconds)
         return piece
 
     async def aread(self) -> bytes:
@@ -100,14 +101,20 @@ class IncomingBody:
         connection.reader.feed(data)
         return True
 
-    def _patience(self) -> float:
-        """Seconds that the next bytes may take. Raises HTTPError 408 for a body that comes too slowly."""
+    @contextmanager
+    def _patience(self) -> Iterator[float]:
+        """Seconds that the next bytes, which the block waits for, may take; those that they took are counted.
+
+        Raises HTTPError 408 for a body that comes too slowly.
+        """
         reactor, reader = self._reactor, self._connection.reader
         left = reactor.timeouts.for_body(reader.body_size, reactor.limits.body_rate) - self._waited
         if left <= 0:
             reader.keep_alive = False
             raise HTTPError(408, "the body comes too slowly")
-        return min(reactor.timeouts.body, left)
+        start = monotonic()
+        yield min(reactor.timeouts.body, left)
+        self._waited += monotonic() - start
 
     def _wait(self, seconds: float) -> None:
         connection = self._connection
@@ -134,7 +141,6 @@ class AwaitedBody(IncomingBody):
         assert exchange is not None
         while (piece := self._next()) is None:
             while not self._receive():
-                start = monotonic()
-                await exchange.readable(self._patience())
-                self._waited += monotonic() - start
+                with self._patience() as seconds:
+                    await exchange.readable(seconds)
         return piece

@@ -177,7 +177,7 @@ class Proxy:
             try:
                 answer, exchange = await self._sender.send(message, upstream.url, upstream.route, budget, interim)
             except ClientError as error:
-                upstream.active -= 1
+                upstream.done()
                 if not isinstance(error, PoolTimeout):
                     upstreams.failed(upstream, error)
                 failure = error
@@ -187,7 +187,7 @@ class Proxy:
                     break
                 continue
             except BaseException:
-                upstream.active -= 1
+                upstream.done()
                 raise
             upstreams.answered(upstream)
             try:
@@ -290,7 +290,7 @@ class Proxy:
             first = exchange.take()
             is_whole = exchange.is_over and exchange.trailers is None
             if is_whole and has_content and self._changes_nothing and request.method != "HEAD":
-                upstream.active -= 1
+                upstream.done()
                 return prepared.response(first)
             headers = Headers(shared)
             if not has_content and status != 304:
@@ -301,11 +301,11 @@ class Proxy:
                 rewrite(headers, upstream, request.root_path)
         except BaseException:
             exchange.close()
-            upstream.active -= 1
+            upstream.done()
             raise
         # The answer to HEAD has the length that the server gave or none: that of what is sent would be another.
         if is_whole and (request.method != "HEAD" or "content-length" in headers):
-            upstream.active -= 1
+            upstream.done()
             return Response.passed_on(first, status, headers)
         is_events = (headers.get("content-type") or "").startswith("text/event-stream")
         budget.timeout = self._idle if is_events else self._later

@@ -10,6 +10,8 @@ cdef class Upstream:
     cdef public double rests_until
     cdef public bint is_sick
 
+    cpdef done(self)
+
 
 cdef class Upstreams:
     cdef public list members
