@@ -29,6 +29,14 @@ app.add_route("/boom", lambda: 1 / 0)
 other = App()
 number = 5
 """
+BLOCKING = """
+import time
+async def block():
+    until = time.monotonic() + 0.2
+    while time.monotonic() < until: pass
+    return "free"
+app.add_route("/block", block)
+"""
 
 
 def firstbyte(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -75,6 +83,16 @@ def fetch(port: int, path: str = "/") -> tuple[int, bytes]:
 def test_an_app_is_found(folder: Path, name: str) -> None:
     with running(folder, "run", name, "--port", "0") as (_, port):
         assert fetch(port)[0] == (404 if "other" in name else 200)
+
+
+def test_who_holds_the_loop_up_is_shown_without_what_runs_it(folder: Path) -> None:
+    (folder / "hello.py").write_text(APP + BLOCKING)
+    with running(folder, "run", "hello.py", "--port", "0", "--warn-blocking", "20") as (process, port):
+        assert fetch(port, "/block") == (200, b"free")
+        assert process.stderr is not None
+        told = iter(process.stderr.readline, "")
+        assert any("block has held up the event loop" in line for line in told)
+        assert re.match(r'  File ".*hello\.py", line \d+, in block\n', next(told))
 
 
 def test_the_start_line_and_the_access_log(folder: Path) -> None:

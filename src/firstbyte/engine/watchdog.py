@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from itertools import dropwhile
 from pathlib import Path
 from time import monotonic
 from types import FrameType, TracebackType
@@ -81,10 +82,10 @@ class Watchdog:
 
 
 def _shown(frame: FrameType | None) -> str:
-    """The stack of `frame` from where it leaves this package and asyncio, or the whole if it never does."""
+    """The stack of `frame` above what runs the loop, from where it leaves this package and asyncio; the whole if it
+    never does."""
     stack = traceback.extract_stack(frame)
+    running = dropwhile(lambda each: each.filename != asyncio.runners.__file__, stack)
     own = (str(Path(__file__).parent.parent), str(Path(asyncio.__file__).parent))
-    for index, summary in enumerate(stack):
-        if index and stack[index - 1].filename.startswith(own) and not summary.filename.startswith(own):
-            return "".join(traceback.format_list(stack[index:]))
-    return "".join(traceback.format_list(stack))
+    outside = dropwhile(lambda each: each.filename.startswith(own), running)
+    return "".join(traceback.format_list(list(outside) or stack))
