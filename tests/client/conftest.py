@@ -3,6 +3,7 @@
 import pytest
 
 from client.support import face, raw
+from client.websocket_support import chat_url
 from engine.support import driver, serve
 
 
@@ -14,4 +15,4 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-__all__ = ["driver", "face", "raw", "serve"]
+__all__ = ["chat_url", "driver", "face", "raw", "serve"]
