@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,117 @@ def test_a_path_is_sent_as_a_file(serve: Serve, tmp_path: Path, goes_on: bool) -
     client = serve(host(app)).client()
     for _ in range(2):
         assert client.get().read()[2] == b"f" * 100_000
+
+
+class Reads(io.FileIO):
+    """A file that tells how much of it is read at a time."""
+
+    told: Told
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self.told.say(len(piece))
+        return piece
+
+
+@pytest.fixture
+def reads(told: Told, monkeypatch: pytest.MonkeyPatch) -> list[Reads]:
+    """The files that are opened by their path."""
+    opened: list[Reads] = []
+
+    def open_told(path: Path, mode: str) -> Reads:
+        opened.append(Reads(path, mode))
+        opened[-1].told = told
+        return opened[-1]
+
+    monkeypatch.setattr(Path, "open", open_told)
+    return opened
+
+
+def pathsend(path: Path) -> dict[str, Any]:
+    return {"type": "http.response.pathsend", "path": str(path)}
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_file_behind_which_the_application_goes_on_is_read_as_it_is_sent(
+    serve: Serve, told: Told, reads: list[Reads], tmp_path: Path, leaves: bool
+) -> None:
+    size = 24 << 20
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(size)
+    told.things.clear()
+    end = Told()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(pathsend(tmp_path / "file"))
+        await asyncio.sleep(0.001)
+        end.say(await receive())
+
+    client = serve(host(app)).client().get()
+    told.wait()
+    other = serve(host(echo)).client().get()
+    assert other.read()[0] == 200
+    assert sum(told.things) < size
+    if leaves:
+        client.sock.close()
+    else:
+        status, fields, data = client.read()
+        assert (status, fields["content-length"], len(data)) == (200, str(size), size)
+    assert end.wait() == [{"type": "http.disconnect"}]
+    assert max(told.things) == 64 * 1024
+    assert reads[-1].closed
+
+
+def test_a_file_may_have_trailers(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"hi")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(trailers=True))
+        await send(pathsend(tmp_path / "file"))
+        with pytest.raises(RuntimeError, match="body comes after http[.]response[.]pathsend"):
+            await send(body(b"more"))
+        with pytest.raises(RuntimeError, match="pathsend comes after a body"):
+            await send(pathsend(tmp_path / "file"))
+        await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"1")]})
+
+    client = serve(host(app)).client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close\r\n\r\n")
+    assert client.rest().endswith(b"\r\n\r\n2\r\nhi\r\n0\r\nx-sum: 1\r\n\r\n")
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_the_file_of_an_application_that_fails_is_closed(
+    serve: Serve, reads: list[Reads], tmp_path: Path, waits: bool
+) -> None:
+    (tmp_path / "file").touch()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if waits:
+            await asyncio.sleep(0.001)
+        await send(start())
+        await send(pathsend(tmp_path / "file"))
+        raise ValueError("oh")
+
+    assert serve(host(app)).client().get().read()[0] == 500
+    assert reads[-1].closed
+
+
+def test_a_file_that_becomes_shorter_ends_the_connection(
+    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"f" * 1000)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(pathsend(path))
+        path.write_bytes(b"f" * 10)
+        await asyncio.sleep(0.001)
+
+    data = serve(host(app)).client().get().rest()
+    assert data.endswith(b"\r\n\r\n" + b"f" * 10)
+    assert "the file has become shorter: 990 bytes are missing" in caplog.text
 
 
 def test_early_hints_come_before_the_answer(serve: Serve) -> None:

@@ -2,7 +2,7 @@ import cython
 
 from firstbyte.http.headers cimport Headers
 from firstbyte.http.request cimport Request
-from firstbyte.http.response cimport LiveBody, Response
+from firstbyte.http.response cimport FileBody, LiveBody, Response
 
 cdef dict _content_types
 
@@ -16,6 +16,7 @@ cdef class Conversation(LiveBody):
     cdef public bint _complete
     cdef public object _coroutine
     cdef public bint _ended
+    cdef public FileBody _file
     cdef public object _future
     cdef public bint _gone
     cdef public object _length
@@ -36,7 +37,7 @@ cdef class Conversation(LiveBody):
 
     cpdef begin(self, object coroutine)
     cpdef bint first_step(self) except -1
-    @cython.locals(response=Response, body=bytes)
+    @cython.locals(response=Response, body=bytes, size=Py_ssize_t)
     cpdef Response answer(self)
     cpdef _finish(self)
     cpdef _wake(self, object future=*)

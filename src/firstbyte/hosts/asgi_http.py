@@ -32,7 +32,7 @@ class Conversation(LiveBody):
     """The talk with an application about one request. Awaited, it is the Response, whose body it may be itself."""
 
     __slots__ = (
-        "_bodiless", "_complete", "_coroutine", "_ended", "_future", "_gone", "_length", "_pieces", "_queue",
+        "_bodiless", "_complete", "_coroutine", "_ended", "_file", "_future", "_gone", "_length", "_pieces", "_queue",
         "_read_all", "_receivers", "_refusal", "_request", "_response", "_senders", "_sends_trailers", "_task",
         "_trailers", "_wait", "_watches", "_yielded",
     )  # fmt: skip
@@ -57,6 +57,7 @@ class Conversation(LiveBody):
         self._length: int | None = None  # as its Content-Length says
         self._bodiless = False  # what there is of a body is not to be sent
         self._queue: deque[bytes] = deque()
+        self._file: FileBody | None = None  # what is sent in the place of pieces
         self._senders: list[asyncio.Future[None]] | None = None  # whose pieces have not been taken
         self._sends_trailers = False
         self._trailers: Headers | None = None
@@ -126,6 +127,8 @@ class Conversation(LiveBody):
         if self._complete:
             raise RuntimeError(f"{kind} comes after the answer was complete")
         if kind == "http.response.body":
+            if self._file is not None:
+                raise RuntimeError("http.response.body comes after http.response.pathsend")
             return self._on_body(message)
         if kind == "http.response.trailers":
             self._on_trailers(message)
@@ -182,11 +185,12 @@ class Conversation(LiveBody):
     def _on_path(self, message: Mapping[str, Any]) -> None:
         response = self._response
         assert response is not None
-        if self._queue or not isinstance(response.body, bytes):
-            raise RuntimeError("http.response.pathsend comes after http.response.body")
+        if self._queue or self._file is not None or response.body is self:
+            raise RuntimeError("http.response.pathsend comes after a body")
         file = Path(message["path"]).open("rb")  # noqa: SIM115 - whoever sends the response closes it
-        response.body = FileBody(file, 0, file.seek(0, 2))
-        self._finish()
+        self._file = FileBody(file, 0, file.seek(0, 2))
+        if not self._sends_trailers:
+            self._finish()
 
     async def _give(self, piece: bytes) -> None:
         """Has a piece sent, and returns when the next may come."""
@@ -243,6 +247,7 @@ class Conversation(LiveBody):
         try:
             self._yielded = next(self._coroutine.__await__(), _NOTHING)  # which spares the exception of `send`
         except Exception:
+            self._close_file()
             if self._refusal is None:
                 raise  # else it was told that there is no more to read
         self._ended = self._yielded is _NOTHING
@@ -262,27 +267,28 @@ class Conversation(LiveBody):
         """The response as far as it is known; raises RuntimeError for an application that has ended without one."""
         response = self._response
         if self._refusal is not None:
+            self._close_file()
             return refused(self._refusal)
         if self._gone and not self._complete:
+            self._close_file()
             raise ClientDisconnected("the client has left")
         if response is None or (self._ended and not self._complete):
+            self._close_file()
             raise RuntimeError(
                 f"the application returned {'without' if response is None else 'before the end of'} an answer"
             )
         if self._complete and self._ended and not self._sends_trailers and type(response.body) is bytes:
-            response.body = body = b"".join(self._queue)
-            if self._length is not None and self._length != len(body):
+            if self._file is None:
+                response.body = body = b"".join(self._queue)
+                size = len(body)
+            else:
+                response.body, size = self._file, self._file.count
+                self._file = None  # whoever sends the response closes it
+            if self._length is not None and self._length != size:
                 response.headers.add("Content-Length", str(self._length))
             return response
-        if isinstance(response.body, FileBody):
-            if self._length is not None:
-                response.headers.add("Content-Length", str(self._length))
-            if self._ended:
-                return response
-            self._length = response.body.count
-            self._queue.extend(_pieces(response.body))
         if self._complete and self._length is None:
-            self._length = sum(map(len, self._queue))
+            self._length = sum(map(len, self._queue)) if self._file is None else self._file.count
         if self._length is not None and not self._sends_trailers:
             response.headers["Content-Length"] = str(self._length)
         response.body = self
@@ -307,6 +313,8 @@ class Conversation(LiveBody):
         return self
 
     async def __anext__(self) -> bytes:
+        if self._file is not None and (piece := await self._read_file(self._file)):
+            return piece
         if not self._queue:
             self._tell(self._senders)
             if not self._complete:
@@ -319,8 +327,25 @@ class Conversation(LiveBody):
             raise ClientDisconnected("the client has left")
         raise RuntimeError("the application returned before the end of its answer")
 
+    async def _read_file(self, file: FileBody) -> bytes:
+        """A piece of the file, when the client has taken those before it; empty behind the last."""
+        if file.offset and self._request.peer is not None:
+            await self._request.peer.drain()
+        piece = file.read(_FILE_PIECE)
+        if not piece:
+            self._close_file()
+            if file.count:
+                raise EOFError(f"the file has become shorter: {file.count} bytes are missing")
+        return piece
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     async def aclose(self) -> None:
         """The pieces are sent, or will not be: lets the application come to its end."""
+        self._close_file()
         if self._ended:
             return
         if not (self._complete or self._bodiless):
@@ -334,7 +359,7 @@ class Conversation(LiveBody):
     # -- the steps
 
     def _has_output(self) -> bool:
-        return self._complete or bool(self._queue)
+        return self._complete or bool(self._queue) or self._file is not None
 
     def steps(self, enough: Any) -> Generator[Any, None, None]:
         """Steps the application until it has ended, or has to wait and there is `enough` to go on with meanwhile."""
@@ -354,6 +379,7 @@ class Conversation(LiveBody):
                     return
                 except BaseException:
                     self._ended = True
+                    self._close_file()
                     raise
                 error = None
                 if waits_for is _PIECE:
@@ -452,14 +478,6 @@ to_steps = _ToSteps()
 
 async def _awaiting(awaitable: Awaitable[None]) -> None:
     await awaitable
-
-
-def _pieces(file: FileBody) -> list[bytes]:
-    """A file as pieces, for the rare application that goes on after having sent one."""
-    try:
-        return list(iter(lambda: file.read(_FILE_PIECE), b""))
-    finally:
-        file.close()
 
 
 def refused(error: HTTPError) -> Response:
