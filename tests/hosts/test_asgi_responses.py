@@ -254,7 +254,7 @@ def test_a_file_may_have_trailers(serve: Serve, tmp_path: Path) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start(trailers=True))
         await send(pathsend(tmp_path / "file"))
-        with pytest.raises(RuntimeError, match="body comes after http[.]response[.]pathsend"):
+        with pytest.raises(RuntimeError, match=r"body comes after http\.response\.pathsend"):
             await send(body(b"more"))
         with pytest.raises(RuntimeError, match="pathsend comes after a body"):
             await send(pathsend(tmp_path / "file"))
