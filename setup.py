@@ -52,6 +52,7 @@ COMPILED = (
     "websocket",
     "wire/body",
     "wire/head",
+    "wire/messages",
     "wire/reader",
     "wire/response",
     "wire/websocket/frames",

@@ -14,7 +14,7 @@ from firstbyte.errors import ProtocolError
 from firstbyte.http.headers import Headers
 from firstbyte.http.status import has_body
 from firstbyte.wire import grammar
-from firstbyte.wire.body import BodyDecoder, ChunkedBody, LengthBody
+from firstbyte.wire.body import ChunkedBody, LengthBody
 from firstbyte.wire.head import (
     CHUNKED,
     check_lines,
@@ -28,6 +28,7 @@ from firstbyte.wire.head import (
     transfer_coding_of,
 )
 from firstbyte.wire.limits import Limits
+from firstbyte.wire.messages import MessageReader
 
 UNTIL_CLOSE = -2
 """Stands for a length that only the end of the connection will tell; CHUNKED is the other one that is no number."""
@@ -61,52 +62,26 @@ class ResponseHead(NamedTuple):
         return Headers.from_block(self.block)
 
 
-class ResponseReader:
+class ResponseReader(MessageReader):
     """Reads the responses of one connection, in order.
 
     Say with `expect` which method is to be answered, call `feed` with what came, then `read_head` until it returns a
     head: interim ones (1xx) come before the final one, and only the latter has a body. While `in_body`, call
-    `read_body` for the pieces; call `end` when the peer has closed. `keep_alive` is whether the connection can have
-    another request when the body has been read; `pending` is True while there are bytes that were not read. Raised
-    offsets count from the head's or the body's first byte; the status of a ProtocolError is a server's and means
-    nothing here.
+    `read_body` for the pieces; call `end` when the peer has closed. `length` may be UNTIL_CLOSE. Raised offsets count
+    from the head's or the body's first byte; the status of a ProtocolError is a server's and means nothing here.
     """
 
-    __slots__ = (
-        "_at", "_body", "_buffer", "_checked", "_known", "_limits", "_method", "in_body", "keep_alive", "length",
-        "pending", "trailers",
-    )  # fmt: skip
+    __slots__ = ("_known", "_limits", "_method")
 
     def __init__(self, limits: Limits = RESPONSE_LIMITS) -> None:
+        super().__init__()
         self._limits = limits
         self._known = _known.setdefault(limits, {})
         self._method = "GET"
-        self._buffer = b""
-        self._at = 0
-        self._checked = -1  # where the lines of an incomplete head have been checked to, or -1 before the first look
-        self._body: BodyDecoder | None = None
-        self.pending = False
-        self.in_body = False
-        self.keep_alive = True
-        self.length = 0
-        self.trailers: Headers | None = None
 
     def expect(self, method: str) -> None:
         """The next final response answers a request of `method`."""
         self._method = method
-
-    def feed(self, data: bytes) -> None:
-        """Takes the bytes that came next; at least one."""
-        if not self.pending:
-            self._buffer = data
-            self.pending = True
-            return
-        if self._at:
-            self._buffer = self._buffer[self._at :]
-            if self._checked >= 0:
-                self._checked -= self._at
-            self._at = 0
-        self._buffer += data
 
     def read_head(self) -> ResponseHead | None:
         """The next head, or None until it is complete. Raises ProtocolError."""
@@ -167,6 +142,7 @@ class ResponseReader:
         if status == 101:
             self.keep_alive = False
         self.length = length
+        self.body_size = 0
         self.trailers = None
         if not length:
             return
@@ -179,54 +155,12 @@ class ResponseReader:
         else:
             self._body = LengthBody(length)
 
-    def read_body(self) -> bytes:
-        """The bytes of the body that are here; empty if none are. Ends `in_body` with the last and sets `trailers`.
-
-        Raises ProtocolError.
-        """
-        body = self._body
-        assert body is not None
-        piece, at = body.decode(self._buffer, self._at)
-        self._advance(at)
-        if body.done:
-            self.trailers = body.trailers
-            self._body = None
-            self.in_body = False
-        return piece
-
-    def take_whole_body(self, at_most: int) -> bytes | None:
-        """The body, if all of it is here and its length was said and is `at_most` so many bytes; else None.
-
-        Before anything of the body is read. Ends `in_body` as `read_body` does.
-        """
-        end = self._at + self.length
-        if self.length < 0 or self.length > at_most or end > len(self._buffer):
-            return None
-        whole = self._buffer[self._at : end]
-        self._advance(end)
-        self._body = None
-        self.in_body = False
-        return whole
-
     def end(self) -> bool:
         """The peer has closed: whether the response is complete. One that goes on until then is."""
         if self.in_body and self.length == UNTIL_CLOSE:
             self._body = None
             self.in_body = False
         return not self.in_body
-
-    def take_rest(self) -> bytes:
-        """The bytes that were not read: what follows the head that opened a tunnel or changed the protocol."""
-        rest = self._buffer[self._at :]
-        self._advance(len(self._buffer))
-        return rest
-
-    def _advance(self, at: int) -> None:
-        self._at = at
-        if at == len(self._buffer):
-            self._buffer = b""
-            self._at = 0
-            self.pending = False
 
 
 class _UntilClose:
