@@ -172,18 +172,21 @@ class AsyncStream(TimedWaits, asyncio.BufferedProtocol):
 
     async def recv(self, timeout: float | None, size: int = CHUNK) -> bytes:
         """See `Stream.recv`; how much comes at once, the transport decides."""
-        if not self._chunks:
-            if not self._ended:
-                self._reader = waiter = self._within(timeout)
-                try:
-                    await waiter
-                finally:
-                    self._reader = None
-            if not self._chunks:
-                if self._error is not None:
-                    raise self._error
-                return b""
-        return self._take()
+        while (data := self.recv_at_once(timeout)) is None:
+            self._reader = waiter = self._within(timeout)
+            try:
+                await waiter
+            finally:
+                self._reader = None
+        return data
+
+    def recv_at_once(self, timeout: float | None) -> bytes | None:
+        """See `Stream.recv_at_once`."""
+        if self._chunks:
+            return self._take()
+        if self._error is not None:
+            raise self._error
+        return b"" if self._ended else None
 
     def recv_now(self) -> bytes | None:
         """See `Stream.recv_now`."""
@@ -193,9 +196,23 @@ class AsyncStream(TimedWaits, asyncio.BufferedProtocol):
 
     async def send(self, data: bytes, timeout: float | None) -> None:
         """See `Stream.send`."""
+        rest = self.send_at_once(data, timeout)
+        if rest is not None:
+            await rest
+
+    def send_at_once(self, data: bytes, timeout: float | None) -> Coroutine[Any, Any, None] | None:
+        """See `Stream.send_at_once`."""
         if self._error is not None or self._transport.is_closing():
             raise self._error or ConnectionResetError("the connection is closed")
         self._transport.write(data)
+        return self._drain(timeout) if self._full else None
+
+    def close(self) -> None:
+        """See `Stream.close`."""
+        if not self._loop.is_closed():
+            self._transport.abort()
+
+    async def _drain(self, timeout: float | None) -> None:
         while self._full:
             self._writer = waiter = self._within(timeout)
             try:
@@ -204,11 +221,6 @@ class AsyncStream(TimedWaits, asyncio.BufferedProtocol):
                 self._writer = None
         if self._error is not None:
             raise self._error
-
-    def close(self) -> None:
-        """See `Stream.close`."""
-        if not self._loop.is_closed():
-            self._transport.abort()
 
     def _take(self) -> bytes:
         chunks = self._chunks

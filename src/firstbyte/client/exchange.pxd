@@ -1,8 +1,9 @@
 import cython
 
 from firstbyte.client.pool cimport Connection, Pool
+from firstbyte.client.request cimport Message
 from firstbyte.client.timeouts cimport Budget
-from firstbyte.wire.response cimport ResponseReader
+from firstbyte.wire.response cimport ResponseHead, ResponseReader
 
 
 cdef class Exchange:
@@ -12,26 +13,34 @@ cdef class Exchange:
     cdef double _done
     cdef double _first
     cdef int _interim
+    cdef Message _message
     cdef Pool _pool
     cdef long long _received
+    cdef object _refusal
+    cdef object _rest
     cdef double _sent
     cdef bint _sent_whole
     cdef Py_ssize_t _size
     cdef bint _taken
-    cdef bint _upgrades
+    cdef public ResponseHead head
     cdef public bint is_async
     cdef public bint is_over
     cdef public object on_interim
     cdef public bint unanswered
 
-    cdef _early(self)
-    cdef _pass_interim(self, head)
-    cdef _begin(self, head)
+    @cython.locals(message=Message, connection=Connection, budget=Budget, data=bytes)
+    cpdef begin(self)
+    cdef _not_taken(self, error)
+    cdef bint _is_answered(self) except -1
+    cdef _pass_interim(self, ResponseHead head)
+    @cython.locals(reader=ResponseReader, budget=Budget, head=ResponseHead, data=bytes)
+    cdef _read_at_once(self)
+    cdef _begin(self, ResponseHead head)
     @cython.locals(reader=ResponseReader, piece=bytes)
     cpdef bytes take(self)
     @cython.locals(whole=bytes)
     cpdef bytes take_whole(self, long long at_most)
     cpdef close(self)
-    cdef _take(self, bytes data)
+    cdef _hear(self, bytes data)
     @cython.locals(connection=Connection, reader=ResponseReader)
     cdef _finish(self)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from time import monotonic
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
-from firstbyte.client.bodies import Body
 from firstbyte.client.hooks import Timings
 from firstbyte.client.network import CHUNK, Stream
 from firstbyte.client.pool import Connection, Pool
+from firstbyte.client.request import Message
 from firstbyte.client.timeouts import Budget
 from firstbyte.client.watched import WatchedStream
 from firstbyte.errors import (
@@ -35,77 +35,112 @@ class Exchange:
     """What happens on a connection from a request to the end of its response; then the slot goes back to the pool,
     once.
 
-    `send`, then `read` until there is nothing more, or `close` in between. Whatever is raised, the connection is closed
-    before. If `upgrades`, the answer may be 101, behind which `take_over` has the connection, until `close`.
+    `begin`, which goes as far as it can without suspending, and `finish` if `head`, that of the final response, is not
+    there then. Then `read` until there is nothing more, or `close` in between. Whatever is raised, the connection is
+    closed before. If a message `upgrades`, the answer may be 101, behind which `take_over` has the connection, until
+    `close`. `now` is the time by `monotonic`.
     """
 
     __slots__ = (
-        "_began", "_budget", "_connection", "_done", "_first", "_interim", "_pool", "_received", "_sent",
-        "_sent_whole", "_size", "_taken", "_upgrades", "is_async", "is_over", "on_interim", "unanswered",
+        "_began", "_budget", "_connection", "_done", "_first", "_interim", "_message", "_pool", "_received", "_refusal",
+        "_rest", "_sent", "_sent_whole", "_size", "_taken", "head", "is_async", "is_over", "on_interim", "unanswered",
     )  # fmt: skip
 
     def __init__(
-        self, connection: Connection, pool: Pool, budget: Budget, is_async: bool, upgrades: bool = False
+        self, connection: Connection, pool: Pool, budget: Budget, message: Message, is_async: bool, now: float
     ) -> None:
-        self._upgrades = upgrades
         self._taken = False
         self._connection = connection
         self._pool = pool
         self._budget = budget
+        self._message = message
         self.is_async = is_async
         self.unanswered = True  # whether not one byte of the response has come
         self.on_interim: Callable[[ResponseHead], object] | None = None  # is told of each interim response (1xx)
         self.is_over = False  # whether the response is read to its end, or was left
+        self.head: ResponseHead | None = None
+        self._rest: Coroutine[Any, Any, None] | None = None  # sends what could not be sent at once
+        self._refusal: OSError | None = None  # why the request could not be sent to its end
         self._sent_whole = True
         self._received = 0
         self._size = CHUNK  # bytes of the body to ask for next
         self._interim = 0  # responses of 1xx so far
-        self._began = monotonic()
+        self._began = now
         self._sent = self._first = self._done = 0.0
         connection.used += 1
 
-    async def send(self, method: str, head: bytes, body: Body | None, expects: bool = False) -> ResponseHead:
-        """Sends a request; the head of its final response. Raises ClientError."""
-        self._connection.reader.expect(method)
+    def begin(self) -> None:
+        """Sends the request and reads until `head` is there, without suspending. Raises ClientError."""
+        message, connection, budget = self._message, self._connection, self._budget
+        connection.reader.expect(message.method)
+        body, data = message.body, message.head
         try:
+            if body is not None:
+                if body.data is None or len(body.data) > _TOGETHER or message.expects_continue:
+                    return
+                data += body.data
             try:
-                if body is None:
-                    await self._send(head)
-                elif body.data is not None and len(body.data) <= _TOGETHER and not expects:
-                    await self._send(head + body.data)
-                else:
-                    early = await self._send_long(head, body, expects)
-                    if early is not None:
-                        return early
-            except _NotTaken as cut:
-                # The server may have answered before it stopped to listen: what it said is worth more than that.
-                self._sent_whole = False
+                self._rest = connection.stream.send_at_once(data, budget.left(budget.timeout.write))
+            except OSError as error:
+                self._not_taken(error)
+            if self._rest is None:
                 self._sent = monotonic()
-                return await self._read_head(cut.error)
-            self._sent = monotonic()
-            return await self._read_head()
+                self._read_at_once()
         except BaseException:
             self.close()
             raise
 
-    async def _send(self, data: bytes) -> None:
-        budget = self._budget
+    async def finish(self) -> None:
+        """Goes on where `begin` would have suspended, until `head` is there. Raises ClientError."""
+        budget, stream = self._budget, self._connection.stream
         try:
-            await self._connection.stream.send(data, budget.left(budget.timeout.write))
-        except TimeoutError:
-            raise self._located(budget.over(WriteTimeout, "the server does not take the request"), "send") from None
-        except OSError as error:
-            raise _NotTaken(error) from None
+            try:
+                if self._rest is not None:
+                    await self._send(self._rest)
+                elif not self._sent:
+                    await self._send_long()
+            except _NotTaken:
+                pass  # the server may have answered before it stopped to listen: what it said is worth more than that
+            if not self._sent:
+                self._sent = monotonic()
+                self._read_at_once()
+            while self.head is None:
+                try:
+                    data = await stream.recv(budget.left(budget.timeout.read))
+                except OSError as error:
+                    self._fail(error, "head")
+                self._hear(data)
+                self._read_at_once()
+        except BaseException:
+            self.close()
+            raise
 
-    async def _send_long(self, head: bytes, body: Body, expects: bool) -> ResponseHead | None:
+    async def _send(self, sending: Coroutine[Any, Any, None]) -> None:
+        try:
+            await sending
+        except OSError as error:
+            self._not_taken(error)
+            raise _NotTaken from None
+
+    def _not_taken(self, error: OSError) -> None:
+        if isinstance(error, TimeoutError):
+            late = self._budget.over(WriteTimeout, "the server does not take the request")
+            raise self._located(late, "send") from None
+        self._sent_whole = False
+        self._refusal = error
+
+    async def _send_long(self) -> None:
         """Sends head and body in pieces; stops with the response if that comes before the body is through."""
-        await self._send(head)
-        if expects and (early := await self._await_continue()) is not None:
-            return early
+        message, budget = self._message, self._budget
+        body = message.body
+        assert body is not None
+        stream, wait = self._connection.stream, budget.timeout.write
+        await self._send(stream.send(message.head, budget.left(wait)))
+        if message.expects_continue and await self._is_answered_first():
+            return
         chunked = body.length is None
         self._sent_whole = False
         pieces = cast("AsyncGenerator[bytes, None]", body.apieces())
-        stream = self._connection.stream
         # Of this kind alone it is known, before somebody reads, that something came.
         watched = stream if isinstance(stream, WatchedStream) else None
         sent = 0
@@ -114,22 +149,21 @@ class Exchange:
                 watched.tells = body.interrupt
             async for piece in pieces:
                 if piece:
-                    await self._send(encode_chunk(piece) if chunked else piece)
+                    await self._send(stream.send(encode_chunk(piece) if chunked else piece, budget.left(wait)))
                     sent += len(piece)
                     self._sent_whole = sent == body.length  # then an answer is not early
-                if (early := self._early()) is not None:
-                    return early
+                if self._is_answered():
+                    return
         finally:
             if watched is not None:
                 watched.tells = None
             await pieces.aclose()
         if chunked:
-            await self._send(encode_last_chunk(body.trailers))
+            await self._send(stream.send(encode_last_chunk(body.trailers), budget.left(wait)))
         self._sent_whole = True
-        return None
 
-    async def _await_continue(self) -> ResponseHead | None:
-        """Waits a little for 100 Continue (RFC 9110 section 10.1.1); the final response if that comes instead."""
+    async def _is_answered_first(self) -> bool:
+        """Waits a little for 100 Continue (RFC 9110 section 10.1.1); whether the final response came instead."""
         until = monotonic() + EXPECT_WAIT
         reader = self._connection.reader
         try:
@@ -140,30 +174,33 @@ class Exchange:
                         self._pass_interim(head)
                         continue
                     self._sent_whole = head.status < 200
-                    return None if head.status < 200 else self._begin(head)
+                    if head.status >= 200:
+                        self._begin(head)
+                    return head.status >= 200
                 data = await self._connection.stream.recv(self._budget.left(EXPECT_WAIT, until))
                 if not data:
                     self._cut("head", "the server closed the connection while the body was waiting for its 100")
-                self._take(data)
+                self._hear(data)
         except TimeoutError:
-            return None
+            return False
         except ProtocolError as error:
             self._refuse(error, "head")
 
-    def _early(self) -> ResponseHead | None:
-        """A final response that has come while the body is being sent."""
+    def _is_answered(self) -> bool:
+        """Whether a final response has come while the body is being sent."""
         data = self._connection.stream.recv_now()
         if not data:  # an end is found out by sending
-            return None
-        self._take(data)
+            return False
+        self._hear(data)
         try:
             while (head := self._connection.reader.read_head()) is not None:
                 if head.status >= 200:
-                    return self._begin(head)
+                    self._begin(head)
+                    return True
                 self._pass_interim(head)
         except ProtocolError as error:
             self._refuse(error, "head")
-        return None
+        return False
 
     def _pass_interim(self, head: ResponseHead) -> None:
         self._interim += 1
@@ -173,26 +210,23 @@ class Exchange:
         if self.on_interim is not None:
             self.on_interim(head)
 
-    async def _read_head(self, cut: OSError | None = None) -> ResponseHead:
+    def _read_at_once(self) -> None:
+        """Reads until `head` is there, or nothing more comes without suspending."""
         reader, stream, budget = self._connection.reader, self._connection.stream, self._budget
         try:
-            while True:
+            while self.head is None:
                 head = reader.read_head() if reader.pending else None
                 if head is None:
                     try:
-                        data = await stream.recv(budget.left(budget.timeout.read))
+                        data = stream.recv_at_once(budget.left(budget.timeout.read))
                     except OSError as error:
-                        self._fail(error, "head", cut)
-                    if not data:
-                        if not self.unanswered:
-                            self._cut("head", "the server closed the connection within the head of its response")
-                        self._cut("head", "the server closed the connection without an answer")
-                    self._take(data)
-                elif head.status >= 200:
-                    return self._begin(head)
+                        self._fail(error, "head")
+                    if data is None:
+                        return
+                    self._hear(data)
+                elif head.status >= 200 or (head.status == 101 and self._message.upgrades):
+                    self._begin(head)
                 elif head.status == 101:
-                    if self._upgrades:
-                        return head
                     message = "the server changes the protocol, which it was not asked for"
                     raise self._located(BadResponse(message, rule="unasked-upgrade"), "head")
                 else:
@@ -200,10 +234,10 @@ class Exchange:
         except ProtocolError as error:
             self._refuse(error, "head")
 
-    def _begin(self, head: ResponseHead) -> ResponseHead:
-        if not self._connection.reader.in_body:
+    def _begin(self, head: ResponseHead) -> None:
+        self.head = head
+        if head.status != 101 and not self._connection.reader.in_body:
             self._finish()
-        return head
 
     def take(self) -> bytes:
         """What of the body has come with what was read before it; for the rest there is `read`. Raises BadResponse."""
@@ -271,6 +305,11 @@ class Exchange:
             self._pool.discard(self._connection.origin)
 
     @property
+    def is_first(self) -> bool:
+        """Whether it is the first one on its connection."""
+        return self._connection.used == 1
+
+    @property
     def trailers(self) -> Headers | None:
         """See `ClientResponse.trailers`."""
         return self._connection.reader.trailers if self.is_over else None
@@ -288,10 +327,15 @@ class Exchange:
         first = self._first - (self._sent or self._began) if self._first else None
         return Timings(*opened, sent, first, self._done - self._first if self._done and self._first else None)
 
-    def _take(self, data: bytes) -> None:
+    def _hear(self, data: bytes) -> None:
+        """Takes what has come of a head. Raises ServerClosed."""
         if self.unanswered:
+            if not data:
+                self._cut("head", "the server closed the connection without an answer")
             self.unanswered = False
             self._first = monotonic()
+        elif not data:
+            self._cut("head", "the server closed the connection within the head of its response")
         self._connection.reader.feed(data)
 
     def _finish(self) -> None:
@@ -315,11 +359,12 @@ class Exchange:
         )
         raise self._located(IncompleteBody(message, received=self._received, expected=expected), "body")
 
-    def _fail(self, error: OSError, phase: str, cut: OSError | None = None) -> NoReturn:
-        """Says why nothing could be read; `cut` is what had kept the request from being sent, if anything did."""
+    def _fail(self, error: OSError, phase: str) -> NoReturn:
+        """Says why nothing could be read; what had kept the request from being sent says more, if anything did."""
         if isinstance(error, TimeoutError):
             raise self._located(self._budget.over(ReadTimeout, "the server sends nothing"), phase) from None
-        self._cut(phase, f"the connection broke: {(cut or error).strerror or cut or error}")
+        cause = self._refusal or error
+        self._cut(phase, f"the connection broke: {cause.strerror or cause}")
 
     def _cut(self, phase: str, message: str) -> NoReturn:
         raise self._located(ServerClosed(message), phase) from None
@@ -335,6 +380,3 @@ class Exchange:
 
 class _NotTaken(Exception):
     """The connection broke while it was sent on; what the source of a body raises is not this."""
-
-    def __init__(self, error: OSError) -> None:
-        self.error = error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firstbyte.client.network import CHUNK, Stream
 from firstbyte.errors import ClientError
@@ -70,6 +70,10 @@ class _Heard:
             self._received(data)
         return data
 
+    def recv_at_once(self, timeout: float | None) -> bytes | None:
+        """See `Stream.recv_at_once`."""
+        return None
+
     def recv_now(self) -> bytes | None:
         """See `Stream.recv_now`."""
         data = self._stream.recv_now()
@@ -82,6 +86,10 @@ class _Heard:
         if self._sent is not None:
             self._sent(data)
         await self._stream.send(data, timeout)
+
+    def send_at_once(self, data: bytes, timeout: float | None) -> Coroutine[Any, Any, None]:
+        """See `Stream.send_at_once`."""
+        return self.send(data, timeout)
 
     def close(self) -> None:
         """See `Stream.close`."""

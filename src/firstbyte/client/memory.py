@@ -80,7 +80,9 @@ class MemoryTransport:
             close()
             raise
         length = 0 if request.method == "HEAD" or answer.status in (204, 304) else answer.length
-        return answer, MemoryBody(self, pieces, close, budget, UNTIL_CLOSE if answer.status == 101 else length)
+        if answer.status == 101 or length == CHUNKED:
+            length = UNTIL_CLOSE
+        return answer, MemoryBody(self, pieces, close, budget, length)
 
     async def _call(self, asked: AppInput) -> Answer:
         if not self._coroutine:
@@ -214,7 +216,7 @@ def _read_head(data: bytes, request: ClientRequest) -> ResponseHead:
     except ProtocolError as error:
         raise BadResponse(str(error), rule=error.rule, offset=error.offset, phase="head") from None
     assert head is not None
-    return head._replace(length=UNTIL_CLOSE) if head.length == CHUNKED else head
+    return head
 
 
 def _nothing() -> None:

@@ -36,12 +36,20 @@ class Stream(Protocol):
         """The bytes that come next, about `size` of them at most; none when the peer has ended. Raises OSError."""
         ...
 
+    def recv_at_once(self, timeout: float | None) -> bytes | None:
+        """As `recv`, but None if that would suspend, which a blocking stream never does. Raises OSError."""
+        ...
+
     def recv_now(self) -> bytes | None:
         """As `recv`, but None if nothing is here. Never waits, never raises: a broken connection has ended."""
         ...
 
     async def send(self, data: bytes, timeout: float | None) -> None:
         """Sends all of `data`; `timeout` is for each wait in which none of it is taken. Raises OSError."""
+        ...
+
+    def send_at_once(self, data: bytes, timeout: float | None) -> Coroutine[Any, Any, None] | None:
+        """As `send`, without suspending: what is to be awaited for the rest, None if there is none. Raises OSError."""
         ...
 
     def close(self) -> None:
@@ -154,13 +162,11 @@ class SocketStream:
 
     async def recv(self, timeout: float | None, size: int = CHUNK) -> bytes:
         """See `Stream.recv`."""
-        if timeout != self._recv_timeout:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(timeout))
-            self._recv_timeout = timeout
-        try:
-            return self._sock.recv(size)
-        except BlockingIOError:
-            raise TimeoutError from None
+        return self._recv(timeout, size)
+
+    def recv_at_once(self, timeout: float | None) -> bytes | None:
+        """See `Stream.recv_at_once`."""
+        return self._recv(timeout, CHUNK)
 
     def recv_now(self) -> bytes | None:
         """See `Stream.recv_now`."""
@@ -173,6 +179,10 @@ class SocketStream:
 
     async def send(self, data: bytes, timeout: float | None) -> None:
         """See `Stream.send`."""
+        self.send_at_once(data, timeout)
+
+    def send_at_once(self, data: bytes, timeout: float | None) -> None:
+        """See `Stream.send_at_once`."""
         if timeout != self._send_timeout:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(timeout))
             self._send_timeout = timeout
@@ -187,6 +197,15 @@ class SocketStream:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
+
+    def _recv(self, timeout: float | None, size: int) -> bytes:
+        if timeout != self._recv_timeout:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(timeout))
+            self._recv_timeout = timeout
+        try:
+            return self._sock.recv(size)
+        except BlockingIOError:
+            raise TimeoutError from None
 
 
 def addresses_of(infos: Sequence[tuple[Any, Any, Any, Any, Any]]) -> list[SockAddr]:

@@ -28,12 +28,13 @@ cdef class Pool:
     cdef double _swept
     cdef public bint closed
 
-    cpdef Connection take_idle(self, str origin)
+    cpdef Connection take_idle(self, str origin, double now)
+    @cython.locals(idle=list)
     cpdef release(self, Connection connection)
     cpdef discard(self, str origin)
     cdef bint _hand_on(self, Connection connection) except -1
     @cython.locals(idle=list, connection=Connection)
-    cdef Connection _pop_idle(self, str origin)
+    cdef Connection _pop_idle(self, str origin, double now)
     cdef bint _take_slot(self, str origin) except -1
     cdef _free_slot(self, str origin)
     cdef _serve(self)

@@ -59,10 +59,13 @@ class Pool:
         self._swept = monotonic()
         self.closed = False
 
-    def take_idle(self, origin: str) -> Connection | None:
-        """An idle connection to `origin` with its slot, if there is one."""
-        with self._lock:
-            return self._pop_idle(origin)
+    def take_idle(self, origin: str, now: float) -> Connection | None:
+        """An idle connection to `origin` with its slot, if there is one; `now` is by `monotonic`."""
+        self._lock.acquire()  # `with` looks up more than it guards here, for every request twice
+        try:
+            return self._pop_idle(origin, now)
+        finally:
+            self._lock.release()
 
     async def acquire(self, origin: str, timeout: float | None, fresh: bool = False) -> Connection | None:
         """A slot: an idle connection to `origin`, or None if one must be opened (always, if `fresh`).
@@ -70,7 +73,7 @@ class Pool:
         Raises TimeoutError if no slot became free in time.
         """
         with self._lock:
-            if not fresh and (connection := self._pop_idle(origin)) is not None:
+            if not fresh and (connection := self._pop_idle(origin, monotonic())) is not None:
                 return connection
             if self._take_slot(origin):
                 return None
@@ -86,16 +89,23 @@ class Pool:
 
     def release(self, connection: Connection) -> None:
         """Gives a slot back with a connection that can be used again."""
-        with self._lock:
+        self._lock.acquire()  # see `take_idle`
+        try:
             if not self.closed:
                 if self._wants and self._hand_on(connection):
                     return
-                self._idle.setdefault(connection.origin, []).append(connection)
+                idle = self._idle.get(connection.origin)
+                if idle is None:
+                    self._idle[connection.origin] = [connection]
+                else:
+                    idle.append(connection)
                 if self._wants:
                     self._serve()
                 elif connection.idle_since - self._swept > self._idle_timeout:
                     self._sweep()
                 return
+        finally:
+            self._lock.release()
         connection.close()
         self.discard(connection.origin)
 
@@ -135,12 +145,12 @@ class Pool:
                 return True
         return False
 
-    def _pop_idle(self, origin: str) -> Connection | None:
+    def _pop_idle(self, origin: str, now: float) -> Connection | None:
         idle = self._idle.get(origin)
         if not idle:
             return None
         connection = idle.pop()
-        if monotonic() - connection.idle_since < self._idle_timeout:
+        if now - connection.idle_since < self._idle_timeout:
             return connection
         idle.append(connection)  # and so are those that were idle for longer
         self._sweep()

@@ -40,6 +40,32 @@ class ClientRequest:
         return f"<ClientRequest {self.method} {self.url!r}>"
 
 
+class Message:
+    """A request as it is sent: not to be changed.
+
+    `can_be_repeated` says whether to do so does no harm and is possible, `expects_continue` whether the body waits for
+    a 100, `upgrades` whether the answer may be 101.
+    """
+
+    __slots__ = ("body", "can_be_repeated", "expects_continue", "head", "method", "upgrades")
+
+    def __init__(
+        self,
+        method: str,
+        head: bytes,
+        body: Body | None = None,
+        can_be_repeated: bool = False,
+        expects_continue: bool = False,
+        upgrades: bool = False,
+    ) -> None:
+        self.method = method
+        self.head = head
+        self.body = body
+        self.can_be_repeated = can_be_repeated
+        self.expects_continue = expects_continue
+        self.upgrades = upgrades
+
+
 def encode_head(
     method: str,
     url: URL,

@@ -1,10 +1,11 @@
 from firstbyte.client.request cimport ClientRequest
+from firstbyte.wire.response cimport ResponseHead
 
 
 cdef class ClientResponse:
     cdef bytes _content
     cdef object _decoder
-    cdef object _head
+    cdef ResponseHead _head
     cdef object _headers
     cdef object _max_body
     cdef object _pieces

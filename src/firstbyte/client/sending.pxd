@@ -1,9 +1,16 @@
+import cython
+
+from firstbyte.client.exchange cimport Exchange
 from firstbyte.client.pool cimport Connection, Pool
+from firstbyte.client.request cimport Message
+from firstbyte.client.timeouts cimport Budget
 
 
 cdef class Sender:
-    cdef object _connector
-    cdef object _network
+    cdef bint _is_async
     cdef Pool _pool
+    cdef object _connector
 
-    cdef bint _is_alive(self, Connection connection, bint trusts) except -1
+    @cython.locals(connection=Connection, exchange=Exchange, now=double)
+    cpdef Exchange begin(self, Message message, route, Budget budget, on_interim=*)
+    cdef bint _is_alive(self, Connection connection, Message message, double now) except -1

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import NamedTuple
 
 from firstbyte.client.bodies import Body
 from firstbyte.client.connect import Connector, Route
 from firstbyte.client.exchange import Exchange
 from firstbyte.client.network import Network
 from firstbyte.client.pool import Connection, Pool
-from firstbyte.client.request import encode_head
+from firstbyte.client.request import Message, encode_head
 from firstbyte.client.retries import IDEMPOTENT
 from firstbyte.client.timeouts import Budget
 from firstbyte.errors import PoolTimeout, ServerClosed
@@ -19,20 +18,6 @@ from firstbyte.http.url import URL
 from firstbyte.wire.response import ResponseHead
 
 TRUSTED_IDLE = 1.0  # seconds for which an idle connection is taken to be alive, where a mistake is mended by repeating
-
-
-class Message(NamedTuple):
-    """A request as it is sent. `can_be_repeated` says whether to do so does no harm and is possible.
-
-    See `Exchange` for the last two.
-    """
-
-    method: str
-    head: bytes
-    body: Body | None = None
-    can_be_repeated: bool = False
-    expects_continue: bool = False
-    upgrades: bool = False
 
 
 def make_message(
@@ -55,7 +40,7 @@ class Sender:
     """Sends messages over the connections of one pool."""
 
     def __init__(self, network: Network, pool: Pool, connector: Connector) -> None:
-        self._network = network
+        self._is_async = network.is_async
         self._pool = pool
         self._connector = connector
 
@@ -66,32 +51,72 @@ class Sender:
         route: Route,
         budget: Budget,
         on_interim: Callable[[ResponseHead], object] | None = None,
-    ) -> tuple[ResponseHead, Exchange]:
-        """The head of the final response; its body is the exchange's to read. Raises ClientError.
+    ) -> Exchange:
+        """An exchange with the head of the final response; the body is its to read. Raises ClientError."""
+        exchange = self.begin(message, route, budget, on_interim)
+        if exchange is None or exchange.head is None:
+            exchange = await self.finish(exchange, message, url, route, budget, on_interim)
+        return exchange
+
+    def begin(
+        self,
+        message: Message,
+        route: Route,
+        budget: Budget,
+        on_interim: Callable[[ResponseHead], object] | None = None,
+    ) -> Exchange | None:
+        """What of `send` can be done without suspending; without a `head` it is for `finish`. Raises ClientError.
+
+        None if there is no connection for it yet.
+        """
+        now = monotonic()
+        connection = self._pool.take_idle(route.key, now)
+        if connection is None or not self._is_alive(connection, message, now):
+            return None
+        exchange = Exchange(connection, self._pool, budget, message, self._is_async, now)
+        exchange.on_interim = on_interim
+        try:
+            exchange.begin()
+        except ServerClosed:
+            if not _was_dead(exchange, message):
+                raise
+        return exchange
+
+    async def finish(
+        self,
+        exchange: Exchange | None,
+        message: Message,
+        url: URL,
+        route: Route,
+        budget: Budget,
+        on_interim: Callable[[ResponseHead], object] | None = None,
+    ) -> Exchange:
+        """What `send` returns, from what `begin` did. Raises ClientError.
 
         It is sent once, and once more over a new connection if a kept one proves to be dead where that does no harm.
         """
-        is_async = self._network.is_async
-        trusts = message.can_be_repeated and not is_async
         fresh = False
+        if exchange is not None and exchange.is_over:
+            exchange, fresh = None, True
         while True:
-            connection = None if fresh else self._pool.take_idle(route.key)
-            if connection is None or not self._is_alive(connection, trusts):
-                connection = await self._acquire(url, route, budget, fresh, trusts)
-            exchange = Exchange(connection, self._pool, budget, is_async, message.upgrades)
-            exchange.on_interim = on_interim
             try:
-                head = await exchange.send(message.method, message.head, message.body, message.expects_continue)
-                return head, exchange
+                if exchange is None:
+                    connection = await self._acquire(message, url, route, budget, fresh)
+                    exchange = Exchange(connection, self._pool, budget, message, self._is_async, monotonic())
+                    exchange.on_interim = on_interim
+                    exchange.begin()
+                if exchange.head is None:
+                    await exchange.finish()
+                return exchange
             except ServerClosed:
-                if fresh or connection.used == 1 or not exchange.unanswered or not message.can_be_repeated:
+                if exchange is None or not _was_dead(exchange, message):
                     raise
-                fresh = True
+                exchange, fresh = None, True
 
-    def _is_alive(self, connection: Connection, trusts: bool) -> bool:
+    def _is_alive(self, connection: Connection, message: Message, now: float) -> bool:
         """Whether a kept connection is; one that is not is closed and its slot given back."""
         # To ask the kernel costs a system call, and the answer can be outdated by the time the request is sent.
-        if trusts and monotonic() - connection.idle_since < TRUSTED_IDLE:
+        if message.can_be_repeated and not self._is_async and now - connection.idle_since < TRUSTED_IDLE:
             return True
         if connection.stream.recv_now() is None:
             return True
@@ -99,7 +124,7 @@ class Sender:
         self._pool.discard(connection.origin)
         return False
 
-    async def _acquire(self, url: URL, route: Route, budget: Budget, fresh: bool, trusts: bool) -> Connection:
+    async def _acquire(self, message: Message, url: URL, route: Route, budget: Budget, fresh: bool) -> Connection:
         """A connection, kept or new, whose slot is the caller's. Raises ClientError."""
         pool, origin = self._pool, route.key
         while True:
@@ -111,10 +136,15 @@ class Sender:
                 raise late from None
             if connection is None:
                 break
-            if self._is_alive(connection, trusts):
+            if self._is_alive(connection, message, monotonic()):
                 return connection
         try:
             return await self._connector.connect(url, route, budget)
         except BaseException:
             pool.discard(origin)
             raise
+
+
+def _was_dead(exchange: Exchange, message: Message) -> bool:
+    """Whether a kept connection has proved to be dead, and what was sent can be sent once more."""
+    return message.can_be_repeated and exchange.unanswered and not exchange.is_first

@@ -157,8 +157,8 @@ class BaseSession(Generic[R]):
         self.headers = Headers((("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", accept_encoding())))
         merge_headers(self.headers, headers)
         self.cookies = cookies if isinstance(cookies, CookieJar) else self._jar(cookies)
-        self._call = Call(Timeout.of(timeout), follow_redirects, False, to_auth(auth), to_retry(retries), None)
-        self._call_of_stream = replace(self._call, stream=True)
+        self._call = Call(Timeout.of(timeout), follow_redirects, False, to_auth(auth), to_retry(retries))
+        self._call_of_stream = self._call.replace(stream=True)
         self._pool = Pool(self._network, max_connections, max_per_origin, idle_timeout)
         settings = Settings(hooks, self.cookies, max_redirects, allow_downgrade, max_body)
         path = None if uds is None else os.fspath(uds)
@@ -224,7 +224,7 @@ class BaseSession(Generic[R]):
             raise InvalidRequest("an app in memory has no connection for a WebSocket: run a Server for it")
         request, call = self.prepare("GET", http_url(str(url)), cast("RequestOptions", options), True)
         handshake = Handshake(settings)
-        response = await self._core.send(request, replace(call, upgrade=handshake))
+        response = await self._core.send(request, call.replace(upgrade=handshake))
         try:
             agreement = await handshake.check(response)
             stream, rest = response.take_over()
@@ -268,7 +268,7 @@ class BaseSession(Generic[R]):
                 raise InvalidRequest("an async iterator is a body for an AsyncSession only")
         if target.username or target.password:
             if "auth" not in options:
-                call = replace(call, auth=Basic(target.username, target.password))
+                call = call.replace(auth=Basic(target.username, target.password))
             target = replace(target, username="", password="")  # so that no log and no other server has them
         return ClientRequest(method, target, headers, body), call
 
@@ -280,7 +280,7 @@ class BaseSession(Generic[R]):
             changes["auth"] = to_auth(options["auth"])
         if "retries" in options:
             changes["retry"] = to_retry(options["retries"])
-        return replace(call, **changes) if changes else call
+        return call.replace(**changes) if changes else call
 
     @property
     def pool(self) -> Pool:
@@ -299,7 +299,7 @@ class Session(BaseSession[ClientResponse]):
 
     def request(self, method: str, url: str | URL, **options: Unpack[RequestOptions]) -> ClientResponse:
         """The response to a request, its body read. Raises ClientError."""
-        return run(self._core.send(*self.prepare(method, url, options, False)))
+        return self._core.send_blocking(*self.prepare(method, url, options, False))
 
     def download(
         self,

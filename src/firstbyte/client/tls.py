@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import ssl
 import threading
+from collections.abc import Coroutine
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from firstbyte.client.network import CHUNK, Stream
 from firstbyte.errors import InvalidRequest
@@ -119,6 +120,10 @@ class TLSStream:
                 await self._flush(timeout)
             await self._fill(timeout, size)
 
+    def recv_at_once(self, timeout: float | None) -> bytes | None:
+        """See `Stream.recv_at_once`."""
+        return None
+
     def recv_now(self) -> bytes | None:
         """See `Stream.recv_now`. What TLS says for itself, such as a session ticket, is nothing."""
         data = self._stream.recv_now()
@@ -146,6 +151,10 @@ class TLSStream:
             await self._flush(timeout)
         finally:
             self._sends = False
+
+    def send_at_once(self, data: bytes, timeout: float | None) -> Coroutine[Any, Any, None]:
+        """See `Stream.send_at_once`."""
+        return self.send(data, timeout)
 
     def close(self) -> None:
         """See `Stream.close`."""

@@ -22,7 +22,9 @@ cdef class WatchedStream(TimedWaits):
     cdef public object tells
 
     cpdef on_event(self, int events)
+    cpdef recv_at_once(self, timeout)
     cpdef recv_now(self)
+    cpdef send_at_once(self, bytes data, timeout)
     cpdef close(self)
     cdef bytes _receive(self)
     cdef Py_ssize_t _transmit(self, data) except -1

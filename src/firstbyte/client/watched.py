@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from asyncio import AbstractEventLoop, TimerHandle
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from math import inf
+from typing import Any
 
 from firstbyte.client.network import CHUNK
 from firstbyte.waiting import READ, WRITE, Wait, Watcher
@@ -95,7 +96,7 @@ class WatchedStream(TimedWaits):
 
     async def recv(self, timeout: float | None, size: int = CHUNK) -> bytes:
         """See `Stream.recv`; how much comes at once, the watcher decides."""
-        data = self._receive() if self._may_read or self._fd < 0 else None
+        data = self.recv_at_once(timeout)
         while data is None:
             self._watch(self._interest | READ)
             self._reader = waiter = self._within(timeout)
@@ -106,12 +107,16 @@ class WatchedStream(TimedWaits):
             data = self._receive()
         return data
 
+    def recv_at_once(self, timeout: float | None) -> bytes | None:
+        """See `Stream.recv_at_once`. Asks the kernel only if the watcher has told that something is here."""
+        return self._receive() if self._may_read or self._fd < 0 else None
+
     def recv_now(self) -> bytes | None:
-        """See `Stream.recv_now`. Asks the kernel only if the watcher has told that something is here."""
+        """See `Stream.recv_now`."""
         if self._loop.is_closed():
             return b""
         try:
-            data = self._receive() if self._may_read or self._fd < 0 else None
+            data = self.recv_at_once(None)
         except OSError:
             return b""
         if data and self.tells is not None:
@@ -120,12 +125,17 @@ class WatchedStream(TimedWaits):
 
     async def send(self, data: bytes, timeout: float | None) -> None:
         """See `Stream.send`."""
+        rest = self.send_at_once(data, timeout)
+        if rest is not None:
+            await rest
+
+    def send_at_once(self, data: bytes, timeout: float | None) -> Coroutine[Any, Any, None] | None:
+        """See `Stream.send_at_once`."""
         sent = self._transmit(data)
-        if sent == len(data):
-            return
-        rest = memoryview(data)
+        return None if sent == len(data) else self._send_rest(memoryview(data)[sent:], timeout)
+
+    async def _send_rest(self, rest: memoryview, timeout: float | None) -> None:
         while True:
-            rest = rest[sent:]
             self._watch(self._interest | WRITE)
             self._writer = waiter = self._within(timeout)
             try:
@@ -137,6 +147,7 @@ class WatchedStream(TimedWaits):
             sent = self._transmit(rest)
             if sent == len(rest):
                 return
+            rest = rest[sent:]
 
     def close(self) -> None:
         """See `Stream.close`."""

@@ -2,10 +2,12 @@ import cython
 
 from firstbyte.client.exchange cimport Exchange
 from firstbyte.client.timeouts cimport Budget
+from firstbyte.client.sending cimport Sender
 from firstbyte.http.handler cimport Endpoint
 from firstbyte.http.request cimport Request
 from firstbyte.http.response cimport Prepared, Response
 from firstbyte.proxy.upstreams cimport Upstream, Upstreams
+from firstbyte.wire.response cimport ResponseHead
 
 
 cdef class Proxy:
@@ -28,7 +30,7 @@ cdef class Proxy:
     cdef public object _connector
     cdef public object _network
     cdef public object _pool
-    cdef public object _sender
+    cdef public Sender _sender
     cdef Endpoint _endpoint
 
     cpdef Endpoint resolve(self, Request request)
@@ -37,6 +39,6 @@ cdef class Proxy:
     cdef _message(self, Request request, passed, Upstream upstream, body)
     cdef _write(self, Request request, passed, Upstream upstream, body)
     cdef bint _keeps_host(self, Upstream upstream) except -1
-    @cython.locals(prepared=Prepared, status=int, has_content=bint, is_whole=bint)
-    cdef _respond(self, Request request, Upstream upstream, answer, Exchange exchange, Budget budget)
+    @cython.locals(answer=ResponseHead, prepared=Prepared, status=int, has_content=bint, is_whole=bint)
+    cdef _respond(self, Request request, Upstream upstream, Exchange exchange, Budget budget)
     cdef _switch(self, answer, headers, Exchange exchange, done)

@@ -14,7 +14,8 @@ from firstbyte.client.connect import Connector
 from firstbyte.client.exchange import Exchange
 from firstbyte.client.hooks import Hooks
 from firstbyte.client.pool import Pool
-from firstbyte.client.sending import Message, Sender
+from firstbyte.client.request import Message
+from firstbyte.client.sending import Sender
 from firstbyte.client.timeouts import Budget, Timeout
 from firstbyte.client.tls import Cert, Verify
 from firstbyte.errors import (
@@ -175,7 +176,11 @@ class Proxy:
             interim = partial(_pass_interim, request) if request.minor else None
             upstream.active += 1
             try:
-                answer, exchange = await self._sender.send(message, upstream.url, upstream.route, budget, interim)
+                exchange = self._sender.begin(message, upstream.route, budget, interim)
+                if exchange is None or exchange.head is None:
+                    exchange = await self._sender.finish(
+                        exchange, message, upstream.url, upstream.route, budget, interim
+                    )
             except ClientError as error:
                 upstream.done()
                 if not isinstance(error, PoolTimeout):
@@ -191,7 +196,7 @@ class Proxy:
                 raise
             upstreams.answered(upstream)
             try:
-                return self._respond(request, upstream, answer, exchange, budget)
+                return self._respond(request, upstream, exchange, budget)
             except ClientError as error:  # the beginning of its body is none
                 failure = error
                 break
@@ -273,11 +278,11 @@ class Proxy:
 
     # -- the answer
 
-    def _respond(
-        self, request: Request, upstream: Upstream, answer: ResponseHead, exchange: Exchange, budget: Budget
-    ) -> Response:
+    def _respond(self, request: Request, upstream: Upstream, exchange: Exchange, budget: Budget) -> Response:
         """The answer as it goes to the client; its end takes `upstream.active` back. Raises HTTPError, ClientError."""
         try:
+            answer = exchange.head
+            assert answer is not None
             status = answer.status
             if status > 599:
                 raise HTTPError(502, "The server behind this one gave an answer that is no valid HTTP.")

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from firstbyte._lazy import lazy_logger
-from firstbyte.client.sending import Message, Sender
+from firstbyte.client.request import Message
+from firstbyte.client.sending import Sender
 from firstbyte.client.timeouts import Budget, Timeout
 from firstbyte.errors import ClientError
 from firstbyte.proxy.settings import HealthCheck
@@ -53,9 +54,11 @@ async def _look(upstream: Upstream, check: HealthCheck, sender: Sender) -> str |
     seconds = check.timeout
     budget = Budget(Timeout(seconds, seconds, seconds, seconds, seconds))
     try:
-        answer, exchange = await sender.send(message, upstream.url, upstream.route, budget)
+        exchange = await sender.send(message, upstream.url, upstream.route, budget)
         exchange.take()
         exchange.close()  # what has not come with the head is not waited for
     except ClientError as error:
         return str(error)
-    return None if 200 <= answer.status < 400 else f"GET {path} answered {answer.status}"
+    assert exchange.head is not None
+    status = exchange.head.status
+    return None if 200 <= status < 400 else f"GET {path} answered {status}"

@@ -8,7 +8,6 @@ conditions in its order.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from firstbyte.errors import ProtocolError
 from firstbyte.http.headers import Headers
@@ -37,9 +36,11 @@ RESPONSE_LIMITS = Limits(head=256 * 1024, fields=256, body=2**63 - 1)
 """A client asked for what it gets, so it takes larger heads than a server: curl's 300 KB, many Set-Cookie among them.
 How long a body may become is for whoever keeps it to say."""
 
+_SHORT = 2048  # bytes of the longest head that a connection remembers
 
-class ResponseHead(NamedTuple):
-    """A response head, found valid. It is shared between equal heads and never changes.
+
+class ResponseHead:
+    """A response head, found valid. It is shared between equal heads and is not to be changed.
 
     `block` is the field lines as they came; `length` that of the body in bytes, or CHUNKED or UNTIL_CLOSE, as the
     fields say it: what the request's method and the status make of it is in `ResponseReader`. `keep_alive` is whether
@@ -47,14 +48,27 @@ class ResponseHead(NamedTuple):
     Content-Encoding and a Set-Cookie among them, which most responses have not.
     """
 
-    status: int
-    reason: str
-    minor: int
-    block: bytes
-    length: int
-    keep_alive: bool
-    is_coded: bool
-    sets_cookies: bool
+    __slots__ = ("block", "is_coded", "keep_alive", "length", "minor", "reason", "sets_cookies", "status")
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        minor: int,
+        block: bytes,
+        length: int,
+        keep_alive: bool,
+        is_coded: bool,
+        sets_cookies: bool,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.minor = minor
+        self.block = block
+        self.length = length
+        self.keep_alive = keep_alive
+        self.is_coded = is_coded
+        self.sets_cookies = sets_cookies
 
     @property
     def headers(self) -> Headers:
@@ -71,12 +85,14 @@ class ResponseReader(MessageReader):
     from the head's or the body's first byte; the status of a ProtocolError is a server's and means nothing here.
     """
 
-    __slots__ = ("_known", "_limits", "_method")
+    __slots__ = ("_known", "_last", "_last_head", "_limits", "_method")
 
     def __init__(self, limits: Limits = RESPONSE_LIMITS) -> None:
         super().__init__()
         self._limits = limits
         self._known = _known.setdefault(limits, {})
+        self._last = b""  # the head read last, as it came: most are as the one before
+        self._last_head: ResponseHead | None = None
         self._method = "GET"
 
     def expect(self, method: str) -> None:
@@ -88,16 +104,22 @@ class ResponseReader(MessageReader):
         if not self.pending:
             return None
         buffer, at = self._buffer, self._at
-        end = buffer.find(b"\r\n\r\n", max(at, self._checked - 2)) + 4
-        head = None
-        if end > 3:
-            data = buffer[at:end]
-            head = self._known.get(data) or self._scan(data)
-        if head is None:
-            self._checked = check_lines(
-                buffer, at, self._checked if self._checked >= 0 else at, self._limits, check_status_line
-            )
-            return None
+        head = self._last_head
+        if head is not None and buffer.startswith(self._last, at):
+            end = at + len(self._last)
+        else:
+            head = None
+            end = buffer.find(b"\r\n\r\n", max(at, self._checked - 2)) + 4
+            if end > 3:
+                data = buffer[at:end]
+                head = self._known.get(data) or self._scan(data)
+            if head is None:
+                self._checked = check_lines(
+                    buffer, at, self._checked if self._checked >= 0 else at, self._limits, check_status_line
+                )
+                return None
+            if len(data) <= _SHORT:
+                self._last, self._last_head = data, head
         self._checked = -1
         self._advance(end)
         if head.status >= 200 or head.status == 101:
