@@ -2,6 +2,7 @@ import cython
 
 from firstbyte.client.exchange cimport Exchange
 from firstbyte.client.timeouts cimport Budget
+from firstbyte.client.request cimport Message
 from firstbyte.client.sending cimport Sender
 from firstbyte.http.handler cimport Endpoint
 from firstbyte.http.request cimport Request
@@ -35,9 +36,10 @@ cdef class Proxy:
 
     cpdef Endpoint resolve(self, Request request)
     cdef _body(self, Request request, passed)
-    @cython.locals(key=tuple)
-    cdef _message(self, Request request, passed, Upstream upstream, body)
-    cdef _write(self, Request request, passed, Upstream upstream, body)
+    cdef _failed(self, Request request, failure)
+    @cython.locals(key=tuple, head=bytes)
+    cdef Message _message(self, Request request, Upstream upstream, Message last)
+    cdef Message _write(self, Request request, passed, Upstream upstream, body)
     cdef bint _keeps_host(self, Upstream upstream) except -1
     @cython.locals(answer=ResponseHead, prepared=Prepared, status=int, has_content=bint, is_whole=bint)
     cdef _respond(self, Request request, Upstream upstream, Exchange exchange, Budget budget)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from firstbyte._lazy import lazy_logger
 from firstbyte.client.aio import AsyncNetwork
+from firstbyte.client.bodies import Body
 from firstbyte.client.connect import Connector
 from firstbyte.client.exchange import Exchange
 from firstbyte.client.hooks import Hooks
@@ -52,6 +53,7 @@ _NOT_PASSED_ON = frozenset(("TRACE", "CONNECT"))
 _WEBSOCKET = "websocket"  # the one protocol that connections are given to: h2c, for one, would get past all rules here
 _REMEMBERED = 1024  # heads
 _REMEMBERED_SIZE = 2048  # bytes of one
+_ANY = 2**62  # bytes: how long a body may be is for those who read it
 _ALLOW = {"Allow": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
 
 ErrorPage = Callable[[Request, int, str], Response]
@@ -149,8 +151,44 @@ class Proxy:
     # -- a request
 
     async def _answer(self, request: Request) -> Response:
+        """The answer of a server, or an error page. Raises HTTPError."""
+        upstreams = self.upstreams
+        tried: list[Upstream] = []
+        failure: ClientError | None = None
+        message: Message | None = None
+        interim = partial(_pass_interim, request) if request.minor else None
         try:
-            return await self._pass_on(request)
+            while (upstream := upstreams.choose(tried)) is not None:
+                message = self._message(request, upstream, message)
+                if message is None:  # RFC 9110 section 7.6.2: it is this server that is asked
+                    return Response(b"", 204, _ALLOW)
+                budget = Budget(self._waits)
+                upstream.active += 1
+                try:
+                    exchange = self._sender.begin(message, upstream.route, budget, interim)
+                    if exchange is None or exchange.head is None:
+                        way = (message, upstream.url, upstream.route, budget, interim)
+                        exchange = await self._sender.finish(exchange, *way)
+                except ClientError as error:
+                    upstream.done()
+                    if not isinstance(error, PoolTimeout):
+                        upstreams.failed(upstream, error)
+                    failure = error
+                    tried.append(upstream)
+                    may_have_acted = not isinstance(error, ConnectError | PoolTimeout)
+                    if may_have_acted and not (message.can_be_repeated and isinstance(error, ServerClosed)):
+                        break
+                    continue
+                except BaseException:
+                    upstream.done()
+                    raise
+                upstreams.answered(upstream)
+                try:
+                    return self._respond(request, upstream, exchange, budget)
+                except ClientError as error:  # the beginning of its body is none
+                    failure = error
+                    break
+            raise self._failed(request, failure)
         except HTTPError as error:
             if self._error_page is None:
                 raise
@@ -161,50 +199,13 @@ class Proxy:
             logger.info("%s %s: %s", request.method, request.target, error)
             return Response(str(error), 400)  # which nobody reads
 
-    async def _pass_on(self, request: Request) -> Response:
-        """The answer of a server. Raises HTTPError, ClientDisconnected."""
-        passed = passed_fields(request)
-        upstreams = self.upstreams
-        tried: list[Upstream] = []
-        failure: ClientError | None = None
-        body = self._body(request, passed)
-        while (upstream := upstreams.choose(tried)) is not None:
-            message = self._message(request, passed, upstream, body)
-            if message is None:  # RFC 9110 section 7.6.2: it is this server that is asked
-                return Response(b"", 204, _ALLOW)
-            budget = Budget(self._waits)
-            interim = partial(_pass_interim, request) if request.minor else None
-            upstream.active += 1
-            try:
-                exchange = self._sender.begin(message, upstream.route, budget, interim)
-                if exchange is None or exchange.head is None:
-                    exchange = await self._sender.finish(
-                        exchange, message, upstream.url, upstream.route, budget, interim
-                    )
-            except ClientError as error:
-                upstream.done()
-                if not isinstance(error, PoolTimeout):
-                    upstreams.failed(upstream, error)
-                failure = error
-                tried.append(upstream)
-                may_have_acted = not isinstance(error, ConnectError | PoolTimeout)
-                if may_have_acted and not (message.can_be_repeated and isinstance(error, ServerClosed)):
-                    break
-                continue
-            except BaseException:
-                upstream.done()
-                raise
-            upstreams.answered(upstream)
-            try:
-                return self._respond(request, upstream, exchange, budget)
-            except ClientError as error:  # the beginning of its body is none
-                failure = error
-                break
+    def _failed(self, request: Request, failure: ClientError | None) -> HTTPError:
+        """What to say where no server has answered."""
         if failure is None:
-            raise HTTPError(503, "No server behind this one is well.")
+            return HTTPError(503, "No server behind this one is well.")
         status, text = what_failed(failure)
         logger.warning("%s %s: %d, %s", request.method, request.target, status, failure)
-        raise HTTPError(status, f"{text} {failure}" if self.debug else text)
+        return HTTPError(status, f"{text} {failure}" if self.debug else text)
 
     def _body(self, request: Request, passed: Passed) -> RelayedRequest | None:
         if request.head and not passed.length and not passed.is_chunked:
@@ -212,34 +213,31 @@ class Proxy:
         pieces = request.stream()
         return None if pieces.ended else RelayedRequest(request, pieces, passed.length)
 
-    def _message(
-        self, request: Request, passed: Passed, upstream: Upstream, body: RelayedRequest | None
-    ) -> Message | None:
-        """What is sent to one of the servers, None for what goes no further. Raises HTTPError."""
-        if body is not None or request.field_block is None:
-            return self._write(request, passed, upstream, body)
-        # Clients send the same head again and again, and each time it comes to the same.
-        client = request.client
-        key = (
-            request.head,
-            client and client.host,
-            request.scheme,
-            request.forwarded_host,
-            request.root_path,
-            upstream,
-        )
-        known = self._written.get(key)
-        if known is None:
-            known = self._write(request, passed, upstream, None)
-            if known is not None and len(request.head) <= _REMEMBERED_SIZE:
-                if len(self._written) >= _REMEMBERED:
-                    self._written.clear()
-                self._written[key] = known
-        return known
+    def _message(self, request: Request, upstream: Upstream, last: Message | None) -> Message | None:
+        """What is sent to one of the servers, None for what goes no further; `last` is what another one was sent.
 
-    def _write(
-        self, request: Request, passed: Passed, upstream: Upstream, body: RelayedRequest | None
-    ) -> Message | None:
+        Raises HTTPError.
+        """
+        key: tuple[object, ...] | None = None
+        head = request.head
+        if head and request._headers is None:  # its fields are as they came
+            # Clients send the same head again and again, and each time it comes to the same.
+            client = request.client
+            host = None if client is None else client.host
+            key = (head, host, request.scheme, request.forwarded_host, request.root_path, upstream)
+            known = self._written.get(key)
+            if known is not None:
+                return known
+        passed = passed_fields(request)
+        body = self._body(request, passed) if last is None else last.body
+        message = self._write(request, passed, upstream, body)
+        if message is not None and body is None and key is not None and len(head) <= _REMEMBERED_SIZE:
+            if len(self._written) >= _REMEMBERED:
+                self._written.clear()
+            self._written[key] = message
+        return message
+
+    def _write(self, request: Request, passed: Passed, upstream: Upstream, body: Body | None) -> Message | None:
         """See `_message`."""
         method = request.method
         if method in _NOT_PASSED_ON:
@@ -292,7 +290,8 @@ class Proxy:
             has_content = has_body(status) and status != 205
             if not has_content:
                 exchange.close()
-            first = exchange.take()
+            whole = exchange.take_whole(_ANY)
+            first = exchange.take() if whole is None else whole
             is_whole = exchange.is_over and exchange.trailers is None
             if is_whole and has_content and self._changes_nothing and request.method != "HEAD":
                 upstream.done()
