@@ -2,9 +2,13 @@ import cython
 
 from firstbyte.http.headers cimport Headers
 from firstbyte.http.request cimport Request
-from firstbyte.http.response cimport FileBody, LiveBody, Response
+from firstbyte.http.response cimport FileBody, LiveBody, Response, assembled
 
 cdef dict _content_types
+cdef dict _lengths
+cdef object CoroutineType
+cdef object _nothing
+cdef _Done done
 
 cdef _content_type(value)
 cdef _length(value)
@@ -21,7 +25,7 @@ cdef class Conversation(LiveBody):
     cdef public bint _gone
     cdef public object _length
     cdef public object _pieces
-    cdef public object _queue
+    cdef public list _queue
     cdef public bint _read_all
     cdef public object _receivers
     cdef public object _refusal
@@ -41,6 +45,15 @@ cdef class Conversation(LiveBody):
     cpdef Response answer(self)
     cpdef _finish(self)
     cpdef _wake(self, object future=*)
+    cdef _check_begun(self, kind)
     @cython.locals(response=Response, others=list)
-    cdef _start(self, object message)
-    cdef _on_body(self, object message)
+    cdef _start(self, dict message)
+    cdef _on_body(self, dict message)
+
+
+cdef class _Done:
+    pass
+
+
+cdef class _ToSteps:
+    pass

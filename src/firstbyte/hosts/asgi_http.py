@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import types
-from collections import deque
 from collections.abc import Awaitable, Coroutine, Generator, Mapping
 from pathlib import Path
+from types import CoroutineType
 from typing import Any, cast
 
 from firstbyte.errors import ClientDisconnected, HTTPError
 from firstbyte.http.headers import Headers, check_field
 from firstbyte.http.request import BodyPieces, Request
-from firstbyte.http.response import FileBody, LiveBody, Response
+from firstbyte.http.response import FileBody, LiveBody, Response, assembled
 from firstbyte.http.status import has_body, phrase
 
 _PIECE = object()  # what `send` yields to the steps when a piece is to be sent before the application goes on
@@ -56,7 +55,7 @@ class Conversation(LiveBody):
         self._response: Response | None = None  # begun, its body is not on it yet
         self._length: int | None = None  # as its Content-Length says
         self._bodiless = False  # what there is of a body is not to be sent
-        self._queue: deque[bytes] = deque()
+        self._queue: list[bytes] = []
         self._file: FileBody | None = None  # what is sent in the place of pieces
         self._senders: list[asyncio.Future[None]] | None = None  # whose pieces have not been taken
         self._sends_trailers = False
@@ -65,7 +64,7 @@ class Conversation(LiveBody):
 
     def begin(self, coroutine: Awaitable[None]) -> None:
         """Takes what the application returned for being called."""
-        self._coroutine = coroutine if type(coroutine) is types.CoroutineType else _awaiting(coroutine)
+        self._coroutine = coroutine if type(coroutine) is CoroutineType else _awaiting(coroutine)
 
     # -- what the application is given
 
@@ -107,37 +106,40 @@ class Conversation(LiveBody):
         Raises RuntimeError for a message out of order, ValueError and TypeError for what cannot be sent.
         """
         # Few messages have to wait, and a coroutine for each of the others would cost more than all the rest.
-        kind = message["type"]
         if self._gone:
             raise ClientDisconnected("the client has left")
+        fields: dict[str, Any] = message if type(message) is dict else dict(message)
+        kind = fields["type"]
         if kind == "http.response.start":
             if self._response is not None:
                 raise RuntimeError("http.response.start comes a second time")
-            self._start(message)
-            return done
-        if kind == "http.response.early_hint":
+            self._start(fields)
+        elif kind == "http.response.body":
+            self._check_begun(kind)
+            return self._on_body(fields)
+        elif kind == "http.response.early_hint":
             if self._response is not None:
                 raise RuntimeError("http.response.early_hint comes after http.response.start")
-            self._request.early_hints([_text(link, "a link") for link in message.get("links", ())])
-            return done
-        if kind not in _ANSWERING:
+            self._request.early_hints([_text(link, "a link") for link in fields.get("links", ())])
+        elif kind == "http.response.trailers":
+            self._check_begun(kind)
+            self._on_trailers(fields)
+        elif kind == "http.response.pathsend":
+            self._check_begun(kind)
+            self._on_path(fields)
+        else:
             raise ValueError(f"{kind!r} is no message that an application sends for a request")
+        return done
+
+    def _check_begun(self, kind: str) -> None:
         if self._response is None:
             raise RuntimeError(f"{kind} comes before http.response.start")
         if self._complete:
             raise RuntimeError(f"{kind} comes after the answer was complete")
-        if kind == "http.response.body":
-            if self._file is not None:
-                raise RuntimeError("http.response.body comes after http.response.pathsend")
-            return self._on_body(message)
-        if kind == "http.response.trailers":
-            self._on_trailers(message)
-        else:
-            self._on_path(message)
-        return done
 
-    def _start(self, message: Mapping[str, Any]) -> None:
-        response = Response(b"", message["status"])
+    def _start(self, message: dict[str, Any]) -> None:
+        status = message["status"]
+        response = assembled(b"", 200, None) if status == 200 else Response(b"", status)
         others: list[tuple[str, str]] = []
         for name, value in message.get("headers", ()):
             try:
@@ -158,7 +160,9 @@ class Conversation(LiveBody):
         self._sends_trailers = bool(message.get("trailers", False))
         self._response = response
 
-    def _on_body(self, message: Mapping[str, Any]) -> Awaitable[None]:
+    def _on_body(self, message: dict[str, Any]) -> Awaitable[None]:
+        if self._file is not None:
+            raise RuntimeError("http.response.body comes after http.response.pathsend")
         piece = message.get("body", b"")
         if type(piece) is not bytes:
             if not isinstance(piece, bytearray | memoryview):
@@ -172,7 +176,7 @@ class Conversation(LiveBody):
             self._finish()
         return done
 
-    def _on_trailers(self, message: Mapping[str, Any]) -> None:
+    def _on_trailers(self, message: dict[str, Any]) -> None:
         if not self._sends_trailers:
             raise RuntimeError("http.response.trailers comes without being announced by http.response.start")
         if self._trailers is None:
@@ -182,7 +186,7 @@ class Conversation(LiveBody):
         if not message.get("more_trailers", False):
             self._finish()
 
-    def _on_path(self, message: Mapping[str, Any]) -> None:
+    def _on_path(self, message: dict[str, Any]) -> None:
         response = self._response
         assert response is not None
         if self._queue or self._file is not None or response.body is self:
@@ -320,7 +324,7 @@ class Conversation(LiveBody):
             if not self._complete:
                 await _Steps(self, self._has_output)
         if self._queue:
-            return self._queue.popleft()
+            return self._queue.pop(0)
         if self._complete:
             raise StopAsyncIteration
         if self._gone:
@@ -499,9 +503,14 @@ def _content_type(value: bytes) -> str:
 
 
 def _length(value: bytes) -> int:
-    if not value.isdigit():
-        raise ValueError(f"Content-Length: {value!r} is not a plain decimal number")
-    return int(value)
+    length = _lengths.get(value)
+    if length is None:
+        if not value.isdigit():
+            raise ValueError(f"Content-Length: {value!r} is not a plain decimal number")
+        length = int(value)
+        if len(_lengths) < 256 and len(value) < 16:
+            _lengths[bytes(value)] = length
+    return length
 
 
 def _text(value: bytes, what: str) -> str:
@@ -510,7 +519,7 @@ def _text(value: bytes, what: str) -> str:
     return value.decode("latin-1")
 
 
-_ANSWERING = ("http.response.body", "http.response.trailers", "http.response.pathsend")
 _SERVERS_OWN = frozenset((b"transfer-encoding", b"keep-alive", b"proxy-connection", b"te", b"upgrade"))
 """What an application that passes another's answer on may have among its headers, and the server writes by itself."""
 _content_types: dict[bytes, str] = {}
+_lengths: dict[bytes, int] = {}
