@@ -1,5 +1,13 @@
 import cython
 
+cdef object getrefcount
+cdef object getweakrefcount
+cdef object _enter_task
+cdef object _leave_task
+cdef object _ENDED
+
+cpdef tuple next_step(object steps)
+
 
 cdef class FirstSteps:
     cdef object _loop
@@ -7,8 +15,8 @@ cdef class FirstSteps:
     cdef _Spare _spare
 
     cpdef tuple run(self, object coroutine)
-    @cython.locals(spare=_Spare)
-    cpdef tuple step(self, object steps, Walk walk=*, object thrown=*)
+    @cython.locals(spare=_Spare, left=tuple)
+    cpdef tuple call(self, object function, object argument, Walk walk=*)
 
 
 cdef class Walk:

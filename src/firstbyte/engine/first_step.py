@@ -12,10 +12,10 @@ the `Wait` that it awaits calls back, and goes on in a Task only if it awaits an
 from __future__ import annotations
 
 import asyncio
-import sys
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
+from sys import getrefcount
 from typing import Any, TypeAlias
 from weakref import getweakrefcount
 
@@ -41,26 +41,26 @@ class FirstSteps:
         The Task in which it goes on, or None if it has ended, and what it raised then. Its value is lost: that would
         take an exception (StopIteration), which costs more than all the rest.
         """
-        return self.step(coroutine.__await__())
+        return self.call(next_step, coroutine.__await__())
 
-    def step(
-        self, steps: Generator[Any, Any, Any], walk: Walk | None = None, thrown: BaseException | None = None
-    ) -> Outcome:
-        """Runs one step, raising `thrown` in it if that is given; a `walk` takes the place of a Task where it can."""
+    def call(self, function: Callable[[Any], Left | None], argument: Any, walk: Walk | None = None) -> Outcome:
+        """As `run`, for a function that begins something, and gives what is left of it to be stepped, or None.
+
+        A `walk` takes the place of a Task where it can.
+        """
         spare = self._spare or _Spare(self._loop, self._context)
         self._spare = None
         loop, task = self._loop, spare.task
-        waits_for: Any = _ENDED
+        left: Left | None = None
         error: BaseException | None = None
         _enter_task(loop, task)
         try:
-            waits_for = spare.run(next, steps, _ENDED) if thrown is None else spare.run(steps.throw, thrown)
-        except StopIteration:
-            pass  # from `throw`
+            left = spare.run(function, argument)
         except BaseException as raised:
             error = raised
         _leave_task(loop, task)
-        if waits_for is not _ENDED:
+        if left is not None:
+            steps, waits_for = left
             if walk is not None and type(waits_for) is Wait and spare.is_untouched(self._context):
                 self._spare = spare
                 walk.wait_for(waits_for)
@@ -99,7 +99,9 @@ class Walk:
     def step(self) -> Outcome:
         """Runs the next step, while no task runs. As `FirstSteps.run`, with itself in the Task's place."""
         cancelled, self._cancelled = self._cancelled, None
-        return self._first_steps.step(self._steps, self, cancelled)
+        if cancelled is None:
+            return self._first_steps.call(next_step, self._steps, self)
+        return self._first_steps.call(_throw, (self._steps, cancelled), self)
 
     def wait_for(self, wait: Wait) -> None:
         """What it awaits next."""
@@ -115,6 +117,22 @@ class Walk:
 
 
 Outcome: TypeAlias = "tuple[asyncio.Task[Any] | Walk | None, BaseException | None]"
+Left: TypeAlias = tuple[Generator[Any, Any, Any], Any]
+"""Steps that are left, and what they wait for."""
+
+
+def next_step(steps: Generator[Any, Any, Any]) -> Left | None:
+    """Runs a step, and gives what is left then; None if that was the last."""
+    waits_for = next(steps, _ENDED)
+    return None if waits_for is _ENDED else (steps, waits_for)
+
+
+def _throw(argument: tuple[Generator[Any, Any, Any], BaseException]) -> Left | None:
+    steps, error = argument
+    try:
+        return steps, steps.throw(error)
+    except StopIteration:
+        return None
 
 
 class _Spare:
@@ -160,7 +178,7 @@ class _Spare:
 
     def references(self) -> int:
         """How often the Task is referred to; one and the same function counts, compiled or not."""
-        return sys.getrefcount(self.task)
+        return getrefcount(self.task)
 
     async def _carry(self) -> Any:
         if self._steps is not None:
@@ -190,7 +208,7 @@ class _Rest:
 
 
 def _references() -> int:
-    """How often a Task is referred to that is known to its spare, and to `FirstSteps.step` besides."""
+    """How often a Task is referred to that is known to its spare, and to `FirstSteps.call` besides."""
     loop = asyncio.new_event_loop()
     try:
         spare = _Spare(loop, copy_context())

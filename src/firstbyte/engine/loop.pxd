@@ -2,13 +2,16 @@ import cython
 
 from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.exchange cimport Exchange
-from firstbyte.engine.first_step cimport FirstSteps, Walk
+from firstbyte.engine.first_step cimport FirstSteps, Walk, next_step
 from firstbyte.engine.observer cimport Hooks
 from firstbyte.engine.pool cimport Pool
 from firstbyte.engine.reactor cimport Reactor
 from firstbyte.http.handler cimport Answered, Endpoint, Pace
 from firstbyte.http.request cimport Request
 from firstbyte.http.response cimport Response
+
+
+cdef object _NOT_CALLED
 
 
 cdef class LoopDriver(Pool):
@@ -18,6 +21,7 @@ cdef class LoopDriver(Pool):
     cdef object _over
     cdef object _until
     cdef public FirstSteps _first_steps
+    cdef object _starts
     cdef object _sweep
     cdef Endpoint _running
     cdef dict _exchanges

@@ -16,14 +16,14 @@ import struct
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, NoReturn
 
 from firstbyte._lazy import lazy_logger
 from firstbyte.engine import upgrade
 from firstbyte.engine.answers import check_body, failed_response, not_an_answer
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.exchange import Exchange, Silence
-from firstbyte.engine.first_step import FirstSteps, Walk
+from firstbyte.engine.first_step import FirstSteps, Left, Walk, next_step
 from firstbyte.engine.lifespan import Lifespan
 from firstbyte.engine.loops import new_loop
 from firstbyte.engine.pool import Pool
@@ -39,6 +39,7 @@ from firstbyte.waiting import Wait, watchers
 
 logger = lazy_logger("firstbyte.engine")
 
+_NOT_CALLED = object()
 HURRY = 0.02  # seconds between two looks at whether a stop is over
 
 
@@ -59,6 +60,7 @@ class LoopDriver(Pool):
         self._over: asyncio.Future[None] | None = None
         self._until: Callable[[], bool] = bool
         self._first_steps: FirstSteps  # once it runs
+        self._starts = self._start  # bound once, not for every request
         self._sweep: asyncio.TimerHandle | None = None
         self._running: Endpoint | None = None  # whose function, or whose coroutine's first step, runs now
         # Those whose coroutine has suspended.
@@ -134,13 +136,12 @@ class LoopDriver(Pool):
         if endpoint.streams_body or not endpoint.own_task:
             request.peer = Exchange(self._reactor, connection, request, endpoint)
         answer: list[Response] = []
-        coroutine = self._answer(connection, request, endpoint, answer)
         self._running = endpoint
         if endpoint.own_task:
-            task, error = self._first_steps.run(coroutine)
+            task, error = self._first_steps.call(self._starts, (connection, request, endpoint, answer))
         else:
             wakes = partial(self._guarded, connection, self._walk_on, request.peer, answer)
-            task, error = Walk(self._first_steps, coroutine, wakes).step()
+            task, error = Walk(self._first_steps, self._answer(connection, request, endpoint, answer), wakes).step()
         self._running = None
         response = answer[0] if answer else None
         exchange = connection.owner
@@ -193,15 +194,36 @@ class LoopDriver(Pool):
         else:
             self._follow(exchange, answer, task)
 
+    def _start(self, argument: tuple[Connection, Request, Endpoint, list[Response]]) -> Left | None:
+        """Calls the endpoint, and gives what is left to be done: mostly nothing, and then no coroutine is made."""
+        connection, request, endpoint, answer = argument
+        made: Any
+        try:
+            made = endpoint.call(request)
+        except BaseException as error:
+            made = _raising(error)
+        if type(made) is Answered:
+            response = made.response
+            if type(response) is Response and type(response.body) is bytes:
+                answer.append(response)
+                return None
+        return next_step(self._answer(connection, request, endpoint, answer, made).__await__())
+
     async def _answer(
-        self, connection: Connection, request: Request, endpoint: Endpoint, answer: list[Response]
+        self,
+        connection: Connection,
+        request: Request,
+        endpoint: Endpoint,
+        answer: list[Response],
+        made: Any = _NOT_CALLED,
     ) -> None:
         """The coroutine of each Task: calls the endpoint, and sends a body that is given by an async generator.
 
-        Any other response is left in `answer`, to be sent.
+        Any other response is left in `answer`, to be sent. `made` is what the endpoint gave if it has been called.
         """
         try:
-            made = endpoint.call(request)
+            if made is _NOT_CALLED:
+                made = endpoint.call(request)
             response: Response = made.response if type(made) is Answered else await made
             if type(response) is not Response and not isinstance(response, Response):
                 raise not_an_answer(response)
@@ -410,6 +432,10 @@ class LoopDriver(Pool):
             return self._running
         exchange = self._exchanges.get(asyncio.current_task(self._loop))
         return None if exchange is None else exchange.endpoint
+
+
+async def _raising(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _break_off(exchange: Exchange) -> None:

@@ -38,7 +38,7 @@ def scope_of(request: Request, state: dict[str, Any]) -> dict[str, Any]:
     scope = known.scope.copy()
     scope["asgi"] = _ASGI.copy()
     scope["scheme"] = request.scheme
-    scope["headers"] = known.headers.copy()
+    scope["headers"] = known.headers[:]
     scope["client"] = client if client is not None and client.port else None
     scope["server"] = server if server is None or server.port else (server.host, None)
     scope["state"] = state.copy()
