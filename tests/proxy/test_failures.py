@@ -20,6 +20,7 @@ from firstbyte.proxy import Proxy, ProxyTimeouts
 from proxy.support import Proxied, Upstream, ask
 
 SOON = 0.05  # seconds: a timeout that is to come
+MIB = 1 << 20
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -111,6 +112,58 @@ def test_a_server_that_does_not_accept_in_time(proxied: Proxied) -> None:
         assert status == 504 and b"accept a connection" in body
         for sock in waiting:
             sock.close()
+
+
+def test_a_server_that_does_not_take_the_body_in_time(proxied: Proxied, raw: MakeRaw) -> None:
+    over = threading.Event()
+    proxy = proxied(raw(lambda sock: over.wait(WAIT)), timeouts=ProxyTimeouts(write=SOON), error_page=error_response)
+    client = proxy.client()
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n")
+
+    def upload() -> None:
+        try:
+            while True:
+                client.sock.sendall(bytes(65536))
+        except OSError:
+            pass  # nobody takes it any more
+
+    thread = threading.Thread(target=upload)
+    thread.start()
+    status, _, body = client.read()
+    assert status == 504 and b"did not take the request" in body
+    over.set()
+    client.close()
+    thread.join()
+
+
+def test_a_slow_reader_holds_a_download_back(proxied: Proxied, raw: MakeRaw) -> None:
+    size = 64 * MIB
+    sent = 0
+    full = threading.Event()
+
+    def answer(sock: socket.socket) -> None:
+        nonlocal sent
+        read_request(sock)
+        sock.sendall(OK + b"Content-Length: %d\r\n\r\n" % size)
+        sock.settimeout(0.5)
+        try:
+            while sent < size:
+                sent += sock.send(bytes(MIB))
+        except TimeoutError:
+            full.set()  # nothing was taken for that long
+        sock.settimeout(WAIT)
+        sock.sendall(bytes(size - sent))
+
+    client = proxied(raw(answer)).client().get()
+    assert full.wait(WAIT)
+    assert sent < size // 2  # what is taken without being read is bounded: a few buffers of the kernel, and ours
+    client.read(head_only=True)
+    got = len(client.buffer)
+    while got < size:
+        piece = client.sock.recv(MIB)
+        assert piece
+        got += len(piece)
+    assert got == size
 
 
 def test_silence_within_the_answer_breaks_it_off(proxied: Proxied, raw: MakeRaw) -> None:

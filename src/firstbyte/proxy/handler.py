@@ -167,8 +167,8 @@ class Proxy:
                 try:
                     exchange = self._sender.begin(message, upstream.route, budget, interim)
                     if exchange is None or exchange.head is None:
-                        way = (message, upstream.url, upstream.route, budget, interim)
-                        exchange = await self._sender.finish(exchange, *way)
+                        url, route = upstream.url, upstream.route
+                        exchange = await self._sender.finish(exchange, message, url, route, budget, interim)
                 except ClientError as error:
                     upstream.done()
                     if not isinstance(error, PoolTimeout):
