@@ -45,6 +45,7 @@ COMPILED = (
     "http/headers",
     "http/request",
     "http/response",
+    "http/upgrade",
     "proxy/fields",
     "proxy/handler",
     "proxy/upstreams",
@@ -62,8 +63,8 @@ COMPILED = (
     "app/routing",
 )
 """Modules with a `.pxd` beside them that gives their attributes and variables C types."""
-NATIVE = ("engine/_native", "files/_native", "wire/websocket/_mask")
-"""Second bodies, in Cython alone, of what `engine/_sys.py`, `files/store.py` and `frames.py` have in Python."""
+NATIVE = ("_waiting", "engine/_native", "files/_native", "wire/websocket/_mask")
+"""Second bodies, in Cython alone, of what `waiting.py`, `engine/_sys.py`, `files/store.py` and `frames.py` have."""
 REQUIRED = os.environ.get("FIRSTBYTE_REQUIRE_COMPILED") == "1"
 DIRECTIVES = {"annotation_typing": False, "language_level": 3, "always_allow_keywords": True}
 

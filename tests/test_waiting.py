@@ -1,4 +1,7 @@
-"""A Stepper is to its coroutine what a Task is: the same task, context, cancellations and errors, in fewer steps."""
+"""A Stepper is to its coroutine what a Task is: the same task, context, cancellations and errors, in fewer steps.
+
+And an Attempt is to whoever awaits it what a coroutine is.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from firstbyte.waiting import Stepper, Wait
+from firstbyte.waiting import Attempt, Stepper, Wait
 
 VARIABLE: ContextVar[int] = ContextVar("VARIABLE", default=0)
 
@@ -218,3 +221,94 @@ def test_a_group_of_tasks_within(awaits: Awaits) -> None:
         return "went on"
 
     assert run(awaits, work) == "went on"
+
+
+class Countdown(Attempt):
+    """Succeeds behind so many Waits."""
+
+    name = "Countdown"
+
+    def __init__(self, count: int, value: Any = None, wait: Callable[[], Wait] = soon) -> None:
+        super().__init__()
+        self.count = count
+        self.result = value
+        self.new_wait = wait
+
+    def attempt(self) -> Wait | None:
+        if self.count < 0:
+            raise ValueError("it cannot be done")
+        self.count -= 1
+        if self.count >= 0:
+            return self.new_wait()
+        self.value = self.result
+        return None
+
+
+@pytest.mark.parametrize("value", [None, "done", (1, 2), ValueError("a value")])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_an_attempt_gives_a_value(awaits: Awaits, count: int, value: object) -> None:
+    async def work() -> Any:
+        return await Countdown(count, value)
+
+    assert run(awaits, work) == value
+
+
+@pytest.mark.parametrize("how", [asyncio.create_task, asyncio.ensure_future, asyncio.gather, lambda attempt: attempt])
+def test_an_attempt_is_a_coroutine_to_asyncio(awaits: Awaits, how: Callable[[Any], Awaitable[Any]]) -> None:
+    async def work() -> Any:
+        attempt: Any = Countdown(2, "done")
+        assert asyncio.iscoroutine(attempt)
+        async with asyncio.timeout(10):
+            return await how(attempt)
+
+    assert run(awaits, work) in ("done", ["done"])
+
+
+def test_an_attempt_that_fails(awaits: Awaits) -> None:
+    async def work() -> None:
+        with pytest.raises(ValueError, match="cannot be done"):
+            await Countdown(-1)
+
+    run(awaits, work)
+
+
+def test_an_attempt_is_awaited_once(awaits: Awaits) -> None:
+    async def work() -> None:
+        attempt: Any = Countdown(1, "done")
+        assert await attempt == "done"
+        with pytest.raises(RuntimeError, match="Countdown was awaited before"):
+            await attempt
+
+    run(awaits, work)
+
+
+def test_an_attempt_that_nobody_awaits_is_told_of() -> None:
+    with pytest.warns(RuntimeWarning, match="coroutine 'Countdown' was never awaited"):
+        Countdown(1)
+
+
+def test_an_attempt_is_cancelled_while_it_waits(awaits: Awaits) -> None:
+    tried: list[Countdown] = []
+
+    async def work() -> str:
+        loop = asyncio.get_running_loop()
+        tried.append(Countdown(1, wait=lambda: Wait(loop)))
+        try:
+            async with asyncio.timeout(0):
+                await tried[0]
+        except TimeoutError:
+            await soon()
+            return "goes on"
+        raise AssertionError
+
+    assert run(awaits, work) == "goes on"
+    with pytest.raises(RuntimeError, match="awaited before"):
+        tried[0].send(None)
+
+
+def test_an_attempt_raises_what_its_wait_was_ended_with(awaits: Awaits) -> None:
+    async def work() -> None:
+        with pytest.raises(KeyError):
+            await Countdown(1, wait=lambda: soon(lambda wait: wait.end(KeyError("gone"))))
+
+    run(awaits, work)

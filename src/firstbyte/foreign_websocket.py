@@ -179,7 +179,7 @@ class _Link:
     def _give(self, data: bytes) -> None:
         with self.lock:
             if not self._is_over:
-                self._session.received(data)
+                self._session.received(data, monotonic())
         self._settle()
 
     def _leave(self, code: int, reason: str) -> None:

@@ -15,8 +15,22 @@ cdef class Wait:
     cpdef renew(self)
 
 
+cdef class Attempt:
+    cdef bint _has_begun
+    cdef Wait _wait
+    cdef public bint is_over
+    cdef public object value
+
+    cpdef renew(self)
+    cpdef Wait attempt(self)
+    @cython.locals(wait=Wait)
+    cpdef Wait step(self)
+
+
 cdef class Stepper:
     cdef object _coroutine
+    cdef object _enter
+    cdef object _leave
     cdef object _send
     cdef object _loop
     cdef object _task

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, CancelledError, current_task, get_running_loop
-from asyncio.tasks import _enter_task, _leave_task
+import warnings
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from math import inf
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 READ = 1  # as epoll has them, like the rest of the events of a `Watcher`
 WRITE = 4
@@ -127,10 +129,81 @@ class Wait:
         if self.over:
             return False
         self.over = True
+        from asyncio import CancelledError
+
         self._error = CancelledError() if msg is None else CancelledError(msg)
         if self._callback is not None:
             self._loop.call_soon(self._callback, self, context=self._context)
         return True
+
+
+class Attempt:
+    """A coroutine that is one thing to try: at first, and behind each `Wait` that `attempt` gives, until it gives none.
+
+    What awaiting it gives is `value`. It is made by hand for what happens with every message, since half of what an
+    `async def` costs is that it can do anything. Like one it does nothing until it is awaited. Who has made it may
+    `renew` it when it `is_over`, for the next message: whoever awaited it is through with it.
+    """
+
+    __slots__ = ("_has_begun", "_wait", "is_over", "value")
+
+    name = "attempt"  # in a warning, as a coroutine has it
+
+    def __init__(self) -> None:
+        self._wait: Wait | None = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Makes it as new."""
+        self._has_begun = self.is_over = False
+        self.value: Any = None
+
+    def attempt(self) -> Wait | None:
+        """Tries; what to wait for before it is tried again, None when it has been done."""
+        raise NotImplementedError
+
+    def step(self) -> Wait | None:
+        """The next step, of which nobody is told by StopIteration."""
+        if self.is_over:
+            raise RuntimeError(f"{self.name} was awaited before")
+        wait = self._wait
+        if wait is not None and wait._error is not None:
+            raise wait._error
+        self._has_begun = True
+        self._wait = wait = self.attempt()
+        if wait is None:
+            self.is_over = True
+        else:
+            wait._asyncio_future_blocking = True
+        return wait
+
+    def __await__(self) -> Any:
+        return self
+
+    def __next__(self) -> Wait:
+        wait = self.step()
+        if wait is None:
+            value, self.value = self.value, None  # which is not to be kept until the next
+            raise StopIteration(value)
+        return wait
+
+    def send(self, value: Any) -> Wait:
+        """See `Coroutine.send`."""
+        return self.__next__()
+
+    def throw(self, error: Any, *more: Any) -> Any:
+        """See `Coroutine.throw`."""
+        self.close()
+        raise error
+
+    def close(self) -> None:
+        """See `Coroutine.close`."""
+        self._has_begun = self.is_over = True
+        self._wait = None
+
+    def __del__(self) -> None:
+        if not self._has_begun:
+            warnings.warn(f"coroutine '{self.name}' was never awaited", RuntimeWarning, stacklevel=2)
 
 
 class Stepper:
@@ -140,9 +213,16 @@ class Stepper:
     between two steps costs as much as a WebSocket's echo.
     """
 
-    __slots__ = ("_coroutine", "_end", "_has_yielded", "_loop", "_parked", "_send", "_task", "_wait", "_yielded")
+    __slots__ = (
+        "_coroutine", "_end", "_enter", "_has_yielded", "_leave", "_loop", "_parked", "_send", "_task", "_wait",
+        "_yielded",
+    )  # fmt: skip
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        from asyncio import get_running_loop
+        from asyncio.tasks import _enter_task, _leave_task
+
+        self._enter, self._leave = _enter_task, _leave_task
         self._coroutine = coroutine
         self._send = coroutine.send
         self._loop: AbstractEventLoop = get_running_loop()
@@ -194,13 +274,13 @@ class Stepper:
         if parked.over:
             return  # the Task is cancelled, and will say so
         try:
-            _enter_task(self._loop, self._task)
+            self._enter(self._loop, self._task)
         except RuntimeError:  # within another task: there is no haste
             parked.end()
             return
         self._wait = None
         try:
-            yielded = parked._context.run(self._send, None)  # type: ignore[union-attr]
+            yielded = step(parked._context, self._coroutine)
         except BaseException as error:  # the Task's to raise
             self._end = error
         else:
@@ -209,7 +289,7 @@ class Stepper:
             else:
                 self._has_yielded, self._yielded = True, yielded
         finally:
-            _leave_task(self._loop, self._task)
+            self._leave(self._loop, self._task)
         if self._wait is None:
             parked.end()
 
@@ -225,3 +305,26 @@ class Stepper:
         wait._asyncio_future_blocking = False
         wait._stepper = self
         self._wait = wait
+
+
+def step(context: Context | None, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine, stepped in a context, awaits next. Raises StopIteration when it has ended."""
+    assert context is not None
+    return context.run(coroutine.send, None)
+
+
+def current_task(loop: AbstractEventLoop) -> Any:
+    """That of asyncio, which takes this one's place when it is first called: not all who import this have a loop."""
+    from asyncio import current_task
+
+    globals()["current_task"] = current_task
+    return current_task(loop)
+
+
+try:
+    from firstbyte import _waiting  # type: ignore[attr-defined]
+except ImportError:
+    pass  # it is not compiled
+else:
+    step = _waiting.step
+    _waiting.give_values(Attempt)

@@ -1,10 +1,14 @@
 import cython
 
+from firstbyte.http.upgrade cimport Session
+from firstbyte.waiting cimport Attempt, Stepper, Wait
 from firstbyte.wire.websocket.keepalive cimport KeepAlive
 from firstbyte.wire.websocket.protocol cimport Connection
 
+cdef Py_ssize_t QUEUE
 
-cdef class _Common:
+
+cdef class _Common(Session):
     cdef dict __dict__
     cdef object __weakref__
     cdef public object request
@@ -13,7 +17,7 @@ cdef class _Common:
     cdef object _options
     cdef Connection _protocol
     cdef object _transport
-    cdef object _queue
+    cdef _Inbox _inbox
     cdef KeepAlive _alive
     cdef double _close_by
     cdef double _answer_by
@@ -25,35 +29,66 @@ cdef class _Common:
     cdef object _outlet
 
     @cython.locals(protocol=Connection, events=list, replies=bytes)
-    cpdef received(self, bytes data)
+    cpdef received(self, bytes data, double now)
     cpdef writable(self)
-    cpdef _wake(self)
+    cdef _wake(self)
     @cython.locals(paused=bint)
-    cpdef _pace(self)
-    cpdef _next(self)
-    cpdef bint _send(self, bytes data) except -1
-    cpdef bytes _encode(self, message)
+    cdef _pace(self)
+    cdef _next(self)
+    cdef _set_deadline(self)
+    cdef bint _send(self, bytes data) except -1
+    cdef bytes _encode(self, message)
+
+
+cdef class _Inbox:
+    cdef object _first
+    cdef object _rest
+    cdef Py_ssize_t count
+
+    cdef put(self, message)
+    cdef take(self)
+    cdef clear(self)
 
 
 cdef class WebSocket(_Common):
     cdef object _loop
-    cdef object _new_wait
-    cdef object _new_stepper
-    cdef object _spare
-    cdef list _waiters
+    cdef Wait _spare
+    cdef Wait _waiter
+    cdef _Sending _sending
+    cdef list _more_waiters
     cdef object _scope_task
 
-    @cython.locals(waiters=list)
-    cpdef _wake(self)
-    cpdef _wait(self)
+    @cython.locals(waiter=Wait, more=list, each=Wait)
+    cdef _wake(self)
+    @cython.locals(waiter=Wait)
+    cdef Wait _wait(self)
+
+
+cdef class _Receiving(Attempt):
+    cdef WebSocket _ws
+    cdef bint _is_iterated
+
+    @cython.locals(ws=WebSocket)
+    cpdef Wait attempt(self)
+
+
+cdef class _Sending(Attempt):
+    cdef WebSocket _ws
+    cdef object _message
+    cdef bint _was_sent
+
+    cdef take(self, message)
+    @cython.locals(ws=WebSocket)
+    cpdef Wait attempt(self)
 
 
 cdef class _Messages:
     cdef WebSocket _ws
+    cdef _Receiving _receiving
 
 
 cdef class SyncWebSocket(_Common):
     cdef object _lock
     cdef object _changed
 
-    cpdef _wake(self)
+    cdef _wake(self)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from math import inf
@@ -20,7 +20,8 @@ import msgspec
 from firstbyte._lazy import lazy_logger
 from firstbyte.errors import ClientDisconnected, HTTPError, WebSocketClosed
 from firstbyte.http.request import Request
-from firstbyte.http.upgrade import Transport, Upgrade
+from firstbyte.http.upgrade import Session, Transport, Upgrade
+from firstbyte.waiting import Attempt, Stepper, Wait
 from firstbyte.wire.websocket.deflate import Deflate
 from firstbyte.wire.websocket.events import BinaryMessage, Closed, Event, Failed, TextMessage
 from firstbyte.wire.websocket.frames import ABNORMAL, GOING_AWAY, INTERNAL, NORMAL
@@ -59,10 +60,11 @@ class Options:
     close_timeout: float = 5.0
 
 
-class _Common:
+class _Common(Session):
     """What both kinds of WebSocket are: the session that the engine tells what happens."""
 
     def __init__(self, request: Request, options: Options) -> None:
+        super().__init__()
         agreement = accept(request, options.subprotocols, options.origins, options.deflate)
         self.request = request
         self.subprotocol = agreement.subprotocol
@@ -70,7 +72,7 @@ class _Common:
         self._options = options
         self._protocol = Connection(False, options.limits, agreement.deflate, defers_close=True)
         self._transport: Transport | None = None
-        self._queue: deque[Message] = deque()
+        self._inbox = _Inbox()
         self._alive = KeepAlive(0.0, None)  # until the connection is ours
         self._close_by = inf  # when the peer's Close must have come
         self._answer_by = inf  # when the peer's Close must have been answered
@@ -98,9 +100,8 @@ class _Common:
 
     def answer(self, work: Callable[[], Any]) -> Upgrade:
         """The 101 behind which `work`, the call of the handler, is run."""
-        session: Any = self
         self._work = work
-        return Upgrade(session, self._fields)
+        return Upgrade(self, self._fields)
 
     def hold(self, scope: Any) -> None:
         """Has what was provided for the handler be ended after it."""
@@ -139,34 +140,29 @@ class _Common:
 
     # -- what the engine says (see `Session`), with the transport's lock held
 
-    @property
-    def deadline(self) -> float:
-        """See `Session`."""
-        if self._close_by == self._answer_by:  # both inf, as long as nobody closes
-            return self._alive.deadline
-        return min(self._alive.deadline, self._close_by, self._answer_by)
-
     def begin(self, transport: Transport, draining: bool) -> None:
         """See `Session`."""
         self._transport = transport
         self._alive = KeepAlive(monotonic(), self._options.ping_interval, self._options.ping_timeout)
+        self.deadline = self._alive.deadline
         if draining:
             self.drain()
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes, now: float) -> None:
         """See `Session`."""
         protocol, transport = self._protocol, self._transport
         assert transport is not None
-        self._alive.heard(monotonic())
+        self._alive.heard(now)
         if not protocol.close_sent and (message := protocol.receive_message(data)) is not None:
-            self._queue.append(message)
+            self.deadline = self._alive.deadline  # nothing else is due while nobody has closed
+            self._inbox.put(message)
             self._pace()
             self._wake()
             return
         for event in protocol.receive_data(data) if data else protocol.receive_eof():
             if type(event) is TextMessage or type(event) is BinaryMessage:
                 if not protocol.close_sent:  # else nobody asks for it any more
-                    self._queue.append(event.data)
+                    self._inbox.put(event.data)
             else:
                 self._take(event)
         replies = protocol.take_replies()
@@ -174,6 +170,7 @@ class _Common:
             self._is_full = True
         if not data and protocol.close_code == ABNORMAL:
             transport.abort("client left")
+        self._set_deadline()
         self._pace()
         self._wake()
 
@@ -206,6 +203,7 @@ class _Common:
             self._transport.abort("ping timeout")
         elif step == PING and not self.closed:
             self._transport.send(self._protocol.ping())
+        self._set_deadline()
 
     def drain(self) -> None:
         """See `Session`."""
@@ -242,15 +240,15 @@ class _Common:
     def _pace(self) -> None:
         """Reads on, or lets the peer wait: for the handler to take messages, or for itself to read what we answer."""
         assert self._transport is not None
-        paused = self._is_full or len(self._queue) >= QUEUE
+        paused = self._is_full or self._inbox.count >= QUEUE
         if paused is not self._is_paused:
             self._is_paused = paused
             self._transport.pause(paused)
 
     def _next(self) -> Message | None:
         """The next message if it is here. Raises WebSocketClosed behind the last."""
-        if self._queue:
-            message = self._queue.popleft()
+        message = self._inbox.take()
+        if message is not None:
             if self._is_paused and not self._is_lost:
                 self._pace()
             return message
@@ -280,12 +278,16 @@ class _Common:
         data = self._protocol.close(code, reason)
         self._answer_by = inf
         if data and self._transport is not None:
-            self._queue.clear()
+            self._inbox.clear()
             self._close_by = monotonic() + self._options.close_timeout
             self._alive = KeepAlive(0.0, None)
             self._transport.send(data)
             if not self._is_lost:
                 self._pace()
+        self._set_deadline()
+
+    def _set_deadline(self) -> None:
+        self.deadline = min(self._alive.deadline, self._close_by, self._answer_by)
 
     def _ending(self, error: BaseException | None) -> None:
         """The handler has ended: closes, unless that has been done."""
@@ -298,9 +300,43 @@ class _Common:
                 self.request.failure = error
             logger.error("%s failed", self.request.target, exc_info=error)
             self._begin_close(INTERNAL, "")
-        self._queue.clear()
+        self._inbox.clear()
         if not self._is_lost:
             self._pace()
+
+
+class _Inbox:
+    """Messages that wait for the handler: one at most while it keeps up, for which a deque would be much."""
+
+    __slots__ = ("_first", "_rest", "count")
+
+    def __init__(self) -> None:
+        self._first: Message | None = None
+        self._rest: deque[Message] | None = None  # not before there is a second
+        self.count = 0
+
+    def put(self, message: Message) -> None:
+        """Adds one."""
+        self.count += 1
+        if self.count == 1:
+            self._first = message
+            return
+        if self._rest is None:
+            self._rest = deque()
+        self._rest.append(message)
+
+    def take(self) -> Message | None:
+        """The one that came first; None if there is none."""
+        first = self._first
+        if first is not None:
+            self.count -= 1
+            self._first = self._rest.popleft() if self._rest else None
+        return first
+
+    def clear(self) -> None:
+        """Forgets them."""
+        self._first = self._rest = None
+        self.count = 0
 
 
 class WebSocket(_Common):
@@ -314,10 +350,10 @@ class WebSocket(_Common):
     def __init__(self, request: Request, options: Options) -> None:
         super().__init__(request, options)
         self._loop: Any = None
-        self._new_wait: Any = None
-        self._new_stepper: Any = None
-        self._waiters: list[Any] = []
-        self._spare: Any = None  # a Wait that was awaited to its end, for the next time
+        self._waiter: Wait | None = None  # who waits until something changes: mostly one, if any
+        self._more_waiters: list[Wait] | None = None
+        self._spare: Wait | None = None  # one that was awaited to its end, for the next time
+        self._sending: _Sending | None = None  # of the last message, or of the next one
         self._scope_task: Any = None  # a reference keeps it alive
 
     def begin(self, transport: Transport, draining: bool) -> None:
@@ -328,28 +364,23 @@ class WebSocket(_Common):
     def _find_loop(self) -> None:
         from asyncio import get_running_loop  # here, since it takes long to import
 
-        from firstbyte.waiting import Stepper, Wait
-
-        self._new_wait, self._new_stepper = Wait, Stepper
         self._loop = get_running_loop()
 
-    async def receive(self) -> Message:
+    def receive(self) -> Coroutine[Any, Any, Message]:
         """The next message. Raises WebSocketClosed when there will be none."""
-        while (message := self._next()) is None:
-            waiter = self._wait()
-            await waiter
-            self._spare = waiter
-        return message
+        return _Receiving(self, False)
 
     def __aiter__(self) -> AsyncIterator[Message]:
         """The messages, until the WebSocket is closed, however it is."""
         return _Messages(self)
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Coroutine[Any, Any, None]:
         """Sends a message; waits while the peer is slow to read. Raises WebSocketClosed."""
-        if not self._send(self._encode(message)):
-            while self._is_full and not self._is_lost:
-                await self._wait()
+        sending = self._sending
+        if sending is None or not sending.is_over:
+            sending = self._sending = _Sending(self)
+        sending.take(message)
+        return sending
 
     async def send_json(self, value: Any) -> None:
         """Sends what msgspec encodes as a text message. Raises TypeError, and WebSocketClosed."""
@@ -366,7 +397,7 @@ class WebSocket(_Common):
         work, self._work = self._work, None
         caught: BaseException | None = None
         try:
-            await self._new_stepper(work())
+            await Stepper(work())
         except BaseException as error:
             caught = error
         try:
@@ -385,52 +416,107 @@ class WebSocket(_Common):
 
         self._scope_task = get_running_loop().create_task(self._scope.aend(None))
 
-    def _wait(self) -> Any:
+    def _wait(self) -> Wait:
         """What to await until something has changed."""
-        if len(self._waiters) > QUEUE:  # some were cancelled, perhaps
-            self._waiters = [each for each in self._waiters if not each.over]
         if self._loop is None:  # it waits for the beginning itself, in another task than the handshake's
             self._find_loop()
         waiter = self._spare
         if waiter is None:
-            waiter = self._new_wait(self._loop)
+            waiter = Wait(self._loop)
         else:
             self._spare = None
             waiter.renew()
-        self._waiters.append(waiter)
+        if self._waiter is None or self._waiter.over:  # it was cancelled
+            self._waiter = waiter
+        else:
+            self._more_waiters = [each for each in self._more_waiters or () if not each.over]
+            self._more_waiters.append(waiter)
         return waiter
 
     def _wake(self) -> None:
-        waiters = self._waiters
-        if len(waiters) == 1:  # as it is where one task does it all
-            waiters.pop().end()
-        elif waiters:
-            self._waiters = []
-            for waiter in waiters:
-                waiter.end()
+        waiter, more = self._waiter, self._more_waiters
+        self._waiter = self._more_waiters = None
+        if waiter is not None:
+            waiter.end()
+        if more is not None:
+            for each in more:
+                each.end()
+
+
+class _Receiving(Attempt):
+    """The next message of a WebSocket; where it is one of `async for`, with another word for the last."""
+
+    __slots__ = ("_is_iterated", "_ws")
+
+    name = "WebSocket.receive"
+
+    def __init__(self, ws: WebSocket, is_iterated: bool) -> None:
+        super().__init__()
+        self._ws = ws
+        self._is_iterated = is_iterated
+
+    def attempt(self) -> Wait | None:
+        """See `Attempt`."""
+        ws = self._ws
+        if self._wait is not None:
+            ws._spare = self._wait
+        try:
+            self.value = ws._next()
+        except WebSocketClosed:
+            if self._is_iterated:
+                raise StopAsyncIteration from None
+            raise
+        return ws._wait() if self.value is None else None
+
+
+class _Sending(Attempt):
+    """A message on its way out of a WebSocket."""
+
+    __slots__ = ("_message", "_was_sent", "_ws")
+
+    name = "WebSocket.send"
+
+    def __init__(self, ws: WebSocket) -> None:
+        super().__init__()
+        self._ws = ws
+        self._message: Message = b""
+        self._was_sent = False
+
+    def take(self, message: Message) -> None:
+        """What to send."""
+        self.renew()
+        self._message = message
+        self._was_sent = False
+
+    def attempt(self) -> Wait | None:
+        """See `Attempt`."""
+        ws = self._ws
+        if not self._was_sent:
+            self._was_sent = True
+            message, self._message = self._message, b""  # which is not to be kept until the next
+            if ws._send(ws._encode(message)):
+                return None
+        return ws._wait() if ws._is_full and not ws._is_lost else None
 
 
 class _Messages:
-    """Iterates over the messages of a WebSocket: in half the time that an asynchronous generator takes."""
+    """Iterates over the messages of a WebSocket."""
 
-    __slots__ = ("_ws",)
+    __slots__ = ("_receiving", "_ws")
 
     def __init__(self, ws: WebSocket) -> None:
         self._ws = ws
+        self._receiving: _Receiving | None = None  # of the last message, or of the next one
 
     def __aiter__(self) -> _Messages:
         return self
 
-    async def __anext__(self) -> Message:
-        ws = self._ws
-        try:
-            while (message := ws._next()) is None:
-                waiter = ws._wait()
-                await waiter
-                ws._spare = waiter
-        except WebSocketClosed:
-            raise StopAsyncIteration from None
-        return message
+    def __anext__(self) -> Coroutine[Any, Any, Message]:
+        receiving = self._receiving
+        if receiving is None or not receiving.is_over:
+            receiving = self._receiving = _Receiving(self._ws, True)
+        receiving.renew()
+        return receiving
 
 
 class SyncWebSocket(_Common):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from math import inf
 from time import monotonic
 from typing import Any
 
@@ -11,7 +10,7 @@ from firstbyte._lazy import lazy_logger
 from firstbyte.engine.incoming import has_left
 from firstbyte.engine.upgrade import Takeover
 from firstbyte.http.response import Feed
-from firstbyte.http.upgrade import Transport
+from firstbyte.http.upgrade import Session, Transport
 
 logger = lazy_logger("firstbyte.engine")
 
@@ -31,30 +30,25 @@ class FeedTakeover(Takeover):
             self._paused = True
 
 
-class FeedSession:
+class FeedSession(Session):
     """Sends what a feed gives; see `http.upgrade.Session`."""
 
     is_async = False
 
     def __init__(self, feed: Feed) -> None:
+        super().__init__()
         self._feed = feed
         self._seconds, self._filler = feed.keep_alive
-        self._quiet_since = inf
         self._has_room = True  # less waits to be sent than would make the feed wait
         self._is_over = False  # nobody is there any more, or the server stops
         self._transport: Any = None
         self._changed: threading.Condition
 
-    @property
-    def deadline(self) -> float:
-        """See `Session`."""
-        return self._quiet_since + self._seconds
-
     def begin(self, transport: Transport, draining: bool) -> None:
         """See `Session`."""
         self._transport = transport
         self._changed = threading.Condition(transport.lock)
-        self._quiet_since = monotonic()
+        self.deadline = monotonic() + self._seconds
         self._is_over = draining
 
     def run(self) -> None:
@@ -63,14 +57,14 @@ class FeedSession:
             while not self._is_over and (piece := next(self._feed, None)) is not None:
                 with self._changed:
                     if piece and not self._is_over:
-                        self._quiet_since = monotonic()
+                        self.deadline = monotonic() + self._seconds
                         if not self._transport.send(piece):
                             self._has_room = False
                             self._changed.wait_for(lambda: self._is_over or self._has_room)
         finally:
             self._feed.close()
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes, now: float) -> None:
         """See `Session`. It is told of nothing."""
 
     def writable(self) -> None:
@@ -85,7 +79,7 @@ class FeedSession:
 
     def due(self, now: float) -> None:
         """See `Session`."""
-        self._quiet_since = now
+        self.deadline = now + self._seconds
         self._transport.send(self._filler)
 
     def drain(self) -> None:

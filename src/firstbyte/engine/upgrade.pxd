@@ -2,6 +2,8 @@ import cython
 
 from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.exchange cimport Exchange
+from firstbyte.engine.hub cimport Hub
+from firstbyte.http.upgrade cimport Session
 
 cdef double inf
 cdef int ERROR, HANGUP, READ, WRITE
@@ -9,7 +11,7 @@ cdef int ERROR, HANGUP, READ, WRITE
 
 cdef class Takeover(Exchange):
     cdef public object lock
-    cdef public object _session
+    cdef public Session _session
     cdef bint _has_begun
     cdef bint _in_event
     cdef bint _shares
@@ -25,7 +27,7 @@ cdef class Takeover(Exchange):
     @cython.locals(connection=Connection)
     cdef _take(self, int events)
     cpdef _take_rest(self)
-    @cython.locals(data=bytes)
+    @cython.locals(data=bytes, hub=Hub)
     cpdef _receive(self)
     @cython.locals(connection=Connection, interest=int)
     cpdef _settle(self)

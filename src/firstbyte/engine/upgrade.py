@@ -179,13 +179,14 @@ class Takeover(Exchange):
     def _take_rest(self) -> None:
         rest = self.connection.reader.take_rest()
         if rest:
-            self._session.received(rest)
+            self._session.received(rest, monotonic())
 
     def _receive(self) -> None:
         data = self.connection.receive()
         if data is not None:
+            hub = self._reactor
             self._has_ended = not data
-            self._session.received(data)
+            self._session.received(data, hub.now)
 
     def _settle(self) -> None:
         """Watches the connection for what it now waits for, until what is now due."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from math import inf
 from typing import Any
 
 from firstbyte._lazy import lazy_logger
@@ -17,7 +16,7 @@ from firstbyte.errors import HTTPError
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
-from firstbyte.http.upgrade import Transport, Upgrade
+from firstbyte.http.upgrade import Session, Transport, Upgrade
 from firstbyte.websocket import MAX_THREADS
 from firstbyte.wire.websocket.frames import CLOSE, GOING_AWAY, encode_frame
 
@@ -231,20 +230,20 @@ class EnvironSocket:
             self.changed.wait_for(lambda: self._is_over, timeout)
 
 
-class SocketCall:
+class SocketCall(Session):
     """One call of an application that may answer by its socket: in a thread of its own, to be its `Session`.
 
     `call` calls it, with an `environ` that has the socket then; `answer` makes a Response of what that returns.
     """
 
     is_async = False
-    deadline = inf
     _running = 0
     _counting = threading.Lock()
 
     def __init__(
         self, request: Request, environ: dict[str, Any], call: Callable[[], Any], answer: Callable[[Any], Response]
     ) -> None:
+        super().__init__()
         self.socket = EnvironSocket(request)
         environ.update(dict.fromkeys(KEYS, self.socket))
         self._request = request
@@ -322,7 +321,7 @@ class SocketCall:
             self.socket.wait_until_closed(CLOSING)
         self.socket.release()
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes, now: float) -> None:
         """See `Session`."""
         self.socket.feed(data)
 

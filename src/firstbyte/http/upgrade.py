@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Protocol
 
 from firstbyte.http.headers import HeadersInput
@@ -27,48 +28,50 @@ class Transport(Protocol):
         ...
 
 
-class Session(Protocol):
+class Session:
     """The other protocol, which the engine tells what happens; none of its methods but `run` may wait.
 
     `run` is a coroutine function if `is_async`, else it is called in a thread of its own. When it returns, what is to
-    be sent is sent and the connection ended. `deadline` is when `due` is to be called, on the monotonic clock.
+    be sent is sent and the connection ended. `deadline` is when `due` is to be called, on the monotonic clock, whose
+    time all that is told comes with.
     """
 
-    is_async: bool
+    is_async = True
 
-    @property
-    def deadline(self) -> float: ...
+    def __init__(self) -> None:
+        self.deadline = inf
+
     def begin(self, transport: Transport, draining: bool) -> None:
         """The connection is the session's; `draining` if the server is stopping already. `run` is called next."""
-        ...
+        raise NotImplementedError
 
     def run(self) -> Any:
         """What the session does. Raises nothing but what is a fault of the program."""
-        ...
+        raise NotImplementedError
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes, now: float) -> None:
         """This has come; nothing if the peer sends no more."""
-        ...
+        raise NotImplementedError
 
     def writable(self) -> None:
         """All that waited to be sent has been."""
-        ...
+        raise NotImplementedError
 
     def lost(self) -> None:
         """The connection is closed."""
-        ...
+        raise NotImplementedError
 
     def due(self, now: float) -> None:
         """The deadline has come."""
-        ...
+        raise NotImplementedError
 
     def drain(self) -> None:
         """The server stops, and waits for the session to end."""
-        ...
+        raise NotImplementedError
 
     def abandon(self) -> None:
         """The answer is not sent, so that `run` is not called; without effect where it has been."""
-        ...
+        raise NotImplementedError
 
 
 class Upgrade(Response):

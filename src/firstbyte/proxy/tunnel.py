@@ -10,12 +10,12 @@ from time import monotonic
 
 from firstbyte.client.exchange import Exchange
 from firstbyte.client.network import CHUNK
-from firstbyte.http.upgrade import Transport
+from firstbyte.http.upgrade import Session, Transport
 
 _HIGH = 64 * 1024  # bytes from the client that wait for the server, from which on no more are read
 
 
-class Tunnel:
+class Tunnel(Session):
     """The session (see `http.upgrade.Session`) behind a server's 101; ended when nothing comes for `idle` seconds.
 
     When the server here stops it is ended at once: nobody knows where a message of that protocol ends.
@@ -24,6 +24,7 @@ class Tunnel:
     is_async = True
 
     def __init__(self, exchange: Exchange, idle: float, done: Callable[[], None]) -> None:
+        super().__init__()
         self._exchange = exchange
         self._stream, self._first = exchange.take_over()
         self._idle = idle
@@ -35,7 +36,6 @@ class Tunnel:
         self._over = False
         self._wake = asyncio.Event()  # something came from the client, or it is over
         self._room = asyncio.Event()  # the client takes more
-        self.deadline = inf
 
     def begin(self, transport: Transport, draining: bool) -> None:
         """See `Session.begin`."""
@@ -90,9 +90,9 @@ class Tunnel:
 
     # -- what the engine tells
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes, now: float) -> None:
         """See `Session.received`."""
-        self._touch()
+        self.deadline = now + self._idle
         if data:
             self._waiting.append(data)
             self._size += len(data)

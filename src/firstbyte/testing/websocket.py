@@ -164,7 +164,7 @@ class ClientEnd:
                 raise TimeoutError
             if wire._is_over:
                 raise BrokenPipeError("the app has closed")
-        wire._tell(wire._session.received, data)
+        wire._tell(wire._session.received, data, monotonic())
 
     def close(self) -> None:
         """See `Stream.close`."""
