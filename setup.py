@@ -57,6 +57,7 @@ COMPILED = (
     "wire/reader",
     "wire/response",
     "wire/websocket/frames",
+    "wire/websocket/inbox",
     "wire/websocket/keepalive",
     "wire/websocket/protocol",
     "wire/writer",
@@ -64,7 +65,7 @@ COMPILED = (
 )
 """Modules with a `.pxd` beside them that gives their attributes and variables C types."""
 NATIVE = ("_waiting", "engine/_native", "files/_native", "wire/websocket/_mask")
-"""Second bodies, in Cython alone, of what `waiting.py`, `engine/_sys.py`, `files/store.py` and `frames.py` have."""
+"""Second bodies, in Cython alone, of functions of `waiting.py`, `engine/_sys.py`, `files/store.py` and `frames.py`."""
 REQUIRED = os.environ.get("FIRSTBYTE_REQUIRE_COMPILED") == "1"
 DIRECTIVES = {"annotation_typing": False, "language_level": 3, "always_allow_keywords": True}
 

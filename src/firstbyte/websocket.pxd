@@ -2,6 +2,7 @@ import cython
 
 from firstbyte.http.upgrade cimport Session
 from firstbyte.waiting cimport Attempt, Stepper, Wait
+from firstbyte.wire.websocket.inbox cimport Inbox
 from firstbyte.wire.websocket.keepalive cimport KeepAlive
 from firstbyte.wire.websocket.protocol cimport Connection
 
@@ -17,7 +18,7 @@ cdef class _Common(Session):
     cdef object _options
     cdef Connection _protocol
     cdef object _transport
-    cdef _Inbox _inbox
+    cdef Inbox _inbox
     cdef KeepAlive _alive
     cdef double _close_by
     cdef double _answer_by
@@ -38,16 +39,6 @@ cdef class _Common(Session):
     cdef _set_deadline(self)
     cdef bint _send(self, bytes data) except -1
     cdef bytes _encode(self, message)
-
-
-cdef class _Inbox:
-    cdef object _first
-    cdef object _rest
-    cdef Py_ssize_t count
-
-    cdef put(self, message)
-    cdef take(self)
-    cdef clear(self)
 
 
 cdef class WebSocket(_Common):

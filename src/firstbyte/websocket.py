@@ -7,10 +7,8 @@ thread, whatever the handler does meanwhile, and waits for it in a bounded queue
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from math import inf
 from time import monotonic
 from typing import Any
@@ -22,12 +20,12 @@ from firstbyte.errors import ClientDisconnected, HTTPError, WebSocketClosed
 from firstbyte.http.request import Request
 from firstbyte.http.upgrade import Session, Transport, Upgrade
 from firstbyte.waiting import Attempt, Stepper, Wait
-from firstbyte.wire.websocket.deflate import Deflate
 from firstbyte.wire.websocket.events import BinaryMessage, Closed, Event, Failed, TextMessage
 from firstbyte.wire.websocket.frames import ABNORMAL, GOING_AWAY, INTERNAL, NORMAL
 from firstbyte.wire.websocket.handshake import accept
+from firstbyte.wire.websocket.inbox import Inbox
 from firstbyte.wire.websocket.keepalive import LOST, PING, KeepAlive
-from firstbyte.wire.websocket.limits import MessageLimits
+from firstbyte.wire.websocket.options import Options as Options  # which is found here, too
 from firstbyte.wire.websocket.protocol import Connection
 
 logger = lazy_logger("firstbyte.websocket")
@@ -36,28 +34,7 @@ Message = str | bytes
 
 QUEUE = 16  # messages that wait for the handler before no more are read
 GRACE = 1.0  # seconds in which a handler that is at work may still send after the peer's Close
-_DEFLATE = Deflate()
-_LIMITS = MessageLimits()
 MAX_THREADS = 512  # WebSockets of functions at a time, each of which has a thread; beyond it 503
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a WebSocket is like.
-
-    `subprotocols`, the most welcome first; `origins` and `deflate` as `wire.websocket.handshake.accept` takes them;
-    `limits` for what comes. A peer that is silent for `ping_interval` seconds is pinged (None: never), and given up
-    when nothing has come for `ping_timeout` more. `close_timeout` is how long, in seconds, the peer's Close is waited
-    for.
-    """
-
-    subprotocols: Sequence[str] = ()
-    origins: Collection[str] | None = None
-    deflate: Deflate | None = _DEFLATE
-    limits: MessageLimits = _LIMITS
-    ping_interval: float | None = 20.0
-    ping_timeout: float = 20.0
-    close_timeout: float = 5.0
 
 
 class _Common(Session):
@@ -72,7 +49,7 @@ class _Common(Session):
         self._options = options
         self._protocol = Connection(False, options.limits, agreement.deflate, defers_close=True)
         self._transport: Transport | None = None
-        self._inbox = _Inbox()
+        self._inbox = Inbox()
         self._alive = KeepAlive(0.0, None)  # until the connection is ours
         self._close_by = inf  # when the peer's Close must have come
         self._answer_by = inf  # when the peer's Close must have been answered
@@ -303,40 +280,6 @@ class _Common(Session):
         self._inbox.clear()
         if not self._is_lost:
             self._pace()
-
-
-class _Inbox:
-    """Messages that wait for the handler: one at most while it keeps up, for which a deque would be much."""
-
-    __slots__ = ("_first", "_rest", "count")
-
-    def __init__(self) -> None:
-        self._first: Message | None = None
-        self._rest: deque[Message] | None = None  # not before there is a second
-        self.count = 0
-
-    def put(self, message: Message) -> None:
-        """Adds one."""
-        self.count += 1
-        if self.count == 1:
-            self._first = message
-            return
-        if self._rest is None:
-            self._rest = deque()
-        self._rest.append(message)
-
-    def take(self) -> Message | None:
-        """The one that came first; None if there is none."""
-        first = self._first
-        if first is not None:
-            self.count -= 1
-            self._first = self._rest.popleft() if self._rest else None
-        return first
-
-    def clear(self) -> None:
-        """Forgets them."""
-        self._first = self._rest = None
-        self.count = 0
 
 
 class WebSocket(_Common):
