@@ -34,6 +34,11 @@ def driver(each_loop: str) -> str:
         (b"HEAD / HTTP/1.1", [start(), body(b"h", True), body(b"i")], (b"chunked", b"")),
         (b"HEAD / HTTP/1.1", [start(headers=[(b"content-length", b"9")]), body()], (b"content-length: 9", b"")),
         (b"GET / HTTP/1.1", [start(204, []), body()], (b"204 no content", b"")),
+        (b"GET / HTTP/1.1", [start(204, [(b"content-length", b"2")]), body(b"hi")], (b"204 no content", b"")),
+        (b"GET / HTTP/1.1", [start(204, []), body(b"h", True), body(b"i")], (b"204 no content", b"")),
+        (b"GET / HTTP/1.1", [start(205, [(b"content-length", b"2")]), body(b"hi")], (b"content-length: 0", b"")),
+        (b"GET / HTTP/1.1", [start(205, []), body(b"h", True), body(b"i")], (b"205 reset content", b"")),
+        (b"GET / HTTP/1.1", [start(304, []), body(b"hi")], (b"304 not modified", b"")),
         (b"GET / HTTP/1.1", [start(304, [(b"etag", b'"x"')]), body()], (b'etag: "x"', b"")),
         (
             b"GET / HTTP/1.1",

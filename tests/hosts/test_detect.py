@@ -34,6 +34,18 @@ class ASGIObject:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
 
+class ASGI2Class:
+    """An instance is made for each scope."""
+
+    def __init__(self, scope: Any) -> None: ...
+
+    async def __call__(self, receive: Any, send: Any) -> None: ...
+
+
+class NamedASGIObject(ASGIObject):
+    def __init__(self, name: str) -> None: ...
+
+
 class WSGIClass:
     """An instance is the answer, as in the examples of PEP 3333."""
 
@@ -58,6 +70,8 @@ class WSGIClass:
         (asgi_2, "asgi"),
         (asgi_of_any, "asgi"),
         (ASGIObject(), "asgi"),
+        (ASGI2Class, "asgi"),
+        (NamedASGIObject("a"), "asgi"),
     ],
 )
 def test_the_interface_is_told(app: Any, interface: str) -> None:
@@ -72,6 +86,7 @@ def test_the_interface_is_told(app: Any, interface: str) -> None:
         (confused, "2 arguments as a coroutine"),
         (App, "it is a class: name an instance"),
         (WSGIObject, "it is a class: name an instance"),
+        (NamedASGIObject, "it is a class: name an instance"),
         (validator(wsgi), "--interface"),
     ],
 )

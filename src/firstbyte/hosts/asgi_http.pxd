@@ -19,6 +19,7 @@ cdef class Conversation(LiveBody):
     cdef public bint _bodiless
     cdef public bint _complete
     cdef public object _coroutine
+    cdef public bint _drops
     cdef public bint _ended
     cdef public FileBody _file
     cdef public object _future

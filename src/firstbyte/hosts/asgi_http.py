@@ -31,9 +31,9 @@ class Conversation(LiveBody):
     """The talk with an application about one request. Awaited, it is the Response, whose body it may be itself."""
 
     __slots__ = (
-        "_bodiless", "_complete", "_coroutine", "_ended", "_file", "_future", "_gone", "_length", "_pieces", "_queue",
-        "_read_all", "_receivers", "_refusal", "_request", "_response", "_senders", "_sends_trailers", "_task",
-        "_trailers", "_wait", "_watches", "_yielded",
+        "_bodiless", "_complete", "_coroutine", "_drops", "_ended", "_file", "_future", "_gone", "_length", "_pieces",
+        "_queue", "_read_all", "_receivers", "_refusal", "_request", "_response", "_senders", "_sends_trailers",
+        "_task", "_trailers", "_wait", "_watches", "_yielded",
     )  # fmt: skip
 
     def __init__(self, request: Request) -> None:
@@ -55,6 +55,7 @@ class Conversation(LiveBody):
         self._response: Response | None = None  # begun, its body is not on it yet
         self._length: int | None = None  # as its Content-Length says
         self._bodiless = False  # what there is of a body is not to be sent
+        self._drops = False  # nor is its length to be told
         self._queue: list[bytes] = []
         self._file: FileBody | None = None  # what is sent in the place of pieces
         self._senders: list[asyncio.Future[None]] | None = None  # whose pieces have not been taken
@@ -156,7 +157,12 @@ class Conversation(LiveBody):
             headers = response.headers
             for field in others:
                 headers.add(*field)
-        self._bodiless = self._request.method == "HEAD" or (response.status != 200 and not has_body(response.status))
+        if status != 200 and (status == 205 or not has_body(status)):  # many give one, and servers leave it out
+            self._bodiless = self._drops = True
+            if status != 304:
+                self._length = 0 if status == 205 else None  # RFC 9110 section 15.3.6
+        elif self._request.method == "HEAD":
+            self._bodiless = True
         self._sends_trailers = bool(message.get("trailers", False))
         self._response = response
 
@@ -170,7 +176,7 @@ class Conversation(LiveBody):
             piece = bytes(piece)
         if message.get("more_body", False):
             return self._give(piece)
-        if piece:
+        if piece and not self._drops:
             self._queue.append(piece)
         if not self._sends_trailers:
             self._finish()

@@ -58,6 +58,8 @@ def interface_of(app: Any) -> Interface:
         if _is_coroutine(app):
             return "asgi"
         raise ConfigurationError(f"it takes any arguments, which tells nothing{_HINT}")
+    if isinstance(app, type) and taken == 1 and _instances_take_two(app):
+        return "asgi"
     if isinstance(app, type) and taken != 2:
         raise ConfigurationError("it is a class: name an instance of it")
     if taken == 2 and not _is_coroutine(app):
@@ -68,6 +70,12 @@ def interface_of(app: Any) -> Interface:
         f"it takes {taken} arguments{' as a coroutine' if _is_coroutine(app) else ''}: a WSGI app takes (environ, "
         "start_response), an ASGI app takes (scope, receive, send), and a Handler has resolve(request)"
     )
+
+
+def _instances_take_two(app: type) -> bool:
+    """Whether it is a class as ASGI 2 had it: made for a scope, its instances are called with (receive, send)."""
+    call = getattr(app, "__call__", None)  # noqa: B004 - what it is, not whether there is one
+    return inspect.iscoroutinefunction(call) and len(inspect.signature(call).parameters) == 3
 
 
 def _is_coroutine(app: Callable[..., Any]) -> bool:
