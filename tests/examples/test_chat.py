@@ -132,8 +132,11 @@ def test_a_restart_of_the_server_loses_nothing(
         eve = terminal(stack, port, "Eve")
         say(ann, "before")
         eve.wait_for("Ann: before")
+        ann.evaluate("typing.set('Eve', Date.now() + 60000), drawTyping()")
+        ann.wait_for("document.querySelector('#typing').textContent === 'Eve is typing …'")
         assert server.stop() == 0
     ann.wait_for("!document.querySelector('#state').hidden")
+    assert ann.evaluate("document.querySelector('#typing').textContent") == ""
     eve.wait_for("connecting again")
     say(ann, "while nobody listened")
     eve.type("so did I\r")
