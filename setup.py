@@ -10,6 +10,10 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 COMPILED = (
+    "app/plain_calls",
+    "app/resolving",
+    "app/results",
+    "app/routing",
     "client/core",
     "client/exchange",
     "client/network",
@@ -61,7 +65,6 @@ COMPILED = (
     "wire/websocket/keepalive",
     "wire/websocket/protocol",
     "wire/writer",
-    "app/routing",
 )
 """Modules with a `.pxd` beside them that gives their attributes and variables C types."""
 NATIVE = ("_waiting", "engine/_native", "files/_native", "wire/websocket/_mask")

@@ -34,9 +34,9 @@ def as_sent(path: str, **fields: str) -> Request:
         "Host: x",
         *(f"{name.replace('_', '-')}: {value}" for name, value in fields.items()),
     ]
-    scanned = SCANNER.scan("\r\n".join([*lines, "", ""]).encode(), 0, Ends())
+    scanned = SCANNER.scan("\r\n".join([*lines, "", ""]).encode(), 0)
     assert scanned is not None
-    return scanned[0]
+    return scanned.request(Ends())
 
 
 def get(site: StaticFiles, path: str, **fields: str) -> Response:

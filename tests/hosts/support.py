@@ -21,10 +21,11 @@ ENDS = Ends(Address("192.0.2.7", 4711), Address("192.0.2.1", 8000))
 
 def scanned(head: str, body: bytes = b"", scanner: HeadScanner | None = None, ends: Ends = ENDS) -> Request:
     """A request as it comes from the wire."""
-    found = (scanner or HeadScanner(Limits())).scan(head.replace("\n", "\r\n").encode("latin-1"), 0, ends)
+    found = (scanner or HeadScanner(Limits())).scan(head.replace("\n", "\r\n").encode("latin-1"), 0)
     assert found is not None
-    found[0]._body = body
-    return found[0]
+    request = found.request(ends)
+    request._body = body
+    return request
 
 
 def ask(app: Any, request: Request | None = None) -> Response:

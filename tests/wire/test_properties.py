@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstbyte.errors import ProtocolError, ResponseError
-from firstbyte.http.request import Ends
 from firstbyte.http.response import Response
 from firstbyte.wire import grammar
 from firstbyte.wire.body import ChunkedBody
-from firstbyte.wire.head import HeadScanner, check_lines
+from firstbyte.wire.head import Head, HeadScanner, check_lines
 from firstbyte.wire.limits import Limits
+from firstbyte.wire.reader import RequestReader
 from firstbyte.wire.writer import LAST_CHUNK, Tails, encode_chunk, encode_head, encode_plain
 from wire.documents import LIMITS, cases, run, tell
 
@@ -56,6 +56,12 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     assert outcome.error is None or 400 <= outcome.error.status <= 505
 
 
+def facts(head: Head) -> tuple[object, ...]:
+    """All that a head says."""
+    line = head.method, head.path, head.query, head.version
+    return *line, head.data, head.fields_at, head.size, head.length, head.keep_alive, head.expects_continue
+
+
 @given(near_requests())
 @SETTINGS
 def test_the_fast_scan_and_the_line_check_agree(data: bytes) -> None:
@@ -64,7 +70,7 @@ def test_the_fast_scan_and_the_line_check_agree(data: bytes) -> None:
     if end < 0:
         return
     try:
-        scanned = HeadScanner(LIMITS).scan(data, 0, Ends())
+        scanned = HeadScanner(LIMITS).scan(data, 0)
     except ProtocolError:
         return  # well-formed fields that break a rule together: the line check knows nothing of those
     try:
@@ -92,10 +98,10 @@ _LINES = [
 def test_remembered_blocks_without_their_length_change_nothing(heads: list[list[bytes]], minor: str) -> None:
     def scanned(scanner: HeadScanner, data: bytes) -> object:
         try:
-            found = scanner.scan(data, 0, Ends())
+            found = scanner.scan(data, 0)
         except ProtocolError as error:
             return error.status, error.rule, error.offset
-        return found and (found[0].head, found[1:])
+        return found and facts(found)
 
     remembering = HeadScanner(LIMITS)
     for lines in [*heads, *heads]:
@@ -106,12 +112,13 @@ def test_remembered_blocks_without_their_length_change_nothing(heads: list[list[
 def test_fields_with_another_length_are_not_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     scanner = HeadScanner(LIMITS)
     heads = [f"POST /{n} HTTP/1.1\r\nHost: a\r\nContent-Length: {n}\r\nX: b\r\n\r\n".encode() for n in (3, 500)]
-    first = scanner.scan(heads[0], 0, Ends())
+    first = scanner.scan(heads[0], 0)
     monkeypatch.setattr("firstbyte.wire.head._framing", None)
-    second = scanner.scan(heads[1], 0, Ends())
+    second = scanner.scan(heads[1], 0)
     assert first is not None
     assert second is not None
-    assert (first[2], second[2]) == ((3, True, False), (500, True, False))
+    assert (first.length, first.keep_alive, first.expects_continue) == (3, True, False)
+    assert (second.length, second.keep_alive, second.expects_continue) == (500, True, False)
 
 
 def test_a_head_with_a_body_is_known_again_whatever_follows_it() -> None:
@@ -123,10 +130,36 @@ def test_a_head_with_a_body_is_known_again_whatever_follows_it() -> None:
     ]
     for head in [*heads, *heads, plain, plain]:
         for rest in (b"", b"abc", b"abc" + plain):
-            found, anew = (each.scan(head + rest, 0, Ends()) for each in (scanner, HeadScanner(LIMITS)))
+            found, anew = (each.scan(head + rest, 0) for each in (scanner, HeadScanner(LIMITS)))
             assert found is not None
             assert anew is not None
-            assert (repr(found[0]), found[0].head, found[1:]) == (repr(anew[0]), head, anew[1:])
+            assert facts(found) == facts(anew)
+            assert found.data == head
+
+
+@given(st.lists(near_requests(), min_size=2, max_size=4))
+@SETTINGS
+def test_the_last_head_of_a_connection_changes_nothing(heads: list[bytes]) -> None:
+    """Each head comes twice, and what one reader makes of both is what readers that know nothing make of each."""
+
+    def told(reader: RequestReader) -> object:
+        try:
+            request = reader.read_head()
+        except ProtocolError as error:
+            return error.status, error.rule, error.offset
+        return request and (repr(request), request.head, reader.length, reader.keep_alive, reader.expects_continue)
+
+    for first in heads:
+        for second in (first, *heads):
+            reader = RequestReader(HeadScanner(LIMITS))
+            reader.feed(first)
+            if not isinstance(told(reader), tuple) or reader.pending or reader.in_body:
+                continue
+            anew = RequestReader(HeadScanner(LIMITS))
+            for each in (reader, anew):
+                each.feed(second)
+            assert told(reader) == told(anew)
+            assert reader.take_rest() == anew.take_rest()
 
 
 @given(near_requests())
@@ -136,10 +169,10 @@ def test_remembered_lines_and_blocks_change_nothing(data: bytes) -> None:
 
     def told() -> str:
         try:
-            head = scanner.scan(data, 0, Ends())
+            head = scanner.scan(data, 0)
         except ProtocolError as error:
             return f"{error.rule} {error.offset}"
-        return "" if head is None else f"{head[0]!r} {head[0].headers!r} {head[1:]}"
+        return "" if head is None else repr(facts(head))
 
     assert told() == told()
 

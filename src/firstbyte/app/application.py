@@ -8,21 +8,19 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, TypeVar, Unpack, overload
 
-from firstbyte.app.compose import Built, build, refused
+from firstbyte.app.compose import build
 from firstbyte.app.every import periodic
 from firstbyte.app.lifespans import LifespanT, entered_in_order
 from firstbyte.app.registration import Group, GroupOptions, Parts, Route
-from firstbyte.app.routing import slash_toggled
+from firstbyte.app.resolving import Built, Resolver
 from firstbyte.app.signals import Signals
 from firstbyte.errors import ConfigurationError
-from firstbyte.http.handler import Endpoint
-from firstbyte.http.request import Request
 from firstbyte.http.services import Periodic, periodic_of
 
 EveryT = TypeVar("EveryT", bound=Callable[[], Any])
 
 
-class App(Group):
+class App(Resolver, Group):
     """Routes requests to functions.
 
     `debug` shows tracebacks to the client. `trailing_slash` is what becomes of a path that only a slash at its end
@@ -41,14 +39,13 @@ class App(Group):
         if trailing_slash not in ("redirect", "ignore", "strict"):
             raise ConfigurationError(f"trailing_slash is redirect, ignore or strict, not {trailing_slash!r}")
         self.debug = debug
-        self.trailing_slash = trailing_slash
-        self._built: Built | None = None
+        Resolver.__init__(self, trailing_slash)
         self._periodic: list[Periodic] = []
         self._signals = Signals(self._changed)
         self.request_started = self._signals.started
         self.request_finished = self._signals.finished
         self.request_failed = self._signals.failed
-        super().__init__(Parts(self._changed), None, "", None, options)
+        Group.__init__(self, Parts(self._changed), None, "", None, options)
 
     @property
     def routes(self) -> list[Route]:
@@ -106,15 +103,6 @@ class App(Group):
         mounted = [each for _, mount in self.parts.mounts for each in periodic_of(mount.handler)]
         return [*self._periodic, *mounted]
 
-    def resolve(self, request: Request) -> Endpoint:
-        """See `Handler.resolve`."""
-        built = self._built or self._build()
-        request.app = self
-        methods = built.static.get(request.raw_path)
-        if methods is None:
-            return self._resolve_path(built, request)
-        return methods[request.method]
-
     def __call__(self, *arguments: Any) -> Any:
         """Answers for another server, as the application that it calls: WSGI's (environ, start_response), ASGI 3's
         (scope, receive, send) or ASGI 2's (scope), which uvicorn tries first."""
@@ -129,38 +117,6 @@ class App(Group):
         if len(arguments) == 1:
             return partial(answer_asgi, self, *arguments)
         raise TypeError(f"an App is called with 2 arguments by WSGI servers, with 3 by ASGI's, not {len(arguments)}")
-
-    def _resolve_path(self, built: Built, request: Request) -> Endpoint:
-        path = request.raw_path
-        if path == "*":
-            return refused(built.asterisk_gate, request) or built.asterisk
-        in_host: dict[str, str] = {}
-        site = built.site
-        if built.hosts is not None:
-            site, in_host = built.hosts.find(request.host)
-            if in_host:
-                request.host_params = {**request.host_params, **in_host}  # those of an app around this one first
-        try:
-            found = site.router.find(path)
-        except ValueError:
-            return site.area(path).resolve("bad_path", request)
-        if found is None:
-            mounted = next((each for each in site.mounts if each.mount.matches(request)), None)
-            is_root = mounted is not None and path == f"{mounted.mount.prefix}/"
-            if self.trailing_slash != "strict" and path != "/" and not is_root:
-                found = site.router.find(slash_toggled(path))
-                if found is not None and self.trailing_slash == "redirect":
-                    return site.area(path).resolve("redirect", request)
-            if found is None and mounted is not None:
-                if path == mounted.mount.prefix and self.trailing_slash == "redirect":
-                    # From there, relative links of what is mounted would lead beside it.
-                    return site.area(path).resolve("redirect", request)
-                return mounted.resolve(request)
-        if found is None:
-            return site.area(path).resolve("not_found", request)
-        methods, values = found
-        request.path_params = {**in_host, **values} if in_host and methods.in_host else values
-        return methods.admit(request) if methods.gates else methods[request.method]
 
     def _build(self) -> Built:
         """Composes every endpoint; again after something was added. What is mounted in an app in debug is, too."""

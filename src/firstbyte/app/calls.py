@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from firstbyte.app.answers import Answering, answering
 from firstbyte.app.middleware import Failed, called, in_loop
 from firstbyte.app.params import Plan
+from firstbyte.app.plain_calls import call_alone, call_with_path
 from firstbyte.app.providers import Scope
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
@@ -147,24 +148,5 @@ def _call(
 
         return acall
     if has_parameters or request_name is not None:
-
-        def call(request: Request) -> Response:
-            try:
-                if request_name is None:
-                    value = function(**request.path_params)
-                else:
-                    value = function(**request.path_params, **{request_name: request})
-                return answer(value, request)
-            except Exception as error:
-                return failed(request, error)
-
-    else:
-
-        def call(request: Request) -> Response:
-            try:
-                value = function()
-                return answer(value, request)
-            except Exception as error:
-                return failed(request, error)
-
-    return call
+        return call_with_path(function, request_name, answer, failed)
+    return call_alone(function, answer, failed)

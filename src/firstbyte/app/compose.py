@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from firstbyte.app.calls import bind, is_coroutine
 from firstbyte.app.failures import Failures
 from firstbyte.app.host_routing import ByHost, HostPattern
 from firstbyte.app.lifespans import awaits
 from firstbyte.app.middleware import Failed, Middleware, guard, wrap
-from firstbyte.app.mounts import Mount
 from firstbyte.app.registration import Group, Parts, Route
+from firstbyte.app.resolving import Area, Built, Gate, Methods, Mounted, Site
 from firstbyte.app.routing import Router, allow, slash_toggled
 from firstbyte.app.rules import Rule, name_of
 from firstbyte.app.signals import Signals
@@ -20,95 +20,6 @@ from firstbyte.errors import HTTPError
 from firstbyte.http.handler import Call, Endpoint
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
-
-Gate: TypeAlias = "tuple[tuple[Rule, Endpoint], ...]"
-"""Rules in the order of asking, each with the endpoint that refuses by it."""
-
-
-def refused(gate: Gate, request: Request) -> Endpoint | None:
-    """The endpoint of the first rule that refuses the request, None if none does. A rule that raises has refused."""
-    for rule, refusal in gate:
-        error: Exception | None
-        try:
-            error = rule(request)
-        except Exception as raised:
-            error = raised
-        if error is not None:
-            request.refusal = error
-            return refusal
-    return None
-
-
-class Methods(dict[str, Endpoint]):
-    """The endpoints of one path by method, and `other` for every method that has none.
-
-    `gates` has those of endpoints before which rules stand; `in_host` says that host parameters are for these.
-    """
-
-    other: Endpoint
-    gates: dict[Endpoint, Gate]
-    in_host = False
-
-    def __missing__(self, method: str) -> Endpoint:
-        return self.other
-
-    def admit(self, request: Request) -> Endpoint:
-        """The endpoint for a request, once its rules were asked."""
-        endpoint = self[request.method]
-        return (refused(self.gates[endpoint], request) if self.gates else None) or endpoint
-
-
-class Area(NamedTuple):
-    """What a group answers where no route is."""
-
-    group: Group
-    gate: Gate
-    not_found: Endpoint
-    bad_path: Endpoint
-    redirect: Endpoint
-
-    def resolve(self, what: Literal["not_found", "bad_path", "redirect"], request: Request) -> Endpoint:
-        """One of these endpoints, once the rules were asked."""
-        endpoint: Endpoint = getattr(self, what)
-        return refused(self.gate, request) or endpoint
-
-
-class Mounted(NamedTuple):
-    """A mount, and the rules before it."""
-
-    mount: Mount
-    gate: Gate
-
-    def resolve(self, request: Request) -> Endpoint:
-        """The mounted handler's endpoint, once the rules were asked: what they refuse it never sees."""
-        return refused(self.gate, request) or self.mount.resolve(request)
-
-
-class Site(NamedTuple):
-    """All that answers for one host. The areas and mounts that are first asked come first."""
-
-    router: Router[Methods]
-    mounts: Sequence[Mounted]
-    areas: Sequence[Area]
-
-    def area(self, raw_path: str) -> Area:
-        """The innermost group that a path is below."""
-        return next(area for area in self.areas if area.group.pattern.covers(raw_path))
-
-
-class Built(NamedTuple):
-    """The endpoints of an app.
-
-    `static` has the paths that one look-up leads to: without parameters, rules or a host. `hosts` is None if no route
-    is of a host.
-    """
-
-    is_async: bool
-    static: dict[str, Methods]
-    site: Site
-    hosts: ByHost[Site] | None
-    asterisk: Endpoint
-    asterisk_gate: Gate
 
 
 class Surroundings(NamedTuple):
@@ -214,8 +125,8 @@ def build(parts: Parts, signals: Signals, debug: Callable[[], bool]) -> Built:
     site = Site(everywhere, *_of_host(None, areas, mounted))
     root = around[parts.groups[0]]
     sites = [site, *(each for _, each in hosts)]
-    endpoints = [each for a_site in sites for methods in a_site.router.values() for each in methods.values()]
-    allowed = allow(method for methods in everywhere.values() for method in methods)
+    endpoints = [each for a_site in sites for methods in a_site.router.values() for each in methods.endpoints.values()]
+    allowed = allow(method for methods in everywhere.values() for method in methods.endpoints)
     return Built(
         # The 404s are asynchronous where any middleware is, whatever routes there are.
         any(endpoint.is_async for endpoint in (*(area.not_found for area in areas), *endpoints))
@@ -240,15 +151,16 @@ def _router(routes: Sequence[Route], around: dict[Group, Surroundings]) -> Route
         methods = router.at(route.pattern, Methods)
         first.setdefault(id(methods), route)
         for method in route.methods:
-            methods[method] = endpoint
+            methods.endpoints[method] = endpoint
     for methods in router.values():
         group = first[id(methods)].group
-        if "GET" in methods:
-            methods.setdefault("HEAD", methods["GET"])
-        allowed = allow(methods)
-        methods.setdefault("OPTIONS", around[group].fixed(_options(allowed), "OPTIONS"))
+        endpoints = methods.endpoints
+        if "GET" in endpoints:
+            endpoints.setdefault("HEAD", endpoints["GET"])
+        allowed = allow(endpoints)
+        endpoints.setdefault("OPTIONS", around[group].fixed(_options(allowed), "OPTIONS"))
         methods.other = around[group].fixed(_method_not_allowed(allowed), "405")
-        gates = {each: rules.get(each) or around[group].gate() for each in (methods.other, *methods.values())}
+        gates = {each: rules.get(each) or around[group].gate() for each in (methods.other, *endpoints.values())}
         methods.gates = gates if any(gates.values()) else {}
         methods.in_host = group.host_pattern is not None
     return router

@@ -23,14 +23,14 @@ def to_response(value: Any, request: Request, as_json: bool = False) -> Response
     With `as_json` anything else is JSON too; without it that raises TypeError.
     """
     kind = type(value)
-    if kind is dict or kind is list:
-        return Response(msgspec.json.encode(value), 200, None, JSON)
     if isinstance(value, Response):
         return value
+    if kind is dict or kind is list:
+        return Response(_encode(value), 200, None, JSON)
     if isinstance(value, str):
         return Response(value, 200, None, HTML)
     if isinstance(value, dict | list | int | float | msgspec.Struct) or dataclasses.is_dataclass(value):
-        return Response(msgspec.json.encode(value), 200, None, JSON)
+        return Response(_encode(value), 200, None, JSON)
     if isinstance(value, tuple):
         return _with_status(value, request, as_json)
     if value is None:
@@ -44,11 +44,14 @@ def to_response(value: Any, request: Request, as_json: bool = False) -> Response
     if hasattr(value, "model_dump_json"):  # a model of pydantic
         return Response(value.model_dump_json(by_alias=True), 200, None, JSON)
     if as_json or hasattr(value, "__attrs_attrs__"):
-        return Response(msgspec.json.encode(value), 200, None, JSON)
+        return Response(_encode(value), 200, None, JSON)
     raise TypeError(
         f"a handler returned {type(value).__name__}: return str, bytes, None, a dict, list, dataclass or Struct, an "
         "iterator, a Path, (value, status) or a Response, or annotate what it returns, and that is sent as JSON"
     )
+
+
+_encode = msgspec.json.encode
 
 
 def _with_status(value: tuple[Any, ...], request: Request, as_json: bool) -> Response:

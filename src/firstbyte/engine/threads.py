@@ -74,9 +74,10 @@ class ThreadDriver(Pool):
             request.sender = SocketSender(self._reactor, connection, request)
         start = perf_counter()
         try:
-            response: Response = endpoint.call(request)
-            if type(response) is not Response and not isinstance(response, Response):
-                raise not_an_answer(response)
+            answer = endpoint.call(request)
+            if not isinstance(answer, Response):
+                raise not_an_answer(answer)
+            response = answer
             if type(response.body) is not bytes and not isinstance(response.body, FileBody):
                 check_body(request, response)
         except BaseException:  # whatever it is, the thread is needed

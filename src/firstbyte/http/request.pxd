@@ -1,3 +1,5 @@
+import cython
+
 from firstbyte.http.headers cimport Headers
 
 
@@ -9,6 +11,7 @@ cdef class Ends:
     cdef public object services
 
 
+@cython.freelist(32)
 cdef class Request:
     cdef object __weakref__
     cdef public str method

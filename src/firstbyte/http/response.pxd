@@ -18,6 +18,7 @@ cdef class LiveBody:
     pass
 
 
+@cython.freelist(32)
 cdef class Response:
     cdef object __weakref__
     cdef public Headers _headers

@@ -123,15 +123,17 @@ class Response:
     ) -> None:
         if type(body) is bytes:
             self.body: Body = body
-            content_type = media_type or (OCTETS if body else None)
+            content_type = OCTETS if body else None
         elif isinstance(body, str):
-            self.body = body.encode()
-            content_type = media_type or TEXT
+            self.body = str.encode(body)  # and not `body.encode()`: compiled, it need not look for the method
+            content_type = TEXT
         else:
             self.body = _body_of(body)
-            content_type = media_type or OCTETS
+            content_type = OCTETS
         if media_type is not None:
-            content_type = _content_types.get(media_type) or _content_type(media_type)
+            content_type = _content_types.get(media_type)
+            if content_type is None:
+                content_type = _content_type(media_type)
         self.content_type: str | None = content_type
         if status != 200 and not 200 <= status <= 599:
             raise ValueError(f"a response's status is from 200 to 599, not {status}")

@@ -3,6 +3,23 @@ import cython
 from firstbyte.http.request cimport Ends, Request
 
 
+cdef class Head:
+    cdef public str method
+    cdef public str path
+    cdef public str query
+    cdef public int version
+    cdef public bytes data
+    cdef public Py_ssize_t fields_at
+    cdef public Py_ssize_t size
+    cdef public long long length
+    cdef public bint keep_alive
+    cdef public bint expects_continue
+
+    @cython.locals(request=Request)
+    cpdef Request request(self, Ends ends)
+    cpdef bint begins(self, bytes buffer, Py_ssize_t at) except -1
+
+
 cdef class HeadScanner:
     cdef public object limits
     cdef dict _heads
@@ -11,5 +28,5 @@ cdef class HeadScanner:
     cdef dict _blocks
     cdef dict _blocks_but_length
 
-    @cython.locals(request=Request, size=Py_ssize_t, line_end=Py_ssize_t, stop=Py_ssize_t, fields_at=Py_ssize_t, head=bytes, heads=dict, known=tuple, line=bytes, parts=tuple, at=Py_ssize_t, digits=bytes, digits_end=Py_ssize_t, version=int, block=bytes, rest=bytes, block_framing=tuple, known_framing=tuple)
-    cpdef scan(self, bytes buffer, Py_ssize_t start, Ends ends)
+    @cython.locals(size=Py_ssize_t, line_end=Py_ssize_t, stop=Py_ssize_t, fields_at=Py_ssize_t, data=bytes, known=Head, head=Head, line=bytes, parts=tuple, at=Py_ssize_t, digits=bytes, digits_end=Py_ssize_t, version=int, block=bytes, rest=bytes, block_framing=tuple, known_framing=tuple)
+    cpdef Head scan(self, bytes buffer, Py_ssize_t start)

@@ -19,14 +19,46 @@ from firstbyte.wire.limits import Limits
 T = TypeVar("T")
 
 CHUNKED = -1  # stands for a length that only the body itself will tell
+KNOWN_SIZE = 1024  # bytes of the longest head, request line or field block that is remembered
 
 
 Framing: TypeAlias = tuple[int, bool, bool]
 """What a head says of message and connection: the length of the body in bytes or CHUNKED, whether the connection
 persists, whether the client waits for a 100 (RFC 9112 sections 6 and 9, RFC 9110 section 10.1.1)."""
 
-Head: TypeAlias = tuple[Request, int, Framing]
-"""A scanned head: the request, where its body begins, and the framing."""
+
+class Head:
+    """A valid head and what it says, over whichever connection it came: known ones are shared, so none is changed.
+
+    `size` is its length as it came, `data` what requests have of it, with the first field at `fields_at`; the rest of
+    it is `method`, `path`, `query` and `version` (the x of HTTP/1.x), and the parts of its `Framing`.
+    """
+
+    __slots__ = (
+        "data", "expects_continue", "fields_at", "keep_alive", "length", "method", "path", "query", "size", "version",
+    )  # fmt: skip
+
+    def __init__(
+        self, method: str, path: str, query: str, version: int, data: bytes, fields_at: int, size: int, framing: Framing
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.version = version
+        self.data = data
+        self.fields_at = fields_at
+        self.size = size
+        self.length, self.keep_alive, self.expects_continue = framing
+
+    def request(self, ends: Ends) -> Request:
+        """A request with this head, over a connection with these ends."""
+        request = Request.__new__(Request)
+        request._begin(self.method, self.path, self.query, self.version, self.data, self.fields_at, ends)
+        return request
+
+    def begins(self, buffer: bytes, at: int) -> bool:
+        """Whether this very head stands there. No longer one does: the first empty line ends a head."""
+        return self.size == len(self.data) and buffer.startswith(self.data, at)
 
 
 class HeadScanner:
@@ -41,38 +73,33 @@ class HeadScanner:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._heads: dict[bytes, tuple[str, str, str, int, int, Framing]] = {}  # what `scan` has made of a whole head
+        self._heads: dict[bytes, Head] = {}
         # Apart, since those with bodies of many lengths must not drive out all others.
-        self._heads_of_bodies: dict[bytes, tuple[str, str, str, int, int, Framing]] = {}
+        self._heads_of_bodies: dict[bytes, Head] = {}
         self._lines: dict[bytes, tuple[str, str, int]] = {}  # method, target and version of a request line
         self._blocks: dict[bytes, Framing] = {}  # field block of an HTTP/1.1 request without a body
         self._blocks_but_length: dict[bytes, Framing] = {}  # one with a Content-Length, its whole line left out
 
-    def scan(self, buffer: bytes, start: int, ends: Ends) -> Head | None:
+    def scan(self, buffer: bytes, start: int) -> Head | None:
         """The head that begins at `start`, or None if no whole, well-formed head is there (see `check_lines`).
 
         Raises ProtocolError for well-formed fields that break a rule together, with the offset counted from `start`.
         """
         known = None
-        if not start and len(buffer) <= _KNOWN_SIZE:
+        if not start and len(buffer) <= KNOWN_SIZE:
             known = self._heads.get(buffer)  # most often it is one head, and nothing else
-        if known is not None:
-            stop = len(buffer) - 2
-            head = buffer
-        else:
-            stop = buffer.find(b"\r\n\r\n", start) + 2  # the end of the last field line
-            if stop < 2:
-                return None
-            head = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
-            if stop + 2 - start <= _KNOWN_SIZE:
-                known = self._heads.get(head)
-                if known is None:
-                    known = self._heads_of_bodies.get(head)
-        if known is not None:
-            method, path, query, version, fields_at, framing = known
-            request = Request.__new__(Request)
-            request._begin(method, path, query, version, head, fields_at, ends)
-            return request, stop + 2, framing
+            if known is not None:
+                return known
+        stop = buffer.find(b"\r\n\r\n", start) + 2  # the end of the last field line
+        if stop < 2:
+            return None
+        data = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
+        if stop + 2 - start <= KNOWN_SIZE:
+            known = self._heads.get(data)
+            if known is None:
+                known = self._heads_of_bodies.get(data)
+            if known is not None:
+                return known
         line_end = buffer.find(b"\r\n", start)
         limits = self.limits
         size = stop + 2 - start
@@ -91,7 +118,7 @@ class HeadScanner:
         block = buffer[line_end + 2 : stop]
         block_framing = self._blocks.get(block) if version else None
         rest = None
-        if block_framing is None and version and len(block) <= _KNOWN_SIZE:
+        if block_framing is None and version and len(block) <= KNOWN_SIZE:
             # As most clients write it, behind another line. It is not within a value, since values have no line end.
             at = block.find(b"\nContent-Length: ")
             if at < 0:
@@ -124,18 +151,18 @@ class HeadScanner:
         fields_at = line_end + 2 - start
         if target[0] == "/" and method != "CONNECT":  # origin-form
             path, _, query = target.partition("?")
-            heads = self._heads_of_bodies if block_framing[0] else self._heads
-            remember(heads, head, (method, path, query, version, fields_at, block_framing))
-        else:
-            path, query, authority = _other_form(method, target)
-            if authority is not None:
-                head = _with_host(head, fields_at, authority)
-        return Request(method, path, query, version, head, fields_at, ends), stop + 2, block_framing
+            head = Head(method, path, query, version, data, fields_at, len(data), block_framing)
+            remember(self._heads_of_bodies if block_framing[0] else self._heads, data, head)
+            return head
+        path, query, authority = _other_form(method, target)
+        if authority is not None:
+            data = _with_host(data, fields_at, authority)
+        return Head(method, path, query, version, data, fields_at, stop + 2 - start, block_framing)
 
 
 def remember(known: dict[bytes, T], key: bytes, value: T) -> None:
     """Puts what a short `key` was found to be into `known`, which stays small."""
-    if len(key) <= _KNOWN_SIZE:
+    if len(key) <= KNOWN_SIZE:
         if len(known) >= _KNOWN:
             known.clear()
         known[key] = value
@@ -384,7 +411,6 @@ _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
 _HOST_LINE = re.compile(rb"\nhost:[^\r]*\r\n", re.IGNORECASE)
 _LENGTH_NAME = len(b"Content-Length: ")
 _KNOWN = 256  # heads, request lines and field blocks, each, that a scanner remembers
-_KNOWN_SIZE = 1024  # bytes of the longest one that it remembers
 _match_line = grammar.request_line.fullmatch
 _match_block = grammar.field_block.fullmatch
 _framing_fields = re.compile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from firstbyte.errors import ProtocolError
 from firstbyte.http.request import Ends, Request
 from firstbyte.wire.body import ChunkedBody, LengthBody
-from firstbyte.wire.head import CHUNKED, Framing, HeadScanner, check_lines
+from firstbyte.wire.head import CHUNKED, KNOWN_SIZE, Head, HeadScanner, check_lines
 from firstbyte.wire.messages import MessageReader
 
 _NOWHERE = Ends()
@@ -19,14 +19,14 @@ class RequestReader(MessageReader):
     The scanner may be shared by many readers.
     """
 
-    __slots__ = ("_ends", "_framing", "_scanner", "expects_continue")
+    __slots__ = ("_ends", "_head", "_scanner", "expects_continue")
 
     def __init__(self, scanner: HeadScanner, ends: Ends = _NOWHERE) -> None:
         super().__init__()
         self._scanner = scanner
         self._ends = ends
-        self._framing: Framing = (0, True, False)
-        self.length, self.keep_alive, self.expects_continue = self._framing
+        self._head: Head | None = None  # the last, if it is short: most often a client sends the same again
+        self.expects_continue = False
 
     def read_head(self) -> Request | None:
         """The next request, or None until its head is complete. Raises ProtocolError."""
@@ -34,11 +34,10 @@ class RequestReader(MessageReader):
             return None
         buffer = self._buffer
         at = self._at
-        limits = self._scanner.limits
         if self._checked >= 0:
             # Not the first look: the lines up to `_checked` are fine, so a head is whole when the empty line is there.
             if buffer.find(b"\r\n\r\n", max(at, self._checked - 2)) < 0:
-                self._checked = check_lines(buffer, at, self._checked, limits)
+                self._checked = check_lines(buffer, at, self._checked, self._scanner.limits)
                 return None
         elif buffer[at] == 0x0D:
             # RFC 9112 section 2.2: empty lines before a request line are passed over.
@@ -47,23 +46,25 @@ class RequestReader(MessageReader):
             self._advance(at)
             if buffer[at:] in (b"", b"\r"):
                 return None
-        scanned = self._scanner.scan(buffer, at, self._ends)
-        if scanned is None:
-            self._checked = check_lines(buffer, at, max(at, self._checked), limits)
-            return None
-        request, end, framing = scanned
+        head = self._head
+        if head is None or not head.begins(buffer, at):
+            head = self._scanner.scan(buffer, at)
+            if head is None:
+                self._checked = check_lines(buffer, at, max(at, self._checked), self._scanner.limits)
+                return None
+            self._head = head if head.size <= KNOWN_SIZE else None
         self._checked = -1
-        self._advance(end)
-        if framing is not self._framing:
-            self._framing = framing
-            self.length, self.keep_alive, self.expects_continue = framing
-        if framing[0]:
-            length = framing[0]
+        self._advance(at + head.size)
+        self.length = head.length
+        self.keep_alive = head.keep_alive
+        self.expects_continue = head.expects_continue
+        if head.length:
             # How long it may be, the endpoint says: `limit_body` follows before the first piece is read.
-            self._body = ChunkedBody(limits, limits.body) if length == CHUNKED else LengthBody(length)
+            limits = self._scanner.limits
+            self._body = ChunkedBody(limits, limits.body) if head.length == CHUNKED else LengthBody(head.length)
             self.in_body = True
             self.body_size = 0
-        return request
+        return head.request(self._ends)
 
     def limit_body(self, max_body: int) -> None:
         """Sets what the coming body may hold. Raises ProtocolError 413 if its Content-Length says more."""

@@ -24,5 +24,5 @@ cdef dict _prefixes
 cdef list _DIGITS
 
 
-@cython.locals(key=tuple, prefix=bytes, rest=bytes, size="long long", prepared=Prepared)
+@cython.locals(prefixes=dict, prefix=bytes, rest=bytes, size="long long", prepared=Prepared)
 cpdef bytes encode_plain(Response response, object body, bytes tail)

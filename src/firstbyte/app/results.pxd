@@ -1,0 +1,1 @@
+from firstbyte.http.response cimport Response
