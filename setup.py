@@ -88,7 +88,8 @@ def extensions() -> list[Extension]:
         Extension(
             f"firstbyte.{source.rpartition('.')[0].replace('/', '.')}",
             [str(Path("src/firstbyte", source))],
-            extra_compile_args=["-O2", "-g0"],
+            # The error is where Cython hands on a C method as a function, and calls it with an argument too few.
+            extra_compile_args=["-O2", "-g0", "-Werror=incompatible-pointer-types"],
             optional=not REQUIRED,
         )
         for source in sources

@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from client.support import MakeRaw, read_request
+from engine.supervised import wait_until
 from engine.support import WAIT, Serve
 from firstbyte import App, Request, Response
+from firstbyte.client import Session
 from firstbyte.errors import ConfigurationError
 from firstbyte.proxy import Proxy
-from proxy.support import Proxied, Upstream, ask
+from firstbyte.websocket import WebSocket
+from proxy.support import Proxied, Upstream, ask, url_of
 
 
 @pytest.fixture
@@ -63,6 +66,25 @@ def test_bodies_pass_whole_both_ways(app: App, serve: Serve, proxied: Proxied) -
     client.send(b"POST /digest HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
     assert client.read()[2] == hashlib.sha256(body[:200_000]).hexdigest().encode()
     assert client.get("/long").read()[2] == b"".join(bytes([number]) * 65536 for number in range(64))
+
+
+@pytest.mark.parametrize("path", ["/", "/long", "/ws"])
+def test_a_request_counts_until_its_answer_has_ended(path: str, app: App, serve: Serve) -> None:
+    @app.websocket("/ws")
+    async def leave(ws: WebSocket) -> None:
+        await ws.close()
+
+    proxy = Proxy(url_of(serve(app)))
+    running = serve(proxy)
+    (upstream,) = proxy.upstreams.members
+    with Session(base_url=url_of(running)) as session:
+        for _ in range(3):
+            if path == "/ws":
+                with session.websocket(path) as ws:
+                    assert list(ws) == []
+            else:
+                assert session.get(path).ok
+    wait_until(lambda: upstream.active == 0)
 
 
 def test_a_line_between_chunks_may_come_in_two(app: App, serve: Serve, proxied: Proxied) -> None:

@@ -9,8 +9,7 @@ cdef class Upstream:
     cdef public Py_ssize_t fails
     cdef public double rests_until
     cdef public bint is_sick
-
-    cpdef done(self)
+    # `done` is handed on as a function, which Cython cannot do with a C method.
 
 
 cdef class Upstreams:
