@@ -32,7 +32,8 @@ def upgrading(function: Callable[..., Any], options: Options) -> Callable[..., A
     kind, other = (WebSocket, SyncWebSocket) if is_coroutine(function) else (SyncWebSocket, WebSocket)
     signature = inspect.signature(function)
     if other in hints.values():
-        raise RouteError(f"{place(function)}: an {'async ' * is_coroutine(function)}def takes a {kind.__name__}")
+        what = "an async def" if is_coroutine(function) else "a def"
+        raise RouteError(f"{place(function)}: {what} takes a {kind.__name__}")
     names = [name for name in signature.parameters if hints.get(name) is kind or (name == "ws" and name not in hints)]
     if len(names) != 1:
         raise RouteError(f"{place(function)} must have one parameter for its WebSocket: ws: {kind.__name__}")

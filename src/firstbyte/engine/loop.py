@@ -383,18 +383,8 @@ class LoopDriver(Pool):
         reactor = self._reactor
         reactor.turn(wait=False)
         ready = reactor.ready
-        find = reactor.sources.get
         while ready:
-            fd, events = ready.pop()
-            source = find(fd)
-            if source is None:
-                continue  # closed since the poll
-            try:
-                source.on_event(events)
-            except Exception:
-                logger.exception("an event of %r failed", source)
-                if isinstance(source, Connection):
-                    source.close("internal error")
+            reactor.give()
         if self._sweep is None:
             patience = reactor.patience
             if patience >= 0:

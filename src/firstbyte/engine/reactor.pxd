@@ -20,6 +20,7 @@ cdef class Reactor(Hub):
 
     @cython.locals(now=double, events=list)
     cpdef turn(self, bint wait=*)
+    cpdef give(self)
     cpdef watch(self, Connection connection, int interest)
     cpdef bint look_away(self, Connection connection, int events) except -1
     cpdef forget(self, connection)

@@ -78,7 +78,7 @@ class Reactor(Hub):
         return -1 if self._next_sweep == inf else max(0.0, self._next_sweep - monotonic())
 
     def turn(self, wait: bool = True) -> None:
-        """Waits until something is ready or due; adds what is ready to `ready`, to be given its events from there."""
+        """Waits until something is ready or due; adds what is ready to `ready`, for `give`."""
         events = self._poller.poll(self.patience if wait else 0)
         self.now = now = monotonic()
         if now >= self._tails_until:
@@ -87,6 +87,19 @@ class Reactor(Hub):
             self._sweep(now, {fd for fd, _ in events})
         events.reverse()  # `ready` is taken from its end: who was ready first is served first
         self.ready += events
+
+    def give(self) -> None:
+        """Gives the events of the next of `ready`, which is not empty, to whoever they are for."""
+        fd, events = self.ready.pop()
+        source = self.sources.get(fd)
+        if source is None:
+            return  # closed since the poll
+        try:
+            source.on_event(events)
+        except Exception:
+            logger.exception("an event of %r failed", source)
+            if isinstance(source, Connection):
+                source.close("internal error")  # no other thread has it: it failed in its owner's hands
 
     def on_event(self, events: int) -> None:
         """The waker's event: runs what other threads have submitted."""

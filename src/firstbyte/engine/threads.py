@@ -164,21 +164,11 @@ class ThreadDriver(Pool):
             return
         reactor = self._reactor
         ready = reactor.ready
-        find = reactor.sources.get
         while not self._stopping:
             if not ready:
                 reactor.turn()
             while ready:
-                fd, events = ready.pop()
-                source = find(fd)
-                if source is None:
-                    continue  # closed since the poll
-                try:
-                    source.on_event(events)
-                except Exception:
-                    logger.exception("an event of %r failed", source)
-                    if isinstance(source, Connection):
-                        source.close("internal error")  # no other thread has it: it failed in its owner's hands
+                reactor.give()
                 if self._leader is not me:
                     return  # the new leader goes on with what is left in `ready`
 
