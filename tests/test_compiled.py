@@ -19,12 +19,12 @@ PURE = os.environ.get("FIRSTBYTE_PURE") == "1"
 REQUIRED = os.environ.get("FIRSTBYTE_REQUIRE_COMPILED") == "1"
 
 
-def listed() -> list[str]:
-    """The modules that setup.py compiles."""
+def listed(table: str = "COMPILED") -> list[str]:
+    """The modules of a table of setup.py."""
     for node in ast.parse((ROOT / "setup.py").read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "COMPILED":
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == table:
             return [f"firstbyte.{name.replace('/', '.')}" for name in ast.literal_eval(node.value)]
-    raise AssertionError("setup.py has no COMPILED")
+    raise AssertionError(f"setup.py has no {table}")
 
 
 @pytest.mark.parametrize("name", listed())
@@ -35,6 +35,15 @@ def test_a_listed_module_runs_as_this_leg_says(name: str) -> None:
         assert (module.__file__ or "").endswith(".py")
     elif REQUIRED:
         assert name in compiled_modules()
+
+
+@pytest.mark.parametrize("name", listed("NATIVE"))
+def test_a_second_body_is_there_where_this_leg_says(name: str) -> None:
+    if PURE:
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(name)
+    elif REQUIRED:
+        assert importlib.import_module(name).__name__ in compiled_modules()
 
 
 def test_the_package_says_which_leg_runs() -> None:
