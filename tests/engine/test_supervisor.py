@@ -166,7 +166,7 @@ def test_a_worker_is_recycled_after_so_many_requests(tmp_path: Path) -> None:
         with Load(server.port) as load:
             wait_until(lambda: len(load.answered) >= 6)
         assert not load.failed
-        assert max(load.answered.values()) < 50 * 1.1 + 500  # it serves on until its successor is ready
+        wait_until(lambda: not first & server.pids())  # each serves on until its successor is ready
         server.wait_for(rf"worker ({'|'.join(map(str, first))}) is replaced: it has had 5\d requests")
         assert server.status().restarts == 0
 
