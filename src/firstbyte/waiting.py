@@ -8,8 +8,13 @@ from contextvars import Context
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
+from firstbyte._lazy import LazyModule
+
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    import asyncio
+    from asyncio import AbstractEventLoop, tasks
+else:
+    asyncio, tasks = LazyModule("asyncio"), LazyModule("asyncio.tasks")  # not all who import this have a loop
 
 READ = 1  # as epoll has them, like the rest of the events of a `Watcher`
 WRITE = 4
@@ -93,7 +98,7 @@ class Wait:
             return
         if self._callback is None:
             return
-        if current_task(self._loop) is not None:
+        if asyncio.current_task(self._loop) is not None:
             self._loop.call_soon(self._callback, self, context=self._context)
         elif self._context is not None:
             self._context.run(self._callback, self)
@@ -129,9 +134,7 @@ class Wait:
         if self.over:
             return False
         self.over = True
-        from asyncio import CancelledError
-
-        self._error = CancelledError() if msg is None else CancelledError(msg)
+        self._error = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
         if self._callback is not None:
             self._loop.call_soon(self._callback, self, context=self._context)
         return True
@@ -219,14 +222,11 @@ class Stepper:
     )  # fmt: skip
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        from asyncio import get_running_loop
-        from asyncio.tasks import _enter_task, _leave_task
-
-        self._enter, self._leave = _enter_task, _leave_task
+        self._enter, self._leave = tasks._enter_task, tasks._leave_task  # asked for with every message
         self._coroutine = coroutine
         self._send = coroutine.send
-        self._loop: AbstractEventLoop = get_running_loop()
-        self._task: Any = current_task(self._loop)
+        self._loop: AbstractEventLoop = asyncio.get_running_loop()
+        self._task: Any = asyncio.current_task(self._loop)
         self._wait: Wait | None = None  # what the coroutine awaits
         self._parked: Wait | None = None  # what the Task awaits meanwhile
         self._has_yielded = False  # in a step of ours, something that is for the Task:
@@ -311,14 +311,6 @@ def step(context: Context | None, coroutine: Coroutine[Any, Any, Any]) -> Any:
     """What a coroutine, stepped in a context, awaits next. Raises StopIteration when it has ended."""
     assert context is not None
     return context.run(coroutine.send, None)
-
-
-def current_task(loop: AbstractEventLoop) -> Any:
-    """That of asyncio, which takes this one's place when it is first called: not all who import this have a loop."""
-    from asyncio import current_task
-
-    globals()["current_task"] = current_task
-    return current_task(loop)
 
 
 try:

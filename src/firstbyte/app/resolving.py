@@ -183,4 +183,4 @@ class Resolver:
             return site.area(path).resolve("not_found", request)
         methods, values = found
         request.path_params = {**in_host, **values} if in_host and methods.in_host else values
-        return methods.admit(request) if methods.gates else methods.find(request.method)
+        return methods.admit(request)

@@ -52,3 +52,6 @@ cdef class _Sent:
     cdef Message message
 
     cdef bint is_for(self, str method, url, list own, tuple fields) except -1
+
+
+cdef bint _is_followed(ClientResponse response, Call call) except -1

@@ -136,13 +136,11 @@ class Core:
 
     def _is_done(self, response: ClientResponse, call: Call) -> bool:
         """Whether it is the last, with as much of it as is wanted."""
-        if call.follow_redirects and 300 <= response.status < 400:
-            return False
-        return call.stream or response.take_whole()
+        return not _is_followed(response, call) and (call.stream or response.take_whole())
 
     async def _complete(self, response: ClientResponse, call: Call, budget: Budget) -> ClientResponse:
         """The response, or the one that it redirects to, as the call wants it."""
-        if call.follow_redirects and 300 <= response.status < 400:
+        if _is_followed(response, call):
             response = await self._follow(response, call, budget)
         if not call.stream and not response.take_whole():
             await response.aread()
@@ -313,6 +311,10 @@ class _Sent:
     ) -> bool:
         """Whether it was made of these; the same URL is the same object, as those of `parse_url` are."""
         return self.url is url and self.method == method and self.own == own and self.fields == fields
+
+
+def _is_followed(response: ClientResponse, call: Call) -> bool:
+    return call.follow_redirects and 300 <= response.status < 400
 
 
 _PARTS = ("timeout", "follow_redirects", "stream", "auth", "retry", "cookies", "upgrade")

@@ -14,6 +14,7 @@ cdef class Exchange:
     cdef double _first
     cdef int _interim
     cdef Message _message
+    cdef object _on_interim
     cdef Pool _pool
     cdef long long _received
     cdef object _refusal
@@ -25,7 +26,6 @@ cdef class Exchange:
     cdef public ResponseHead head
     cdef public bint is_async
     cdef public bint is_over
-    cdef public object on_interim
     cdef public bint unanswered
 
     @cython.locals(message=Message, connection=Connection, budget=Budget, data=bytes)

@@ -38,16 +38,24 @@ class Exchange:
     `begin`, which goes as far as it can without suspending, and `finish` if `head`, that of the final response, is not
     there then. Then `read` until there is nothing more, or `close` in between. Whatever is raised, the connection is
     closed before. If a message `upgrades`, the answer may be 101, behind which `take_over` has the connection, until
-    `close`. `now` is the time by `monotonic`.
+    `close`. `now` is the time by `monotonic`; `on_interim` is told of each interim response (1xx).
     """
 
     __slots__ = (
-        "_began", "_budget", "_connection", "_done", "_first", "_interim", "_message", "_pool", "_received", "_refusal",
-        "_rest", "_sent", "_sent_whole", "_size", "_taken", "head", "is_async", "is_over", "on_interim", "unanswered",
+        "_began", "_budget", "_connection", "_done", "_first", "_interim", "_message", "_on_interim", "_pool",
+        "_received", "_refusal", "_rest", "_sent", "_sent_whole", "_size", "_taken", "head", "is_async", "is_over",
+        "unanswered",
     )  # fmt: skip
 
     def __init__(
-        self, connection: Connection, pool: Pool, budget: Budget, message: Message, is_async: bool, now: float
+        self,
+        connection: Connection,
+        pool: Pool,
+        budget: Budget,
+        message: Message,
+        is_async: bool,
+        now: float,
+        on_interim: Callable[[ResponseHead], object] | None,
     ) -> None:
         self._taken = False
         self._connection = connection
@@ -56,7 +64,7 @@ class Exchange:
         self._message = message
         self.is_async = is_async
         self.unanswered = True  # whether not one byte of the response has come
-        self.on_interim: Callable[[ResponseHead], object] | None = None  # is told of each interim response (1xx)
+        self._on_interim = on_interim
         self.is_over = False  # whether the response is read to its end, or was left
         self.head: ResponseHead | None = None
         self._rest: Coroutine[Any, Any, None] | None = None  # sends what could not be sent at once
@@ -207,8 +215,8 @@ class Exchange:
         if self._interim > MAX_INTERIM:
             message = f"the server sent more than {MAX_INTERIM} interim responses ({head.status})"
             raise self._located(BadResponse(message, rule="too-many-interim"), "head")
-        if self.on_interim is not None:
-            self.on_interim(head)
+        if self._on_interim is not None:
+            self._on_interim(head)
 
     def _read_at_once(self) -> None:
         """Reads until `head` is there, or nothing more comes without suspending."""

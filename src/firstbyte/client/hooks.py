@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from firstbyte.client.network import CHUNK, Stream
+from firstbyte.client.network import CHUNK, AwaitedStream, Stream
 from firstbyte.errors import ClientError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Hooks:
         return stream if self.sent is None and self.received is None else _Heard(stream, self.sent, self.received)
 
 
-class _Heard:
+class _Heard(AwaitedStream):
     """A stream that tells of its bytes; see `Stream`."""
 
     __slots__ = ("_received", "_sent", "_stream")
@@ -70,10 +70,6 @@ class _Heard:
             self._received(data)
         return data
 
-    def recv_at_once(self, timeout: float | None) -> bytes | None:
-        """See `Stream.recv_at_once`."""
-        return None
-
     def recv_now(self) -> bytes | None:
         """See `Stream.recv_now`."""
         data = self._stream.recv_now()
@@ -86,10 +82,6 @@ class _Heard:
         if self._sent is not None:
             self._sent(data)
         await self._stream.send(data, timeout)
-
-    def send_at_once(self, data: bytes, timeout: float | None) -> Coroutine[Any, Any, None]:
-        """See `Stream.send_at_once`."""
-        return self.send(data, timeout)
 
     def close(self) -> None:
         """See `Stream.close`."""

@@ -57,6 +57,20 @@ class Stream(Protocol):
         ...
 
 
+class AwaitedStream:
+    """The part of a `Stream` that does nothing without suspending: what goes through it is worked on, both ways."""
+
+    __slots__ = ()
+
+    def recv_at_once(self, timeout: float | None) -> bytes | None:
+        """See `Stream.recv_at_once`."""
+        return None
+
+    def send_at_once(self: Stream, data: bytes, timeout: float | None) -> Coroutine[Any, Any, None]:
+        """See `Stream.send_at_once`."""
+        return self.send(data, timeout)
+
+
 class Waiter(Protocol):
     """Lets one task or thread wait until another wakes it, once."""
 

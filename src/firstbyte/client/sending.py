@@ -73,8 +73,7 @@ class Sender:
         connection = self._pool.take_idle(route.key, now)
         if connection is None or not self._is_alive(connection, message, now):
             return None
-        exchange = Exchange(connection, self._pool, budget, message, self._is_async, now)
-        exchange.on_interim = on_interim
+        exchange = Exchange(connection, self._pool, budget, message, self._is_async, now, on_interim)
         try:
             exchange.begin()
         except ServerClosed:
@@ -102,8 +101,8 @@ class Sender:
             try:
                 if exchange is None:
                     connection = await self._acquire(message, url, route, budget, fresh)
-                    exchange = Exchange(connection, self._pool, budget, message, self._is_async, monotonic())
-                    exchange.on_interim = on_interim
+                    now = monotonic()
+                    exchange = Exchange(connection, self._pool, budget, message, self._is_async, now, on_interim)
                     exchange.begin()
                 if exchange.head is None:
                     await exchange.finish()

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Coroutine
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from firstbyte.client.network import CHUNK, Stream
+from firstbyte.client.network import CHUNK, AwaitedStream, Stream
 from firstbyte.errors import InvalidRequest
 
 Verify: TypeAlias = "bool | str | Path | ssl.SSLContext"
@@ -69,7 +68,7 @@ def _names(cert: Cert | None) -> tuple[str, ...]:
     return tuple(str(part) for part in cert) if isinstance(cert, tuple) else (str(cert),)
 
 
-class TLSStream:
+class TLSStream(AwaitedStream):
     """A stream in the clear over one that is not. Make one with `open`.
 
     The records are made and read in memory, with no socket under them. One may receive while another sends.
@@ -120,10 +119,6 @@ class TLSStream:
                 await self._flush(timeout)
             await self._fill(timeout, size)
 
-    def recv_at_once(self, timeout: float | None) -> bytes | None:
-        """See `Stream.recv_at_once`."""
-        return None
-
     def recv_now(self) -> bytes | None:
         """See `Stream.recv_now`. What TLS says for itself, such as a session ticket, is nothing."""
         data = self._stream.recv_now()
@@ -151,10 +146,6 @@ class TLSStream:
             await self._flush(timeout)
         finally:
             self._sends = False
-
-    def send_at_once(self, data: bytes, timeout: float | None) -> Coroutine[Any, Any, None]:
-        """See `Stream.send_at_once`."""
-        return self.send(data, timeout)
 
     def close(self) -> None:
         """See `Stream.close`."""

@@ -32,8 +32,8 @@ class Session:
     """The other protocol, which the engine tells what happens; none of its methods but `run` may wait.
 
     `run` is a coroutine function if `is_async`, else it is called in a thread of its own. When it returns, what is to
-    be sent is sent and the connection ended. `deadline` is when `due` is to be called, on the monotonic clock, whose
-    time all that is told comes with.
+    be sent is sent and the connection ended. `deadline` is when `due` is to be called, on the monotonic clock, by
+    which `now` is, too.
     """
 
     is_async = True

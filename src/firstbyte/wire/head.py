@@ -85,7 +85,6 @@ class HeadScanner:
 
         Raises ProtocolError for well-formed fields that break a rule together, with the offset counted from `start`.
         """
-        known = None
         if not start and len(buffer) <= KNOWN_SIZE:
             known = self._heads.get(buffer)  # most often it is one head, and nothing else
             if known is not None:
@@ -94,7 +93,8 @@ class HeadScanner:
         if stop < 2:
             return None
         data = buffer[start : stop + 2]  # which copies nothing if it is the whole of it
-        if stop + 2 - start <= KNOWN_SIZE:
+        size = len(data)
+        if size <= KNOWN_SIZE:
             known = self._heads.get(data)
             if known is None:
                 known = self._heads_of_bodies.get(data)
@@ -102,7 +102,6 @@ class HeadScanner:
                 return known
         line_end = buffer.find(b"\r\n", start)
         limits = self.limits
-        size = stop + 2 - start
         if size > limits.request_line or size > limits.head:
             check_lines(buffer, start, start, limits)  # where a line before is wrong, that is the first offence
         line = buffer[start:line_end]
@@ -151,13 +150,13 @@ class HeadScanner:
         fields_at = line_end + 2 - start
         if target[0] == "/" and method != "CONNECT":  # origin-form
             path, _, query = target.partition("?")
-            head = Head(method, path, query, version, data, fields_at, len(data), block_framing)
+            head = Head(method, path, query, version, data, fields_at, size, block_framing)
             remember(self._heads_of_bodies if block_framing[0] else self._heads, data, head)
             return head
         path, query, authority = _other_form(method, target)
         if authority is not None:
             data = _with_host(data, fields_at, authority)
-        return Head(method, path, query, version, data, fields_at, stop + 2 - start, block_framing)
+        return Head(method, path, query, version, data, fields_at, size, block_framing)
 
 
 def remember(known: dict[bytes, T], key: bytes, value: T) -> None:
