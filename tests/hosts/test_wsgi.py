@@ -129,19 +129,34 @@ def test_a_body_that_its_length_says_is_complete_is_sent_as_bytes() -> None:
 
 
 def test_what_takes_its_time_behind_its_last_byte_is_sent_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstbyte.hosts.wsgi.SLOW", -1)  # so that anything is slow
-    host = WSGI(answering(Closing(b"abc"), headers=[("Content-Length", "3")]))
+    now, took, closed = 0.0, 0.0, 0
+
+    class Slow(Closing):
+        def close(self) -> None:
+            nonlocal now, closed
+            now += took
+            closed += 1
+
+    monkeypatch.setattr("firstbyte.hosts.wsgi.perf_counter", lambda: now)
+    host = WSGI(lambda environ, start_response: start_response("200 OK", [("Content-Length", "3")]) and Slow(b"abc"))
     request = scanned("GET / HTTP/1.1\nHost: a\n\n")
-    assert host.resolve(request).call(request).body == b"abc"
-    closing = Closing(b"abc")
-    host = WSGI(lambda environ, start_response: start_response("200 OK", [("Content-Length", "3")]) and closing)
     endpoint = host.resolve(request)
-    endpoint.call(request)
-    closing.closed = 0
-    response = endpoint.call(request)
-    assert not closing.closed
-    assert body_of(response) == b"abc"
-    assert closing.closed == 1
+
+    def is_sent_before() -> bool:
+        count = closed
+        response = endpoint.call(request)
+        is_first = closed == count
+        assert body_of(response) == b"abc"
+        assert closed == count + 1
+        return is_first
+
+    assert not is_sent_before()
+    took = 0.02
+    assert [is_sent_before() for _ in range(3)] == [False, True, True]  # it takes one to know
+    took = 0.0
+    answers = [is_sent_before() for _ in range(30)]
+    assert answers[0]  # it takes some to know that it was a pause of something else
+    assert not answers[-1]
 
 
 def test_write_goes_before_what_is_returned() -> None:

@@ -2,7 +2,7 @@ import cython
 
 from firstbyte.hosts.environ cimport Environs
 from firstbyte.http.request cimport Request
-from firstbyte.http.handler cimport Endpoint
+from firstbyte.http.handler cimport Endpoint, Pace
 from firstbyte.http.response cimport Response, assembled
 
 cdef dict _statuses
@@ -35,7 +35,7 @@ cdef class _Place:
     cdef object _app
     cdef Environs _environs
     cdef public object endpoint
-    cdef bint _ends_slowly
+    cdef Pace _ending
 
 
 cdef class _Start:

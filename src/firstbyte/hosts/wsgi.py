@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, TypeAlias
 from firstbyte.errors import ResponseError
 from firstbyte.hosts.environ import Environs, ErrorLog
 from firstbyte.hosts.places import Places
-from firstbyte.http.handler import SLOW, Endpoint
+from firstbyte.http.handler import SLOW, Endpoint, Pace
 from firstbyte.http.headers import Headers, check_field
 from firstbyte.http.request import Request
 from firstbyte.http.response import FileBody, Response, assembled
@@ -123,13 +123,13 @@ class FileWrapper:
 class _Place:
     """Runs the application for requests of one method and beginning of a path."""
 
-    __slots__ = ("_app", "_ends_slowly", "_environs", "endpoint")
+    __slots__ = ("_app", "_ending", "_environs", "endpoint")
 
     def __init__(self, host: WSGI) -> None:
         self._app = host.app
         self._environs = host.environs
         self.endpoint = Endpoint(self.call, name=host.name)
-        self._ends_slowly = False  # it has taken its time behind its last byte: then the bytes are sent before
+        self._ending = Pace()  # of what it does behind its last byte: if that is slow, the bytes are sent before
 
     def call(self, request: Request) -> Response:
         """The application's answer. Raises what it raises, and ResponseError or TypeError for what it does wrong."""
@@ -148,7 +148,7 @@ class _Place:
         if result is None or isinstance(result, str | bytes | bytearray):
             start.close()
             raise TypeError(f"the application returned {type(result).__name__}: it must return an iterable of bytes")
-        pieces = _Pieces(start, result)
+        pieces = _Pieces(start, result, self._ending)
         try:
             if type(result) is FileWrapper and start.status and not start.wrote:
                 file = _file_body(result, start.length)
@@ -184,11 +184,8 @@ class _Place:
         if not first:
             pieces.close()
             return start.response(request, b"")
-        if start.length == len(first) and not self._ends_slowly:
-            begin = perf_counter()
+        if start.length == len(first) and self._ending.seconds < SLOW:
             pieces.end()
-            pieces.close()
-            self._ends_slowly = perf_counter() - begin > SLOW
             return start.response(request, first)
         return start.response(request, pieces)
 
@@ -304,12 +301,16 @@ class _Start:
 
 
 class _Pieces:
-    """The body of an application that gives it in pieces: what it has written, then what it has returned."""
+    """The body of an application that gives it in pieces: what it has written, then what it has returned.
 
-    __slots__ = ("_close", "_first", "_pieces", "_start")
+    `ending` is told how long the application takes behind its last byte.
+    """
 
-    def __init__(self, start: _Start, result: Iterable[bytes]) -> None:
+    __slots__ = ("_close", "_ending", "_first", "_pieces", "_start")
+
+    def __init__(self, start: _Start, result: Iterable[bytes], ending: Pace) -> None:
         self._start = start
+        self._ending = ending
         self._close: Callable[[], Any] | None = getattr(result, "close", None)
         self._first = b""
         try:
@@ -334,9 +335,12 @@ class _Pieces:
 
     def end(self) -> None:
         """Lets the application go to its end, behind a body that is complete. Raises ResponseError if it gives more."""
+        begin = perf_counter()
         for piece in self._pieces:
             if piece:
                 raise ResponseError("the application gives a longer body than its Content-Length says")
+        self.close()
+        self._ending.count(perf_counter() - begin)
 
     def __iter__(self) -> _Pieces:
         return self
@@ -345,10 +349,12 @@ class _Pieces:
         if self._first:
             piece, self._first = self._first, b""
             return piece
+        begin = perf_counter()
         try:
             piece = next(self._pieces)
         except StopIteration:
             self.close()
+            self._ending.count(perf_counter() - begin)
             raise
         if type(piece) is not bytes:
             _check_pieces((piece,))
