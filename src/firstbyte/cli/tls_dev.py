@@ -123,7 +123,7 @@ _SYSTEM: dict[str, tuple[tuple[str, ...], ...]] = {
     "win32": (("Windows, with Edge and Chrome:", "certutil -user -addstore Root {path}"),),
 }
 _ANYWHERE = (
-    ("curl:", "curl --cacert {path} https://localhost:8000/"),
+    ("curl:", "curl --cacert {path} …"),
     ("Python and Node:", "SSL_CERT_FILE={path} python …", "NODE_EXTRA_CA_CERTS={path} node …"),
 )
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
