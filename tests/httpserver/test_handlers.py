@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -85,6 +86,19 @@ def test_a_path_never_names_a_host_by_two_slashes(start: Start, target: str, pat
     client = Client(server.server_port).get(target)
     assert client.read()[2] == path.encode()
     client.close()
+
+
+@pytest.mark.parametrize("size", [3, 600_000])
+def test_the_fields_are_those_of_the_body_as_it_is_read(start: Start, size: int) -> None:
+    def answer(handler: Quiet) -> None:
+        assert "Transfer-Encoding" not in handler.headers
+        data = handler.rfile.read(int(handler.headers["Content-Length"]))
+        head(handler)
+        handler.wfile.write(str(len(data)).encode())
+
+    server = start(answering(answer))
+    assert ask(server, "/", "POST", iter([b"x" * (size - 1), b"y"]))[2] == str(size).encode()  # in chunks
+    assert ask(server, "/", "POST", b"x" * size)[2] == str(size).encode()
 
 
 @pytest.mark.parametrize("size", [0, 5, 600_000])
@@ -180,6 +194,22 @@ def test_chunks_that_are_none_or_end_early_break_the_answer_off(
     client.close()
 
 
+def test_parts_of_a_stream_have_heads_of_their_own(start: Start) -> None:
+    def answer(handler: Quiet) -> None:
+        head(handler, ("Content-Type", "multipart/x-mixed-replace; boundary=frame"))
+        for picture in (b"one", b"two"):
+            handler.wfile.write(b"--frame\r\n")
+            handler.send_header("Content-Type", "image/jpeg")
+            handler.send_header("Content-Length", str(len(picture)))
+            handler.end_headers()
+            handler.wfile.write(picture + b"\r\n")
+
+    _, response, body = ask(start(answering(answer)))
+    assert response.headers.get_all("Content-Type") == ["multipart/x-mixed-replace; boundary=frame"]
+    part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: 3\r\n\r\n%b\r\n"
+    assert body == part % b"one" + part % b"two"
+
+
 def test_files_around_wfile_work(start: Start) -> None:
     def answer(handler: Quiet) -> None:
         head(handler, ("Content-Type", "text/csv"))
@@ -254,6 +284,95 @@ def test_the_log_is_the_standard_librarys(start: Start, capsys: pytest.CaptureFi
     assert request.endswith('] "GET /x HTTP/1.1" 404 -')
 
 
+# -- programs that do by themselves what the parent does
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("written", "status", "body", "stays"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-Own: 1\r\n\r\ntext", 200, b"text", True),
+        (b"HTTP/1.0 404 None\r\nX-Own: 1\r\n\r\ntext", 404, b"text", False),
+        (
+            b"HTTP/1.1 200 OK\r\nX-Own: 1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\n0\r\n\r\n",
+            200,
+            b"text",
+            True,
+        ),
+        (b"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Own: 1\r\n\r\n", 200, b"", True),
+    ],
+)
+def test_an_answer_may_be_written_with_its_head(
+    start: Start, written: bytes, status: int, body: bytes, stays: bool, step: int
+) -> None:
+    def answer(handler: Quiet) -> None:
+        for at in range(0, len(written), step):
+            handler.wfile.write(written[at : at + step])
+
+    client = Client(start(answering(answer)).server_port)
+    found, fields, data = client.get().read()
+    assert (found, data, fields["x-own"]) == (status, body, "1")
+    assert client.get().read()[0] == status if stays else client.closed()
+    client.close()
+
+
+def test_a_head_that_is_written_in_part_is_no_answer(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    assert ask(start(answering(lambda handler: handler.wfile.write(b"HTTP/1.1 200 OK\r\n"))))[0] == 500
+    assert "did not answer" in caplog.text
+
+
+def test_the_socket_may_be_used_as_one(start: Start) -> None:
+    class Raw(Quiet):
+        def setup(self) -> None:
+            super().setup()
+            self.connection.settimeout(5)
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def do_POST(self) -> None:
+            text = self.request.recv(3) + self.request.recv(100) + self.request.recv(100)
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text))
+            assert self.connection.send(text) == len(text)
+
+    assert ask(start(Raw), "/", "POST", b"some text")[2] == b"some text"
+
+
+def test_a_handler_may_read_its_request_line_by_itself(start: Start) -> None:
+    class Own(Quiet):
+        def handle_one_request(self) -> None:
+            self.raw_requestline = self.rfile.readline(65537)
+            if not self.raw_requestline:
+                self.close_connection = True
+                return
+            if not self.parse_request():
+                return
+            getattr(self, "do_" + self.command)()
+            self.wfile.flush()
+
+        def do_POST(self) -> None:
+            head(self)
+            self.wfile.write(self.raw_requestline + self.rfile.read())
+
+    assert ask(start(Own), "/x", "POST", b"a\nb")[2] == b"POST /x HTTP/1.1\r\na\nb"
+
+
+def test_a_loop_over_the_requests_of_a_connection_ends_with_the_one_there_is(start: Start) -> None:
+    class Loop(Quiet):
+        def handle(self) -> None:
+            self.close_connection = True
+            self.handle_one_request()
+            while not self.close_connection:
+                self.handle_one_request()
+
+        def do_GET(self) -> None:
+            head(self, ("Content-Length", "2"))
+            self.wfile.write(b"ok")
+
+    client = Client(start(Loop).server_port)
+    for _ in range(3):
+        assert client.get().read()[2] == b"ok"
+    client.close()
+
+
 # -- what goes wrong
 
 
@@ -266,7 +385,12 @@ def test_the_log_is_the_standard_librarys(start: Start, capsys: pytest.CaptureFi
         (lambda handler: head(handler, status=999), "999 is no status"),
         (lambda handler: head(handler, status=101), "101 is no status"),
         (lambda handler: handler.end_headers(), "without send_response()"),
-        (lambda handler: handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n"), "before send_response()"),
+        (lambda handler: handler.wfile.write(b"<p>text</p>\r\n"), "before send_response()"),
+        (lambda handler: handler.wfile.write(b"HTTP/1.1 200 OK\nX: y\n\n"), "must be the head of an answer"),
+        (lambda handler: handler.wfile.write(b"HTTP/1.1 200 OK\r\nX Y: z\r\n\r\n"), "must be the head of an answer"),
+        (lambda handler: handler.wfile.write(b"HTTP/1.1 101 Go\r\nUpgrade: x\r\n\r\n"), "cannot be upgraded"),
+        (lambda handler: (head(handler), handler.wfile.write("text")), "bytes-like object is required"),
+        (lambda handler: (head(handler), handler.wfile.write(7)), "bytes-like object is required"),
         (lambda handler: head(handler, ("Transfer-Encoding", "gzip")), "chunked is all there is"),
     ],
 )

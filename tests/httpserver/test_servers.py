@@ -138,6 +138,15 @@ def test_clients_may_be_refused(start: Start) -> None:
     assert ask(start(Hello, Choosy))[0] == 403
 
 
+def test_a_server_of_another_kind_is_told_that_it_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), Hello) as server:
+        client = Client(server.server_address[1]).get()
+        server.handle_request()
+        assert client.closed()
+        client.close()
+    assert "Hello answers for HTTPServer and ThreadingHTTPServer of firstbyte.httpserver" in capsys.readouterr().err
+
+
 def test_limits_are_the_engines_and_may_be_others(start: Start) -> None:
     class Small(ThreadingHTTPServer):
         limits = Limits(body=10)

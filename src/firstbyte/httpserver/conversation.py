@@ -12,6 +12,7 @@ from firstbyte.http.request import Address, Request
 from firstbyte.http.response import FileBody, Response
 from firstbyte.wire.body import ChunkedBody
 from firstbyte.wire.limits import Limits
+from firstbyte.wire.response import ResponseReader
 
 # Hop-by-hop (RFC 9110 section 7.6.1): what they would say of the connection is the engine's to say.
 _HOP_BY_HOP = frozenset(("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"))
@@ -38,12 +39,30 @@ class Conversation:
         """The host and port that the client has connected to."""
         return tuple(self.http.server or Address("", 0))  # type: ignore[return-value]
 
+    def recv(self, size: int) -> bytes:
+        """Reads from the body, which is complete; empty at its end."""
+        return self.body.read(size)
+
+    def send(self, data: bytes) -> int:
+        """Writes to the answer: see `Output.write`."""
+        return self.output.write(data)
+
+    def sendall(self, data: bytes) -> None:
+        """See `send`."""
+        self.output.write(data)
+
+    def setsockopt(self, *option: object) -> None:
+        """Does nothing: the connection is the engine's."""
+
     def settimeout(self, timeout: float | None) -> None:
         """Does nothing: the server's timeouts hold."""
 
 
 class Output(io.BufferedIOBase):
-    """What handlers know as `wfile`: each write is on its way to the client when it returns."""
+    """What handlers know as `wfile`: each write is on its way to the client when it returns.
+
+    What is written before a head is given to `begin` must be one, with its status line.
+    """
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -54,11 +73,17 @@ class Output(io.BufferedIOBase):
         self._finished = False  # the handler is done: a file object around this one may still be closed, by nobody
         self._chunks: ChunkedBody | None = None  # takes apart what a handler has put into chunks by itself
         self._line = b""  # the part of such a chunk's line that has come
+        self._head: ResponseReader | None = None  # takes apart a head that is written as bytes
 
     @property
     def begun(self) -> bool:
         """Whether some of the answer is on its way, so that it can no longer become another."""
         return self._begun
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the head is complete: what is written is the body."""
+        return self._response is not None
 
     def begin(self, status: int, fields: Iterable[tuple[str, str]]) -> None:
         """The head is complete. Raises ValueError for one that cannot be sent, RuntimeError for a second one."""
@@ -84,7 +109,12 @@ class Output(io.BufferedIOBase):
 
     def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]
         """Sends `data`; waits while the client is slow to take it. Raises BrokenPipeError when it has left."""
-        piece = bytes(data)
+        piece = data if type(data) is bytes else bytes(memoryview(data))  # a number would become so many zeros
+        if self._response is None:
+            rest = self._take_head(piece)
+            if rest:
+                self.write(rest)
+            return len(piece)
         body = piece if self._chunks is None else self._unchunk(self._chunks, piece)
         if body:
             self._send(body)
@@ -132,8 +162,7 @@ class Output(io.BufferedIOBase):
 
     def _send(self, piece: bytes) -> None:
         response = self._response
-        if response is None:
-            raise RuntimeError("nothing can be written before send_response() and end_headers()")
+        assert response is not None
         if self._bodiless:
             return
         if self._sender is None:  # a host that cannot send while the handler runs
@@ -147,6 +176,29 @@ class Output(io.BufferedIOBase):
                 self._sender.write(piece)
         except ClientDisconnected as error:
             raise BrokenPipeError(str(error)) from None
+
+    def _take_head(self, piece: bytes) -> bytes:
+        """Begins the answer whose head a handler writes as bytes, when that is complete; gives what is behind it."""
+        if self._head is None:
+            self._head = ResponseReader()
+            self._head.expect(self._request.method)
+        self._head.feed(piece)
+        try:
+            head = self._head.read_head()
+            while head is not None and head.status < 200 and head.status != 101:  # a 100 was sent before the body
+                head = self._head.read_head()
+        except ProtocolError as error:
+            raise ValueError(
+                f"what is written before send_response() and end_headers() must be the head of an answer: {error}"
+            ) from None
+        if head is None:
+            return b""
+        if head.status == 101:
+            raise ValueError("the connection cannot be upgraded here")
+        self.begin(head.status, head.headers.items())
+        if not head.keep_alive:
+            self.close_after()
+        return self._head.take_rest()
 
     def _unchunk(self, chunks: ChunkedBody, piece: bytes) -> bytes:
         data = self._line + piece

@@ -37,10 +37,19 @@ class BaseHTTPRequestHandler(http.server.BaseHTTPRequestHandler):
     wfile: Output
 
     def setup(self) -> None:
-        """Makes `connection`, `rfile` and `wfile`."""
+        """Makes `connection`, `rfile` and `wfile`. Raises TypeError if a server of another kind has made the handler.
+
+        `rfile` is the head, until `parse_request` has been called; then it is the body.
+        """
+        if not isinstance(self.request, Conversation):
+            raise TypeError(
+                f"{type(self).__name__} answers for HTTPServer and ThreadingHTTPServer of firstbyte.httpserver, and for"
+                f" servers derived from them: {type(self.server).__name__} is neither"
+            )
         self.connection = self.request
-        self.rfile = self.request.body  # type: ignore[assignment]
+        self.rfile = io.BytesIO(self.request.http.head)
         self.wfile = self.request.output
+        self._is_parsed = False
         self._status = 0
         self._fields: list[tuple[str, str]] = []
 
@@ -59,7 +68,15 @@ class BaseHTTPRequestHandler(http.server.BaseHTTPRequestHandler):
         method()
 
     def parse_request(self) -> bool:
-        """Sets `command`, `path`, `headers` and their like. An override may answer and return False."""
+        """Sets `command`, `path`, `headers` and their like. An override may answer and return False.
+
+        A second time it finds no request, and says so as at the end of a connection: False, and `close_connection`.
+        """
+        if self._is_parsed:
+            self.close_connection = True
+            return False
+        self._is_parsed = True
+        self.rfile = self.request.body  # type: ignore[assignment]
         request = self.request.http
         line = request.head.partition(b"\r\n")[0] or f"{request.method} {request.target} HTTP/1.1".encode("latin-1")
         self.raw_requestline = line + b"\r\n"
@@ -70,6 +87,10 @@ class BaseHTTPRequestHandler(http.server.BaseHTTPRequestHandler):
         self.headers = self.MessageClass()
         for name, value in request.headers.items():
             self.headers.set_raw(name, value)
+        if "Transfer-Encoding" in self.headers:  # the chunks have been taken apart
+            del self.headers["Transfer-Encoding"]
+            self.headers.set_raw("Content-Length", str(self.rfile.seek(0, io.SEEK_END)))
+            self.rfile.seek(0)
         self.close_connection = self.request.closes
         return True
 
@@ -95,14 +116,20 @@ class BaseHTTPRequestHandler(http.server.BaseHTTPRequestHandler):
             self.close_connection = value.lower() == "close"
 
     def end_headers(self) -> None:
-        """Ends the head: it is sent with the first bytes that are written, at `wfile.flush()`, or in the end."""
-        if not self._status:
-            raise RuntimeError("end_headers() without send_response()")
-        if self._status >= 200:  # a 100 (Continue) was sent before the body was read
-            self.wfile.begin(self._status, self._fields)
+        """Ends the head: it is sent with the first bytes that are written, at `wfile.flush()`, or in the end.
+
+        Without `send_response`, behind the head of the answer, it writes the fields of a part of the body (multipart).
+        """
+        status, fields = self._status, self._fields
+        self._status, self._fields = 0, []
+        if status >= 200:
+            self.wfile.begin(status, fields)
             if self.close_connection:
                 self.wfile.close_after()
-        self._status = 0
+        elif not status:  # else it is a 100 (Continue), which was sent before the body was read
+            if not self.wfile.has_head:
+                raise RuntimeError("end_headers() without send_response()")
+            self.wfile.write("".join(f"{name}: {value}\r\n" for name, value in fields).encode("latin-1") + b"\r\n")
 
     def flush_headers(self) -> None:
         """Does nothing: see `end_headers`."""
@@ -173,7 +200,7 @@ class SimpleHTTPRequestHandler(BaseHTTPRequestHandler, http.server.SimpleHTTPReq
             f"<body>\n<h1>{title}</h1>\n<hr>\n<ul>\n{chr(10).join(rows)}\n</ul>\n<hr>\n</body>\n</html>\n"
         ).encode(charset, "surrogateescape")
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", f"text/html; charset={charset}")
+        self.send_header("Content-type", f"text/html; charset={charset}")
         self.send_header("Content-Length", str(len(page)))
         self.end_headers()
         return io.BytesIO(page)
