@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import textwrap
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -119,6 +121,25 @@ def test_a_program_gets_the_variables_of_the_standard_and_no_others(
         "SERVER_SOFTWARE": "firstbyte",
         "STAGE": "test",
     }
+
+
+@pytest.mark.parametrize(
+    ("rest", "translated"),
+    [
+        ("/a/b%20c", "/a/b c"),
+        ("/", "/"),
+        ("//x/./y//z", "/x/y/z"),
+        ("/..%2f../%2e%2e/etc/passwd", "/etc/passwd"),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_the_rest_of_the_path_is_a_file_below_the_documents(
+    serve: Serve, folder: Path, write: Write, rest: str, translated: str | None
+) -> None:
+    write("it", HELLO + 'echo "${PATH_TRANSLATED-none}"')
+    body = serve(mounted(folder, documents=folder.parent)).client().get(f"/cgi-bin/it{rest}").read()[2].decode()
+    assert body == ("none\n" if translated is None else f"{folder.parent}{translated}\n")
+    assert serve(mounted(folder)).client().get(f"/cgi-bin/it{rest}").read()[2] == b"none\n"
 
 
 def test_a_program_has_no_arguments_no_shell_and_its_own_folder(serve: Serve, folder: Path, write: Write) -> None:
@@ -349,6 +370,21 @@ def test_a_program_whose_time_is_over_within_its_answer_breaks_it_off(
     assert b"half\n" in rest
     assert not rest.endswith(b"0\r\n\r\n")
     assert "its time was over" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="nothing tells that it has ended")
+@pytest.mark.parametrize("new_group", ["", "setsid "])
+def test_what_holds_the_output_of_a_program_that_has_ended_holds_no_client(
+    serve: Serve, folder: Path, write: Write, tmp_path: Path, new_group: str
+) -> None:
+    write("it", f"{HELLO}echo all\n{new_group}sleep 1000 & echo $! > {tmp_path / 'pid'}")
+    try:
+        assert serve(mounted(folder)).client().get("/cgi-bin/it").read()[2] == b"all\n"
+        if not new_group:
+            wait_until(lambda: is_gone(int((tmp_path / "pid").read_text())))
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("head", ["", HELLO + "echo half\n"])

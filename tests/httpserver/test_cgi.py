@@ -74,6 +74,14 @@ def test_programs_are_run_and_files_sent(
     assert (response.headers["Location"] == "https://example.org/") == (status == 302)
 
 
+def test_the_rest_of_a_path_is_translated(start: Start, folder: Path) -> None:
+    program = folder / "cgi-bin" / "hello"
+    program.write_text(HELLO + 'echo "$PATH_TRANSLATED"')
+    assert (
+        ask(start(partial(Handler, directory=str(folder))), "/cgi-bin/hello/a.txt")[2].decode() == f"{folder}/a.txt\n"
+    )
+
+
 def test_the_folders_of_programs_are_those_of_the_class(start: Start, folder: Path) -> None:
     class Other(Handler):
         cgi_directories = ["/sub/programs"]

@@ -83,7 +83,7 @@ class Files(NamedTuple):
         for path in programs:
             from firstbyte.hosts.cgi import CGI
 
-            app.mount(f"/{path.name}", CGI(path))
+            app.mount(f"/{path.name}", CGI(path, documents=path.parent))
         app.mount("/", files)
         return app
 

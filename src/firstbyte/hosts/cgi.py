@@ -49,8 +49,9 @@ class CGI:
     A program gets no variables but those of CGI, PATH and `environment`. It is ended after `timeout` seconds, or when
     its client leaves. No more than `processes` run at once; as many requests wait for one to end as `queue` says (four
     times that unless it is given), for `timeout` at most, others get a 503. A body is complete before its program runs,
-    and may have `max_body` bytes (None: the server's limit). Raises ConfigurationError if there is no such folder,
-    ValueError for a number that lets nothing run.
+    and may have `max_body` bytes (None: the server's limit). `documents` is the folder that PATH_TRANSLATED leads to;
+    without it there is no such variable. Raises ConfigurationError if there is no such folder, ValueError for a number
+    that lets nothing run.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class CGI:
         queue: int | None = None,
         max_body: int | None = None,
         environment: Mapping[str, str] | None = None,
+        documents: str | Path | None = None,
     ) -> None:
         self.folder = Path(folder).resolve()
         if not self.folder.is_dir():
@@ -71,6 +73,7 @@ class CGI:
         self._timeout = timeout
         self.gate = Gate(processes, 4 * processes if queue is None else queue)
         self._environment = {"PATH": os.environ.get("PATH", os.defpath), **(environment or {})}
+        self._documents = None if documents is None else os.fsencode(Path(documents).resolve())
         self._environs = Environs({"SERVER_SOFTWARE": "firstbyte", "GATEWAY_INTERFACE": "CGI/1.1"})
         self._endpoint = Endpoint(self.answer, name=f"programs of {folder}", max_body=max_body, sends=True)
         self._refusal = Endpoint(self._refuse, name=f"no program of {folder}", streams_body=True)
@@ -169,7 +172,9 @@ class CGI:
                 variables["SERVER_NAME"] = parse_host(request.host)
         variables["SCRIPT_FILENAME"] = os.fsencode(path)
         variables["SCRIPT_NAME"] = unquote_to_bytes(request.root_path + script_name)
-        variables["PATH_INFO"] = unquote_to_bytes(path_info)
+        variables["PATH_INFO"] = further = unquote_to_bytes(path_info)
+        if further and self._documents is not None:  # without "..", which would lead out of the folder
+            variables["PATH_TRANSLATED"] = self._documents + os.path.normpath(b"/" + further.lstrip(b"/"))
         variables["REMOTE_HOST"] = variables.setdefault("REMOTE_ADDR", "")
         variables["REQUEST_SCHEME"] = request.scheme
         environment = {os.fsencode(name): os.fsencode(value) for name, value in self._environment.items()}

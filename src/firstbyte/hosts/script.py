@@ -67,9 +67,13 @@ class Script:
             raise
 
     def read(self) -> bytes:
-        """The next bytes that it writes; none when it has closed its output, was ended, or nobody listens."""
+        """The next bytes that it writes; none when it has closed its output, was ended, or nobody listens.
+
+        Nor when it has ended by itself, and what it has left behind holds its output open, but is silent.
+        """
         output = self._output.fileno()
-        while not self.over:  # what has left the group may still hold the output open
+        silence = 0.0  # seconds of it since the program's end was seen
+        while not self.over and silence < END:  # what has left the group may still hold the output open
             ready = [fd for fd, _ in self._poll.poll(LOOK * 1000)]
             if self._errors.fileno() in ready:
                 self._log()
@@ -77,6 +81,8 @@ class Script:
                 return os.read(output, PIECE)
             if self._has_left():
                 break
+            if not ready and self._has_exited():
+                silence += LOOK
         return b""
 
     def close(self) -> None:
@@ -98,6 +104,12 @@ class Script:
         self._errors.close()
         if status and not self.over:
             logger.warning("%s ended with %s", self.name, _told(status))
+
+    def _has_exited(self) -> bool:
+        """Whether the program itself has. It is not waited for: until its group is ended, its number must stay its own."""
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            return False
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _end_time(self) -> None:
         """Its time is over, or the server's is."""

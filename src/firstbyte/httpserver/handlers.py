@@ -256,7 +256,7 @@ class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
         folder = self.cgi_info[0]
         request = self.request.http
         try:
-            programs = _programs(self.directory + folder)
+            programs = _programs(self.directory + folder, self.directory)
             request.move_to_mount(folder)
             response = programs.answer(request)
         except ConfigurationError:
@@ -286,6 +286,6 @@ class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
 
 
 @functools.lru_cache(64)
-def _programs(folder: str) -> CGI:
+def _programs(folder: str, documents: str) -> CGI:
     """The programs of a folder: one object for all requests, since it counts those that run."""
-    return CGI(folder)
+    return CGI(folder, documents=documents)
