@@ -35,6 +35,7 @@ COMPILED = (
     "engine/reactor",
     "engine/services",
     "engine/threads",
+    "engine/trial",
     "engine/upgrade",
     "files/known",
     "files/pages",

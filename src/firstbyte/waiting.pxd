@@ -7,12 +7,17 @@ cdef class Wait:
     cdef object _callback
     cdef object _context
     cdef object _error
-    cdef Stepper _stepper
+    cdef Follower _stepper
     cdef public double deadline
     cdef public bint over
 
     cpdef end(self, error=*)
+    cpdef follow(self, Follower follower)
     cpdef renew(self)
+
+
+cdef class Follower:
+    cpdef go_on(self)
 
 
 cdef class Attempt:
@@ -27,7 +32,7 @@ cdef class Attempt:
     cpdef Wait step(self)
 
 
-cdef class Stepper:
+cdef class Stepper(Follower):
     cdef object _coroutine
     cdef object _enter
     cdef object _leave

@@ -72,7 +72,7 @@ class Wait:
         self._callback: Callable[[Wait], object] | None = None
         self._context: Context | None = None
         self._error: BaseException | None = None
-        self._stepper: Stepper | None = None  # who goes on in the task's place
+        self._stepper: Follower | None = None  # who goes on in the task's place
         self.deadline = inf
         self.over = False
 
@@ -104,6 +104,11 @@ class Wait:
             self._context.run(self._callback, self)
         else:
             self._callback(self)
+
+    def follow(self, follower: Follower) -> None:
+        """Has `follower` go on when it is over, and not who awaits it."""
+        self._asyncio_future_blocking = False  # as a Task says that it has seen it
+        self._stepper = follower
 
     def renew(self) -> None:
         """Makes it as new, for whoever has awaited it to its end: then nobody else knows it any more."""
@@ -138,6 +143,16 @@ class Wait:
         if self._callback is not None:
             self._loop.call_soon(self._callback, self, context=self._context)
         return True
+
+
+class Follower:
+    """Who goes on in the place of a Task when a `Wait` is over: outside of any task, or within another."""
+
+    __slots__ = ()
+
+    def go_on(self) -> None:
+        """The Wait is over."""
+        raise NotImplementedError
 
 
 class Attempt:
@@ -209,7 +224,7 @@ class Attempt:
             warnings.warn(f"coroutine '{self.name}' was never awaited", RuntimeWarning, stacklevel=2)
 
 
-class Stepper:
+class Stepper(Follower):
     """Awaits a coroutine, and steps it by itself behind each `Wait` that it awaits, while its Task waits on.
 
     To its Task, which is told when it ends or waits for anything else, those are one long Wait: what a Task does
@@ -302,8 +317,7 @@ class Stepper:
         return parked
 
     def _attach(self, wait: Wait) -> None:
-        wait._asyncio_future_blocking = False
-        wait._stepper = self
+        wait.follow(self)
         self._wait = wait
 
 

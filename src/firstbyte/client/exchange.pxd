@@ -3,6 +3,8 @@ import cython
 from firstbyte.client.pool cimport Connection, Pool
 from firstbyte.client.request cimport Message
 from firstbyte.client.timeouts cimport Budget
+from firstbyte.client.watched cimport WatchedStream
+from firstbyte.waiting cimport Wait
 from firstbyte.wire.response cimport ResponseHead, ResponseReader
 
 
@@ -13,7 +15,6 @@ cdef class Exchange:
     cdef double _done
     cdef double _first
     cdef int _interim
-    cdef Message _message
     cdef object _on_interim
     cdef Pool _pool
     cdef long long _received
@@ -26,10 +27,14 @@ cdef class Exchange:
     cdef public ResponseHead head
     cdef public bint is_async
     cdef public bint is_over
+    cdef public Message message
     cdef public bint unanswered
 
     @cython.locals(message=Message, connection=Connection, budget=Budget, data=bytes)
     cpdef begin(self)
+    cpdef Wait wait(self)
+    @cython.locals(stream=WatchedStream, data=bytes)
+    cpdef go_on(self)
     cdef _not_taken(self, error)
     cdef bint _is_answered(self) except -1
     cdef _pass_interim(self, ResponseHead head)

@@ -22,6 +22,7 @@ from firstbyte.errors import (
     WriteTimeout,
 )
 from firstbyte.http.headers import Headers
+from firstbyte.waiting import Wait
 from firstbyte.wire.response import ResponseHead
 from firstbyte.wire.writer import encode_chunk, encode_last_chunk
 
@@ -36,15 +37,16 @@ class Exchange:
     once.
 
     `begin`, which goes as far as it can without suspending, and `finish` if `head`, that of the final response, is not
-    there then. Then `read` until there is nothing more, or `close` in between. Whatever is raised, the connection is
-    closed before. If a message `upgrades`, the answer may be 101, behind which `take_over` has the connection, until
-    `close`. `now` is the time by `monotonic`; `on_interim` is told of each interim response (1xx).
+    there then; or, without a coroutine, `wait` and `go_on`. Then `read` until there is nothing more, or `close` in
+    between. Whatever is raised, the connection is closed before. If a message `upgrades`, the answer may be 101, behind
+    which `take_over` has the connection, until `close`. `now` is the time by `monotonic`; `on_interim` is told of each
+    interim response (1xx).
     """
 
     __slots__ = (
-        "_began", "_budget", "_connection", "_done", "_first", "_interim", "_message", "_on_interim", "_pool",
+        "_began", "_budget", "_connection", "_done", "_first", "_interim", "_on_interim", "_pool",
         "_received", "_refusal", "_rest", "_sent", "_sent_whole", "_size", "_taken", "head", "is_async", "is_over",
-        "unanswered",
+        "message", "unanswered",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +63,7 @@ class Exchange:
         self._connection = connection
         self._pool = pool
         self._budget = budget
-        self._message = message
+        self.message = message
         self.is_async = is_async
         self.unanswered = True  # whether not one byte of the response has come
         self._on_interim = on_interim
@@ -79,7 +81,7 @@ class Exchange:
 
     def begin(self) -> None:
         """Sends the request and reads until `head` is there, without suspending. Raises ClientError."""
-        message, connection, budget = self._message, self._connection, self._budget
+        message, connection, budget = self.message, self._connection, self._budget
         connection.reader.expect(message.method)
         body, data = message.body, message.head
         try:
@@ -123,6 +125,31 @@ class Exchange:
             self.close()
             raise
 
+    def wait(self) -> Wait | None:
+        """What to wait for until `go_on` can be called in the place of `finish`; None where only that can go on."""
+        stream, budget = self._connection.stream, self._budget
+        if self.is_over or not self._sent or not isinstance(stream, WatchedStream):
+            return None
+        return stream.begin_recv(budget.left(budget.timeout.read))
+
+    def go_on(self) -> None:
+        """Reads what came when the wait was over, until `head` is there or it must be waited again.
+
+        Raises ClientError.
+        """
+        stream: Any = self._connection.stream
+        try:
+            try:
+                data: bytes | None = stream.end_recv()
+            except OSError as error:
+                self._fail(error, "head")
+            if data is not None:
+                self._hear(data)
+                self._read_at_once()
+        except BaseException:
+            self.close()
+            raise
+
     async def _send(self, sending: Coroutine[Any, Any, None]) -> None:
         try:
             await sending
@@ -139,7 +166,7 @@ class Exchange:
 
     async def _send_long(self) -> None:
         """Sends head and body in pieces; stops with the response if that comes before the body is through."""
-        message, budget = self._message, self._budget
+        message, budget = self.message, self._budget
         body = message.body
         assert body is not None
         stream, wait = self._connection.stream, budget.timeout.write
@@ -232,7 +259,7 @@ class Exchange:
                     if data is None:
                         return
                     self._hear(data)
-                elif head.status >= 200 or (head.status == 101 and self._message.upgrades):
+                elif head.status >= 200 or (head.status == 101 and self.message.upgrades):
                     self._begin(head)
                 elif head.status == 101:
                     message = "the server changes the protocol, which it was not asked for"

@@ -13,4 +13,5 @@ cdef class Sender:
 
     @cython.locals(connection=Connection, exchange=Exchange, now=double)
     cpdef Exchange begin(self, Message message, route, Budget budget, on_interim=*)
+    cpdef go_on(self, Exchange exchange)
     cdef bint _is_alive(self, Connection connection, Message message, double now) except -1

@@ -77,9 +77,17 @@ class Sender:
         try:
             exchange.begin()
         except ServerClosed:
-            if not _was_dead(exchange, message):
+            if not _was_dead(exchange):
                 raise
         return exchange
+
+    def go_on(self, exchange: Exchange) -> None:
+        """See `Exchange.go_on`; one that is over then, without a `head`, is for `finish`. Raises ClientError."""
+        try:
+            exchange.go_on()
+        except ServerClosed:
+            if not _was_dead(exchange):
+                raise
 
     async def finish(
         self,
@@ -108,7 +116,7 @@ class Sender:
                     await exchange.finish()
                 return exchange
             except ServerClosed:
-                if exchange is None or not _was_dead(exchange, message):
+                if exchange is None or not _was_dead(exchange):
                     raise
                 exchange, fresh = None, True
 
@@ -144,6 +152,6 @@ class Sender:
             raise
 
 
-def _was_dead(exchange: Exchange, message: Message) -> bool:
+def _was_dead(exchange: Exchange) -> bool:
     """Whether a kept connection has proved to be dead, and what was sent can be sent once more."""
-    return message.can_be_repeated and exchange.unanswered and not exchange.is_first
+    return exchange.message.can_be_repeated and exchange.unanswered and not exchange.is_first

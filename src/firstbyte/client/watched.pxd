@@ -6,6 +6,7 @@ cdef class TimedWaits:
     cdef public object _loop
     cdef public Wait _reader
     cdef public Wait _writer
+    cdef Wait _spare
     cdef public object _timer
 
     cpdef Wait _within(self, timeout)
@@ -23,6 +24,8 @@ cdef class WatchedStream(TimedWaits):
 
     cpdef on_event(self, int events)
     cpdef recv_at_once(self, timeout)
+    cpdef Wait begin_recv(self, timeout)
+    cpdef bytes end_recv(self)
     cpdef recv_now(self)
     cpdef send_at_once(self, bytes data, timeout)
     cpdef close(self)

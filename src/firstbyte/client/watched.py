@@ -19,17 +19,18 @@ class TimedWaits:
     if that has moved.
     """
 
-    __slots__ = ("_loop", "_reader", "_timer", "_writer")
+    __slots__ = ("_loop", "_reader", "_spare", "_timer", "_writer")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
         self._reader: Wait | None = None
         self._writer: Wait | None = None
+        self._spare: Wait | None = None  # one that is as new
         self._timer: TimerHandle | None = None
 
     def _within(self, timeout: float | None) -> Wait:
         """What is to be awaited: it raises TimeoutError after `timeout` seconds."""
-        waiter = Wait(self._loop)
+        waiter, self._spare = self._spare or Wait(self._loop), None
         if timeout is not None:
             waiter.deadline = deadline = self._loop.time() + timeout
             if self._timer is None or self._timer.when() > deadline:
@@ -98,14 +99,29 @@ class WatchedStream(TimedWaits):
         """See `Stream.recv`; how much comes at once, the watcher decides."""
         data = self.recv_at_once(timeout)
         while data is None:
-            self._watch(self._interest | READ)
-            self._reader = waiter = self._within(timeout)
+            waiter = self.begin_recv(timeout)
             try:
                 await waiter
-            finally:
+            except BaseException:
                 self._reader = None
-            data = self._receive()
+                raise
+            data = self.end_recv()
         return data
+
+    def begin_recv(self, timeout: float | None) -> Wait:
+        """What to wait for, before `end_recv`, when `recv_at_once` has given None."""
+        self._watch(self._interest | READ)
+        self._reader = waiter = self._within(timeout)
+        return waiter
+
+    def end_recv(self) -> bytes | None:
+        """As `recv_at_once`, when what `begin_recv` has given is over. Raises OSError."""
+        waiter, self._reader = self._reader, None
+        assert waiter is not None
+        waiter.result()
+        waiter.renew()
+        self._spare = waiter
+        return self._receive()
 
     def recv_at_once(self, timeout: float | None) -> bytes | None:
         """See `Stream.recv_at_once`. Asks the kernel only if the watcher has told that something is here."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from firstbyte.engine.connection import Connection
     from firstbyte.engine.first_step import Walk
     from firstbyte.engine.reactor import Reactor
+    from firstbyte.engine.trial import Trial
 else:
     asyncio = LazyModule("asyncio")  # a compiled connection imports this module, also where there is no loop
 
@@ -45,7 +46,7 @@ class Exchange:
         self.connection = connection
         self.request = request
         self.endpoint = endpoint
-        self.task: asyncio.Task[Any] | Walk | None = None  # known when it has suspended for the first time
+        self.task: asyncio.Task[Any] | Walk | Trial | None = None  # known when it has suspended for the first time
         self.released = False  # the connection has gone on without it
         self._reading: asyncio.Future[None] | None = None  # of a coroutine that waits for the body
         self._writing: asyncio.Future[None] | None = None  # of those that wait for the peer to read

@@ -6,12 +6,15 @@ from firstbyte.engine.first_step cimport FirstSteps, Walk, next_step
 from firstbyte.engine.observer cimport Hooks
 from firstbyte.engine.pool cimport Pool
 from firstbyte.engine.reactor cimport Reactor
+from firstbyte.engine.trial cimport Trial
 from firstbyte.http.handler cimport Answered, Endpoint, Pace
 from firstbyte.http.request cimport Request
 from firstbyte.http.response cimport Response
 
 
 cdef object _NOT_CALLED
+
+cdef bint _is_plain(Response response) except -1
 
 
 cdef class LoopDriver(Pool):
@@ -32,8 +35,13 @@ cdef class LoopDriver(Pool):
     cpdef bint detach(self, Connection connection) except -1
     @cython.locals(hooks=Hooks, start=double)
     cdef _run(self, Connection connection, Request request, Endpoint endpoint)
-    @cython.locals(answer=list, response=Response, exchange=Exchange)
+    @cython.locals(answer=list, response=Response, exchange=Exchange, tried=Exchange, trial=Trial)
     cdef _begin(self, Connection connection, Request request, Endpoint endpoint)
+    cpdef tried(self, Trial trial)
+    @cython.locals(answer=list)
+    cdef _try_again(self, Connection connection, Exchange exchange, Trial trial)
+    @cython.locals(connection=Connection, request=Request, endpoint=Endpoint)
+    cdef tuple _go_on(self, Exchange exchange, list answer, made)
     cdef _follow(self, Exchange exchange, list answer, task)
     @cython.locals(response=Response)
     cdef _end(self, Connection connection, Exchange exchange, list answer, error)

@@ -23,13 +23,14 @@ from firstbyte.engine import upgrade
 from firstbyte.engine.answers import check_body, failed_response, not_an_answer
 from firstbyte.engine.connection import Connection
 from firstbyte.engine.exchange import Exchange, Silence
-from firstbyte.engine.first_step import FirstSteps, Left, Walk, next_step
+from firstbyte.engine.first_step import FirstSteps, Left, Outcome, Walk, next_step
 from firstbyte.engine.lifespan import Lifespan
 from firstbyte.engine.loops import new_loop
 from firstbyte.engine.pool import Pool
 from firstbyte.engine.reactor import Reactor
 from firstbyte.engine.sending import SocketSender
 from firstbyte.engine.states import CLOSED
+from firstbyte.engine.trial import Trial
 from firstbyte.engine.watchdog import Watchdog
 from firstbyte.errors import ClientDisconnected, ClientError, ConfigurationError
 from firstbyte.http.handler import SLOW, Answered, Endpoint, lifespan_of
@@ -64,7 +65,7 @@ class LoopDriver(Pool):
         self._sweep: asyncio.TimerHandle | None = None
         self._running: Endpoint | None = None  # whose function, or whose coroutine's first step, runs now
         # Those whose coroutine has suspended.
-        self._exchanges: dict[asyncio.Future[None] | Walk | None, Exchange] = {}
+        self._exchanges: dict[asyncio.Future[None] | Walk | Trial | None, Exchange] = {}
         self.hurry = False  # `until` is to be asked again and again, since time may answer it
 
     # -- what connections ask for (see reactor.Driver)
@@ -133,15 +134,23 @@ class LoopDriver(Pool):
         """Runs the coroutine up to where it first waits; its answer if that is its end."""
         if self._reactor.hooks.handler_started is not None:
             self._reactor.hooks.handler_started(connection, request, endpoint)
-        if endpoint.streams_body or not endpoint.own_task:
-            request.peer = Exchange(self._reactor, connection, request, endpoint)
         answer: list[Response] = []
+        task: asyncio.Task[Any] | Walk | None
         self._running = endpoint
-        if endpoint.own_task:
-            task, error = self._first_steps.call(self._starts, (connection, request, endpoint, answer))
+        if endpoint.attempt is not None:
+            request.peer = tried = Exchange(self._reactor, connection, request, endpoint)
+            trial = Trial(self, tried, endpoint.attempt(request))
+            made = trial.step()
+            if made is None:
+                self._running = None
+                tried.task = trial
+                self._exchanges[trial] = tried
+                return None
+            task, error = self._go_on(tried, answer, made)
         else:
-            wakes = partial(self._guarded, connection, self._walk_on, request.peer, answer)
-            task, error = Walk(self._first_steps, self._answer(connection, request, endpoint, answer), wakes).step()
+            if endpoint.streams_body:
+                request.peer = Exchange(self._reactor, connection, request, endpoint)
+            task, error = self._first_steps.call(self._starts, (connection, request, endpoint, answer))
         self._running = None
         response = answer[0] if answer else None
         exchange = connection.owner
@@ -180,6 +189,45 @@ class LoopDriver(Pool):
         self._exchanges[done] = exchange
         done.add_done_callback(partial(self._guarded, exchange.connection, self._finish, exchange, answer))
 
+    def tried(self, trial: Trial) -> None:
+        """Tries again an endpoint that had to wait, or learns that it was cancelled."""
+        exchange = trial.exchange
+        try:
+            self._try_again(exchange.connection, exchange, trial)
+        except Exception:
+            logger.exception("a connection failed in the loop")
+            exchange.connection.close("internal error")
+
+    def _try_again(self, connection: Connection, exchange: Exchange, trial: Trial) -> None:
+        answer: list[Response] = []
+        task: asyncio.Task[Any] | Walk | None = None
+        error: BaseException | None = trial.cancelled
+        if error is None:
+            self._running = exchange.endpoint
+            made = trial.step()
+            if made is not None:
+                task, error = self._go_on(exchange, answer, made)
+            self._running = None
+            if made is None:
+                return
+        del self._exchanges[trial]
+        if task is None:
+            self._end(connection, exchange, answer, error)
+        elif isinstance(task, Walk):
+            exchange.task = task
+            self._exchanges[task] = exchange
+        else:
+            self._follow(exchange, answer, task)
+
+    def _go_on(self, exchange: Exchange, answer: list[Response], made: Any) -> Outcome:
+        """Goes on with what an endpoint has made that was tried."""
+        if type(made) is Answered and _is_plain(made.response):
+            answer.append(made.response)
+            return None, None
+        connection, request, endpoint = exchange.connection, exchange.request, exchange.endpoint
+        wakes = partial(self._guarded, connection, self._walk_on, exchange, answer)
+        return Walk(self._first_steps, self._answer(connection, request, endpoint, answer, made), wakes).step()
+
     def _walk_on(self, connection: Connection, exchange: Exchange, answer: list[Response], wait: Wait) -> None:
         """Runs the next step of a coroutine without a Task."""
         walk: Any = exchange.task
@@ -202,11 +250,9 @@ class LoopDriver(Pool):
             made = endpoint.call(request)
         except BaseException as error:
             made = _raising(error)
-        if type(made) is Answered:
-            response = made.response
-            if type(response) is Response and type(response.body) is bytes:
-                answer.append(response)
-                return None
+        if type(made) is Answered and _is_plain(made.response):
+            answer.append(made.response)
+            return None
         return next_step(self._answer(connection, request, endpoint, answer, made).__await__())
 
     async def _answer(
@@ -299,7 +345,7 @@ class LoopDriver(Pool):
     ) -> None:
         """A coroutine has ended after it had waited: the connection goes on."""
         response = answer[0] if answer and error is None else None
-        exchange.request.peer = None
+        exchange.request.peer = exchange.task = None  # which know each other
         if error is not None:
             self._log(error, connection, exchange.request)
         if self._reactor.draining:
@@ -422,6 +468,10 @@ class LoopDriver(Pool):
             return self._running
         exchange = self._exchanges.get(asyncio.current_task(self._loop))
         return None if exchange is None else exchange.endpoint
+
+
+def _is_plain(response: Response) -> bool:
+    return type(response) is Response and type(response.body) is bytes
 
 
 async def _raising(error: BaseException) -> NoReturn:

@@ -12,12 +12,12 @@ cdef class Answered:
 
 cdef class Endpoint:
     cdef object __weakref__
+    cdef public object attempt
     cdef public object call
     cdef public object name
     cdef public bint is_async
     cdef public bint streams_body
     cdef public bint sends
-    cdef public bint own_task
     cdef public bint cancel_on_disconnect
     cdef public object max_body
     cdef public Pace pace

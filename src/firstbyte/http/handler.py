@@ -64,13 +64,15 @@ class Endpoint:
     With `is_async` the call is a coroutine function and is run in the server's loop; it may as well be a function that
     does what it can at once, and returns what is to be awaited, or `Answered`. `cancel_on_disconnect` (default: as
     `is_async`) cancels the coroutine when the client leaves; a function that has not begun by then is not called, one
-    that runs goes on, since a thread cannot be cancelled. A coroutine that does not ask which Task it runs in needs no
-    `own_task`, which is cheaper. `rule` is the short stable name of the rule by which the call refuses requests, for
-    metrics, else "".
+    that runs goes on, since a thread cannot be cancelled. `rule` is the short stable name of the rule by which the call
+    refuses requests, for metrics, else "".
+
+    One that does not ask which Task it runs in may have an `attempt`, which is cheaper: where it can be stepped by hand
+    (`waiting.Attempt`), that is called instead, raises nothing, and gives `Answered`, or a coroutine that goes on.
     """
 
     __slots__ = (
-        "call", "cancel_on_disconnect", "is_async", "max_body", "name", "own_task", "pace", "rule", "sends",
+        "attempt", "call", "cancel_on_disconnect", "is_async", "max_body", "name", "pace", "rule", "sends",
         "streams_body",
     )  # fmt: skip
 
@@ -86,7 +88,7 @@ class Endpoint:
         pace: Pace | None = None,
         cancel_on_disconnect: bool | None = None,
         rule: str = "",
-        own_task: bool = True,
+        attempt: Callable[[Request], Any] | None = None,
     ) -> None:
         self.call = call
         self.name = name or getattr(call, "__qualname__", type(call).__name__)
@@ -97,7 +99,7 @@ class Endpoint:
         self.max_body = max_body
         self.pace = pace or Pace()
         self.rule = rule
-        self.own_task = own_task
+        self.attempt = attempt
 
     def with_call(
         self, call: Callable[[Request], Any], *, is_async: bool | None = None, sends: bool | None = None

@@ -4,10 +4,11 @@ from firstbyte.client.exchange cimport Exchange
 from firstbyte.client.timeouts cimport Budget
 from firstbyte.client.request cimport Message
 from firstbyte.client.sending cimport Sender
-from firstbyte.http.handler cimport Endpoint
+from firstbyte.http.handler cimport Answered, Endpoint
 from firstbyte.http.request cimport Request
 from firstbyte.http.response cimport Prepared, Response
 from firstbyte.proxy.upstreams cimport Upstream, Upstreams
+from firstbyte.waiting cimport Attempt, Wait
 from firstbyte.wire.response cimport ResponseHead
 
 
@@ -36,7 +37,6 @@ cdef class Proxy:
 
     cpdef Endpoint resolve(self, Request request)
     cdef _body(self, Request request, passed)
-    cdef _failed(self, Request request, failure)
     @cython.locals(key=tuple, head=bytes)
     cdef Message _message(self, Request request, Upstream upstream, Message last)
     cdef Message _write(self, Request request, passed, Upstream upstream, body)
@@ -44,3 +44,28 @@ cdef class Proxy:
     @cython.locals(answer=ResponseHead, prepared=Prepared, status=int, has_content=bint, is_whole=bint)
     cdef _respond(self, Request request, Upstream upstream, Exchange exchange, Budget budget)
     cdef _switch(self, answer, headers, Exchange exchange, done)
+
+
+cdef class Passage(Attempt):
+    cdef Proxy _proxy
+    cdef Request _request
+    cdef object _interim
+    cdef Upstream _upstream
+    cdef Message _message
+    cdef Budget _budget
+    cdef Exchange _exchange
+    cdef bint _is_waiting
+    cdef tuple _tried
+    cdef object _failure
+    cdef object _error
+
+    @cython.locals(response=Response, wait=Wait)
+    cpdef Wait attempt(self)
+    @cython.locals(upstream=Upstream, exchange=Exchange, proxy=Proxy)
+    cdef Response _advance(self)
+    @cython.locals(upstream=Upstream, message=Message, proxy=Proxy)
+    cdef bint _begin(self) except -1
+    cdef _go_on(self)
+    cdef _fail(self, error)
+    cdef _failed(self, failure)
+    cdef _leave(self)

@@ -28,7 +28,7 @@ from firstbyte.errors import (
     PoolTimeout,
     ServerClosed,
 )
-from firstbyte.http.handler import Endpoint
+from firstbyte.http.handler import Answered, Endpoint
 from firstbyte.http.headers import TOKEN, Headers
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
@@ -42,6 +42,7 @@ from firstbyte.proxy.rewriting import rewrite
 from firstbyte.proxy.settings import HealthCheck, ProxyTimeouts
 from firstbyte.proxy.tunnel import Tunnel
 from firstbyte.proxy.upstreams import Upstream, Upstreams, leaves_its_folder
+from firstbyte.waiting import Attempt, Wait
 from firstbyte.wire.response import ResponseHead
 
 logger = lazy_logger("firstbyte.proxy")
@@ -127,7 +128,7 @@ class Proxy:
         self._open()
         name = f"proxy to {', '.join(each.url.origin for each in self.upstreams.members)}"
         self._endpoint = Endpoint(
-            self._answer, name=name, is_async=True, streams_body=True, max_body=max_body, own_task=False
+            self._answer, name=name, is_async=True, streams_body=True, max_body=max_body, attempt=self._attempt
         )
 
     def resolve(self, request: Request) -> Endpoint:
@@ -152,60 +153,11 @@ class Proxy:
 
     async def _answer(self, request: Request) -> Response:
         """The answer of a server, or an error page. Raises HTTPError."""
-        upstreams = self.upstreams
-        tried: list[Upstream] = []
-        failure: ClientError | None = None
-        message: Message | None = None
-        interim = partial(_pass_interim, request) if request.minor else None
-        try:
-            while (upstream := upstreams.choose(tried)) is not None:
-                message = self._message(request, upstream, message)
-                if message is None:  # RFC 9110 section 7.6.2: it is this server that is asked
-                    return Response(b"", 204, _ALLOW)
-                budget = Budget(self._waits)
-                upstream.active += 1
-                try:
-                    exchange = self._sender.begin(message, upstream.route, budget, interim)
-                    if exchange is None or exchange.head is None:
-                        url, route = upstream.url, upstream.route
-                        exchange = await self._sender.finish(exchange, message, url, route, budget, interim)
-                except ClientError as error:
-                    upstream.done()
-                    if not isinstance(error, PoolTimeout):
-                        upstreams.failed(upstream, error)
-                    failure = error
-                    tried.append(upstream)
-                    may_have_acted = not isinstance(error, ConnectError | PoolTimeout)
-                    if may_have_acted and not (message.can_be_repeated and isinstance(error, ServerClosed)):
-                        break
-                    continue
-                except BaseException:
-                    upstream.done()
-                    raise
-                upstreams.answered(upstream)
-                try:
-                    return self._respond(request, upstream, exchange, budget)
-                except ClientError as error:  # the beginning of its body is none
-                    failure = error
-                    break
-            raise self._failed(request, failure)
-        except HTTPError as error:
-            if self._error_page is None:
-                raise
-            response = self._error_page(request, error.status, error.detail)
-            response.headers.update(error.headers)
-            return response
-        except ClientDisconnected as error:
-            logger.info("%s %s: %s", request.method, request.target, error)
-            return Response(str(error), 400)  # which nobody reads
+        return await Passage(self, request).finish()
 
-    def _failed(self, request: Request, failure: ClientError | None) -> HTTPError:
-        """What to say where no server has answered."""
-        if failure is None:
-            return HTTPError(503, "No server behind this one is well.")
-        status, text = what_failed(failure)
-        logger.warning("%s %s: %d, %s", request.method, request.target, status, failure)
-        return HTTPError(status, f"{text} {failure}" if self.debug else text)
+    def _attempt(self, request: Request) -> Passage:
+        """See `Endpoint.attempt`."""
+        return Passage(self, request)
 
     def _body(self, request: Request, passed: Passed) -> RelayedRequest | None:
         if request.head and not passed.length and not passed.is_chunked:
@@ -327,6 +279,160 @@ class Proxy:
             del headers[name]
         headers.update({"Connection": "Upgrade", "Upgrade": chosen})
         return Upgrade(Tunnel(exchange, self._timeouts.idle, done), headers)
+
+
+class Passage(Attempt):
+    """One request on its way through: without a coroutine as long as it waits for nothing but the head of the answer.
+
+    It is an Attempt as `Endpoint.attempt` gives it.
+    """
+
+    __slots__ = (
+        "_budget", "_error", "_exchange", "_failure", "_interim", "_is_waiting", "_message", "_proxy", "_request",
+        "_tried", "_upstream",
+    )  # fmt: skip
+
+    name = "passage"
+
+    def __init__(self, proxy: Proxy, request: Request) -> None:
+        self._wait = None
+        self.renew()
+        self._has_begun = True  # nobody misses one that is not stepped
+        self._proxy = proxy
+        self._request = request
+        self._interim = partial(_pass_interim, request) if request.minor else None
+        self._upstream: Upstream | None = None  # that is asked now
+        self._message: Message | None = None  # what it is sent, or another one was before
+        self._budget: Budget
+        self._exchange: Exchange | None = None
+        self._is_waiting = False  # for what comes in the exchange
+        self._tried: tuple[Upstream, ...] = ()
+        self._failure: ClientError | None = None  # of the last one
+        self._error: BaseException | None = None  # what an attempt has raised
+
+    def attempt(self) -> Wait | None:
+        """See `Attempt.attempt`."""
+        try:
+            if self._is_waiting:
+                self._is_waiting = False
+                self._go_on()
+            response = self._advance()
+            if response is not None:
+                self.value = Answered(response)
+                return None
+            wait = None if self._exchange is None else self._exchange.wait()
+            if wait is not None:
+                self._is_waiting = True
+                return wait
+        except BaseException as error:
+            self._error = error
+        self.value = self.finish()
+        return None
+
+    def close(self) -> None:
+        """Nobody waits for the answer any more."""
+        super().close()
+        if self._exchange is not None:
+            self._exchange.close()
+        self._leave()
+
+    async def finish(self) -> Response:
+        """The answer of a server, or an error page, from wherever it is. Raises HTTPError."""
+        request, error_page, sender = self._request, self._proxy._error_page, self._proxy._sender
+        try:
+            if self._error is not None:
+                raise self._error
+            while (response := self._advance()) is None:
+                upstream, message = self._upstream, self._message
+                assert upstream is not None and message is not None
+                way = (message, upstream.url, upstream.route, self._budget, self._interim)
+                try:
+                    self._exchange = await sender.finish(self._exchange, *way)
+                except ClientError as error:
+                    self._fail(error)
+            return response
+        except HTTPError as error:
+            if error_page is None:
+                raise
+            response = error_page(request, error.status, error.detail)
+            response.headers.update(error.headers)
+            return response
+        except ClientDisconnected as error:
+            logger.info("%s %s: %s", request.method, request.target, error)
+            return Response(str(error), 400)  # which nobody reads
+        finally:
+            self._leave()
+
+    def _advance(self) -> Response | None:
+        """Goes as far as it can without suspending; None if that is not to the answer. Raises HTTPError."""
+        while self._upstream is None:
+            if not self._begin():  # RFC 9110 section 7.6.2: it is this server that is asked
+                return Response(b"", 204, _ALLOW)
+        upstream, exchange, proxy = self._upstream, self._exchange, self._proxy
+        if exchange is None or exchange.head is None:
+            return None
+        proxy.upstreams.answered(upstream)
+        self._upstream = None  # it is the answer's
+        try:
+            return proxy._respond(self._request, upstream, exchange, self._budget)
+        except ClientError as error:  # the beginning of its body is none
+            raise self._failed(error) from None
+
+    def _begin(self) -> bool:
+        """Asks the next server; False if it is none of those. Raises HTTPError."""
+        proxy = self._proxy
+        upstream = proxy.upstreams.choose(self._tried)
+        if upstream is None:
+            raise self._failed(self._failure)
+        message = proxy._message(self._request, upstream, self._message)
+        if message is None:
+            return False
+        self._message = message
+        self._upstream = upstream
+        upstream.active += 1
+        self._budget = Budget(proxy._waits)
+        try:
+            self._exchange = proxy._sender.begin(message, upstream.route, self._budget, self._interim)
+        except ClientError as error:
+            self._fail(error)
+        return True
+
+    def _go_on(self) -> None:
+        """Reads what has come. Raises HTTPError."""
+        exchange = self._exchange
+        assert exchange is not None
+        try:
+            self._proxy._sender.go_on(exchange)
+        except ClientError as error:
+            self._fail(error)
+
+    def _fail(self, error: ClientError) -> None:
+        """The server does not answer, or not in HTTP. Raises HTTPError unless another may be asked."""
+        upstream, message = self._upstream, self._message
+        assert upstream is not None and message is not None
+        self._leave()
+        self._exchange = None
+        if not isinstance(error, PoolTimeout):
+            self._proxy.upstreams.failed(upstream, error)
+        self._tried += (upstream,)
+        self._failure = error
+        may_have_acted = not isinstance(error, ConnectError | PoolTimeout)
+        if may_have_acted and not (message.can_be_repeated and isinstance(error, ServerClosed)):
+            raise self._failed(error) from None
+
+    def _failed(self, failure: ClientError | None) -> HTTPError:
+        """What to say where no server has answered."""
+        if failure is None:
+            return HTTPError(503, "No server behind this one is well.")
+        status, text = what_failed(failure)
+        logger.warning("%s %s: %d, %s", self._request.method, self._request.target, status, failure)
+        return HTTPError(status, f"{text} {failure}" if self._proxy.debug else text)
+
+    def _leave(self) -> None:
+        """The server is at one request less, if it is at it."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.done()
 
 
 def _target(request: Request, upstream: Upstream) -> tuple[str, str]:
