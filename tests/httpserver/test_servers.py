@@ -5,7 +5,12 @@ from __future__ import annotations
 import http.server
 import socket
 import socketserver
+import ssl
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +143,72 @@ def test_clients_may_be_refused(start: Start) -> None:
     assert ask(start(Hello, Choosy))[0] == 403
 
 
-def test_a_server_of_another_kind_is_told_that_it_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    with socketserver.TCPServer(("127.0.0.1", 0), Hello) as server:
-        client = Client(server.server_address[1]).get()
-        server.handle_request()
+@pytest.fixture(params=[socketserver.TCPServer, socketserver.ThreadingTCPServer])
+def accepting(request: pytest.FixtureRequest) -> Iterator[Callable[[Any], socketserver.TCPServer]]:
+    """Starts servers of the standard library's: `accepting(Handler)`."""
+    with ExitStack() as stack:
+
+        def begin(handler: Any) -> socketserver.TCPServer:
+            server: socketserver.TCPServer = stack.enter_context(request.param(("127.0.0.1", 0), handler))
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            stack.callback(thread.join, WAIT)
+            stack.callback(server.shutdown)
+            return server
+
+        yield begin
+
+
+def test_a_server_that_only_accepts_is_served_for(accepting: Callable[[Any], socketserver.TCPServer]) -> None:
+    class Own(Hello):
+        def __init__(self, word: bytes, *arguments: Any) -> None:
+            self.word = word
+            super().__init__(*arguments)
+
+        def do_POST(self) -> None:
+            assert self.client_address[0] == "127.0.0.1"
+            self.send_response(200)
+            self.send_header("X-Server", type(self.server).__name__)
+            self.end_headers()
+            self.wfile.write(self.word + self.rfile.read(int(self.headers["Content-Length"])))
+
+    server = accepting(partial(Own, b"own "))
+    for _ in range(2):
+        Client(server.server_address[1]).close()  # says nothing
+        client = Client(server.server_address[1]).send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+        status, fields, body = client.read()
+        assert (status, fields["x-server"], body) == (200, type(server).__name__, b"own body")
         assert client.closed()
         client.close()
-    assert "Hello answers for HTTPServer and ThreadingHTTPServer of firstbyte.httpserver" in capsys.readouterr().err
+    client = Client(server.server_address[1]).send(b"GET / HTTP/1.1\r\n\r\n")
+    assert client.read()[0] == 400
+    client.close()
+
+
+def test_a_server_that_only_accepts_hears_of_faults(
+    accepting: Callable[[Any], socketserver.TCPServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    monkeypatch.setattr(socketserver.BaseServer, "handle_error", lambda *arguments: told.append(sys.exc_info()[0]))
+
+    class Faulty(Quiet):
+        def do_GET(self) -> None:
+            raise LookupError
+
+    server = accepting(Faulty)
+    client = Client(server.server_address[1]).get()
+    assert client.read()[0] == 500
+    assert told == [LookupError]
+    client.close()
+
+
+def test_a_server_that_only_accepts_has_no_tls() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours, theirs = socket.socketpair()
+    client = context.wrap_socket(ours, server_side=True, do_handshake_on_connect=False)
+    refusal = pytest.raises(TypeError, match="TCPServer has no TLS here")
+    with socketserver.TCPServer(("127.0.0.1", 0), Hello) as server, theirs, client, refusal:
+        Hello(client, ("127.0.0.1", 1), server)
 
 
 def test_limits_are_the_engines_and_may_be_others(start: Start) -> None:

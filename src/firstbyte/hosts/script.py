@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -106,9 +107,9 @@ class Script:
             logger.warning("%s ended with %s", self.name, _told(status))
 
     def _has_exited(self) -> bool:
-        """Whether the program itself has. It is not waited for: until its group is ended, its number must stay its own."""
-        if not hasattr(os, "waitid"):  # macOS before Python 3.13
-            return False
+        """Whether the program itself has. It is not waited for: its number must be its own while it has a group."""
+        if sys.platform == "darwin":
+            return False  # waitid came with Python 3.13 there
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _end_time(self) -> None:

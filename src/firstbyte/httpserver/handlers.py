@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import html
 import http.server
@@ -36,16 +37,20 @@ class BaseHTTPRequestHandler(http.server.BaseHTTPRequestHandler):
     request: Conversation
     wfile: Output
 
-    def setup(self) -> None:
-        """Makes `connection`, `rfile` and `wfile`. Raises TypeError if a server of another kind has made the handler.
+    def __init__(self, request: Any, client_address: Any, server: Any, **options: Any) -> None:
+        if isinstance(request, Conversation):
+            super().__init__(request, client_address, server, **options)  # type: ignore[arg-type]
+            return
+        from firstbyte.httpserver.accepted import serve_accepted  # here, since few programs have such a server
 
-        `rfile` is the head, until `parse_request` has been called; then it is the body.
-        """
-        if not isinstance(self.request, Conversation):
-            raise TypeError(
-                f"{type(self).__name__} answers for HTTPServer and ThreadingHTTPServer of firstbyte.httpserver, and for"
-                f" servers derived from them: {type(self.server).__name__} is neither"
-            )
+        def answer(conversation: Conversation) -> None:
+            # Each request has a handler of its own, with what this one has been given before it came here.
+            super(BaseHTTPRequestHandler, copy.copy(self)).__init__(conversation, client_address, server, **options)  # type: ignore[arg-type]
+
+        serve_accepted(request, client_address, server, answer)
+
+    def setup(self) -> None:
+        """Makes `connection`, `rfile` and `wfile`. `rfile` is the head until `parse_request`, then the body."""
         self.connection = self.request
         self.rfile = io.BytesIO(self.request.http.head)
         self.wfile = self.request.output

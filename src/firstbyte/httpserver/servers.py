@@ -105,18 +105,25 @@ class HTTPServer(http.server.HTTPServer):
             if not selector.select(min(given) if given else None):
                 self.handle_timeout()
                 return
+        self._serve_one()
+
+    def _serve_one(self) -> None:
+        """Serves until the first client has been answered, or has left."""
         first = _First()
         engine = self._new_engine(_Handler(self, closes=True), True, first)
         first.engine = engine
         engine.run(signals=False)
 
+    def _listening(self) -> socket.socket:
+        """The socket for an engine, which closes it when it ends."""
+        return socket.socket(fileno=os.dup(self.socket.fileno()))
+
     def _new_engine(self, handler: _Handler, shared: bool, *observers: Observer) -> Server:
         """An engine at the server's socket; a `shared` one leaves clients that wait, and a path, to the next engine."""
-        listening = socket.socket(fileno=os.dup(self.socket.fileno()))  # the engine closes it when it ends
         context = getattr(self.socket, "context", None)
         engine = Server(
             handler,
-            sockets=[listening],
+            sockets=[self._listening()],
             tls=None if context is None else cast(Certificates, _Given(context)),
             threads=self.threads if self._is_threading else 1,
             limits=self.limits,
