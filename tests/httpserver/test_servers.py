@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import queue
 import socket
 import socketserver
 import ssl
@@ -11,12 +12,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.support import WAIT, Client
+from firstbyte import httpserver
 from firstbyte.httpserver import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from firstbyte.wire.limits import Limits
 from httpserver.support import Quiet, Start, ask
@@ -67,6 +70,25 @@ def test_a_server_may_serve_again() -> None:
             server.shutdown()
             thread.join(WAIT)
             assert not thread.is_alive()
+
+
+def test_the_function_that_programs_import_for_a_quick_start(capsys: pytest.CaptureFixture[str]) -> None:
+    """`from http.server import SimpleHTTPRequestHandler, test`, undocumented and often copied."""
+    told: queue.Queue[Any] = queue.Queue()
+
+    class Telling(ThreadingHTTPServer):
+        def server_activate(self) -> None:
+            super().server_activate()
+            told.put(self)
+
+    thread = threading.Thread(target=httpserver.test, args=(Hello, Telling), kwargs={"port": 0, "bind": "127.0.0.1"})
+    thread.start()
+    server = told.get(timeout=WAIT)
+    assert ask(server)[2] == b"hello"
+    server.shutdown()
+    thread.join(WAIT)
+    assert "Serving HTTP on 127.0.0.1" in capsys.readouterr().out
+    assert signature(httpserver.test).parameters["ServerClass"].default is ThreadingHTTPServer
 
 
 def test_a_shutdown_that_comes_first_is_not_lost() -> None:

@@ -8,7 +8,7 @@ table of what differs.
 from __future__ import annotations
 
 from firstbyte.httpserver.handlers import BaseHTTPRequestHandler, CGIHTTPRequestHandler, SimpleHTTPRequestHandler
-from firstbyte.httpserver.servers import HTTPServer, ThreadingHTTPServer
+from firstbyte.httpserver.servers import HTTPServer, ThreadingHTTPServer, test
 
 __all__ = [
     "BaseHTTPRequestHandler",
@@ -16,4 +16,5 @@ __all__ = [
     "HTTPServer",
     "SimpleHTTPRequestHandler",
     "ThreadingHTTPServer",
+    "test",
 ]

@@ -22,6 +22,7 @@ from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 from firstbyte.http.status import phrase
 from firstbyte.httpserver.conversation import Conversation
+from firstbyte.httpserver.handlers import BaseHTTPRequestHandler
 from firstbyte.wire.limits import Limits
 
 logger = lazy_logger("firstbyte.httpserver")
@@ -187,6 +188,19 @@ class ThreadingHTTPServer(socketserver.ThreadingMixIn, HTTPServer):
     """An HTTPServer that answers requests at once, each in a thread where it needs one."""
 
     daemon_threads = True
+
+
+def test(
+    HandlerClass: Any = BaseHTTPRequestHandler,  # noqa: N803 - the names of the standard library's
+    ServerClass: Any = ThreadingHTTPServer,  # noqa: N803
+    *arguments: Any,
+    **options: Any,
+) -> None:
+    """Serves on port 8000, or the one that is named, until Ctrl+C; see the source of `http.server.test`."""
+    http.server.test(HandlerClass, ServerClass, *arguments, **options)  # type: ignore[attr-defined]  # undocumented
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # pytest: it is none
 
 
 class _Handler:
