@@ -353,6 +353,20 @@ def test_the_standard_error_and_the_end_are_in_the_log(
     ]  # fmt: skip
 
 
+def test_a_standard_error_without_end_is_not_logged_without_end_and_keeps_nobody(
+    serve: Serve, folder: Path, write: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write("some", f"yes x | head -n 3000 >&2\n{HELLO}echo all")
+    assert serve(mounted(folder)).client().get("/cgi-bin/some").read()[2] == b"all\n"
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ["some: x"] * 1000 + ["some: the rest of its standard error is not logged"]
+    write("endless", f"echo $$ > {tmp_path / 'new'}; mv {tmp_path / 'new'} {tmp_path / 'pid'}\nexec yes x >&2")
+    client = serve(mounted(folder)).client().get("/cgi-bin/endless")
+    wait_until((tmp_path / "pid").exists)
+    client.close()
+    wait_until(lambda: is_gone(int((tmp_path / "pid").read_text())))
+
+
 def test_a_program_that_is_silent_for_too_long_is_ended_with_its_group(
     serve: Serve, folder: Path, write: Write, tmp_path: Path
 ) -> None:

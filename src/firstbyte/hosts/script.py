@@ -22,6 +22,7 @@ PIECE = 64 * 1024  # bytes read at a time
 LOOK = 0.25  # seconds of silence after which it is asked whether anybody still listens
 END = 1.0  # seconds that a program which has closed its output has to end
 _LINE = 4096  # bytes of a line of its standard error that are logged at most
+_LINES = 1000  # of a run
 
 
 class Script:
@@ -41,6 +42,7 @@ class Script:
         self._lock = threading.Lock()  # nobody signals a process that is gone: its number may be another's
         self._ended = False
         self._line = b""  # of the standard error, without its end yet
+        self._said = 0  # lines of it
         arguments: Sequence[Path] = [path]
         self._process = subprocess.Popen(  # noqa: S603 - to run what is in the folder is what it is for
             arguments,
@@ -124,22 +126,26 @@ class Script:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _log(self) -> None:
-        """Logs what has come of the standard error."""
-        while True:
-            try:
-                data = os.read(self._errors.fileno(), PIECE)
-            except BlockingIOError:
-                return
-            if not data:
-                with contextlib.suppress(KeyError):
-                    self._poll.unregister(self._errors)
-                return
-            *lines, self._line = (self._line + data).split(b"\n")
-            for line in lines:
-                self._say(line)
-            self._line = self._line[:_LINE]
+        """Logs a piece of what has come of the standard error: one that never ends is to keep nobody here."""
+        try:
+            data = os.read(self._errors.fileno(), PIECE)
+        except BlockingIOError:
+            return
+        if not data:
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(self._errors)
+            return
+        *lines, self._line = (self._line + data).split(b"\n")
+        for line in lines:
+            self._say(line)
+        self._line = self._line[:_LINE]
 
     def _say(self, line: bytes) -> None:
+        self._said += 1
+        if self._said > _LINES:
+            if self._said == _LINES + 1:
+                logger.warning("%s: the rest of its standard error is not logged", self.name)
+            return
         logger.warning("%s: %s", self.name, line[:_LINE].decode(errors="backslashreplace").rstrip())
 
 
