@@ -7,6 +7,7 @@ import signal
 import sys
 import textwrap
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from engine.support import WAIT, Client, Serve
 from firstbyte import App
+from firstbyte.batteries.basic_auth import basic_auth
 from firstbyte.errors import ConfigurationError
 from firstbyte.hosts.cgi import CGI, Gate
 
@@ -140,6 +142,21 @@ def test_the_rest_of_the_path_is_a_file_below_the_documents(
     body = serve(mounted(folder, documents=folder.parent)).client().get(f"/cgi-bin/it{rest}").read()[2].decode()
     assert body == ("none\n" if translated is None else f"{folder.parent}{translated}\n")
     assert serve(mounted(folder)).client().get(f"/cgi-bin/it{rest}").read()[2] == b"none\n"
+
+
+def test_a_program_is_told_whose_password_was_right(serve: Serve, folder: Path, write: Write) -> None:
+    write("it", HELLO + 'echo "$AUTH_TYPE $REMOTE_USER"')
+    write("moved", "echo 'Location: /cgi-bin/it'\necho")
+    app = mounted(folder)
+    app.middleware(basic_auth({"jörg": "secret"}))
+    running = serve(app)
+    assert running.client().get("/cgi-bin/it").read()[0] == 401
+    client = running.client()
+    password = b64encode("jörg:secret".encode()).decode()
+    for path in ("/cgi-bin/it", "/cgi-bin/moved"):
+        client.get(path, f"Authorization: Basic {password}\r\n")
+        assert client.read()[2].decode() == "Basic jörg\n"
+    assert serve(mounted(folder)).client().get("/cgi-bin/it").read()[2] == b" \n"
 
 
 def test_a_program_has_no_arguments_no_shell_and_its_own_folder(serve: Serve, folder: Path, write: Write) -> None:

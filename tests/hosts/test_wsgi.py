@@ -298,6 +298,7 @@ def test_what_only_looks_like_a_file_is_read() -> None:
         (answering([], headers=[("Content-Length", "4")]), "Content-Length: 4, but gave 0"),
         (answering(Closing(b"abc", b"d"), headers=[("Content-Length", "3")]), "longer body"),
         (answering([b""], headers=[("Content-Length", "-1")]), "no plain decimal number"),
+        (lambda environ, start_response: start_response("200 OK", {"Content-Type": "a/b"}), "headers are dict"),
         (answering([b""], headers=[("Content-Length", "0")] * 2), "Content-Length twice"),
         (answering([b""], headers=[("X-A", "1\r\nX-B: 2")]), "control character"),
         (answering([b""], headers=[("Content-Type", "a/b\n")]), "control character"),

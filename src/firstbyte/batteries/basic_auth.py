@@ -39,7 +39,8 @@ def basic_auth(
 
     `users` are passwords by name, or texts "name:password". A password that begins with "$argon2" is the hash of one,
     which needs argon2-cffi (the extra firstbyte[auth]). After so many wrong `attempts` within `window` seconds a client
-    gets a 429, with the right password too. Without one it gets a 401. Raises ConfigurationError for no user, a name
+    gets a 429, with the right password too. Without one it gets a 401. Handlers find the name in
+    `request.state.remote_user`. Raises ConfigurationError for no user, a name
     with a colon, an empty password and a hash that cannot be checked.
     """
     known = _users(users)
@@ -65,6 +66,7 @@ def basic_auth(
                 failures.count(client)
                 return _refusal(request, 401, "The name or the password is wrong.", challenge)
             right.add(name, password)
+        request.state.remote_user = name
         yield
         return None
 

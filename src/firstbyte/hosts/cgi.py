@@ -177,6 +177,10 @@ class CGI:
             variables["PATH_TRANSLATED"] = self._documents + os.path.normpath(b"/" + further.lstrip(b"/"))
         variables["REMOTE_HOST"] = variables.setdefault("REMOTE_ADDR", "")
         variables["REQUEST_SCHEME"] = request.scheme
+        user = getattr(request.state, "remote_user", None)
+        if user is not None:  # of the middleware basic_auth
+            variables["AUTH_TYPE"] = "Basic"
+            variables["REMOTE_USER"] = user.encode()
         environment = {os.fsencode(name): os.fsencode(value) for name, value in self._environment.items()}
         for name, value in variables.items():
             environment[name.encode()] = value if isinstance(value, bytes) else value.encode("latin-1")
@@ -192,6 +196,7 @@ class CGI:
         )  # fmt: skip
         new.move_to_mount(request.root_path)
         new.sender = request.sender
+        vars(new.state).update(vars(request.state))
         return new
 
     def _refuse(self, request: Request) -> Response:

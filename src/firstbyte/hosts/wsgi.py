@@ -216,6 +216,8 @@ class _Start:
                 exc_info = None  # as the PEP asks: a traceback that holds this frame would hold itself
         elif self.status:
             raise ResponseError("start_response was called again without exc_info")
+        if type(headers) is not list and hasattr(headers, "keys"):
+            raise TypeError(f"the application's headers are {type(headers).__name__}: they must be a list of pairs")
         number = _statuses.get(status) or _status(status)
         content_type: str | None = None
         length: int | None = None
