@@ -233,6 +233,17 @@ def test_a_server_that_only_accepts_has_no_tls() -> None:
         Hello(client, ("127.0.0.1", 1), server)
 
 
+def test_what_is_not_called_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    class Accepting(ThreadingHTTPServer):
+        def get_request(self) -> Any:
+            return super().get_request()
+
+    for kind in (HTTPServer, ThreadingHTTPServer, Accepting):
+        kind(("127.0.0.1", 0), Hello).server_close()
+    (record,) = caplog.records
+    assert "Accepting.get_request is not called" in record.getMessage()
+
+
 def test_limits_are_the_engines_and_may_be_others(start: Start) -> None:
     class Small(ThreadingHTTPServer):
         limits = Limits(body=10)

@@ -28,6 +28,7 @@ from firstbyte.wire.limits import Limits
 logger = lazy_logger("firstbyte.httpserver")
 
 _ENDPOINTS = 32  # methods whose pace is kept apart; a client can make up any number of them
+_NOT_CALLED = ("get_request", "process_request", "service_actions", "shutdown_request", "close_request")
 
 
 class HTTPServer(http.server.HTTPServer):
@@ -50,6 +51,10 @@ class HTTPServer(http.server.HTTPServer):
         self._endpoints: dict[str, Endpoint] = {}
         self._name: str | None = None
         super().__init__(server_address, RequestHandlerClass, bind_and_activate)
+        for name in _NOT_CALLED:
+            owner = next(kind for kind in type(self).__mro__ if name in vars(kind))
+            if owner.__module__ != "socketserver":
+                logger.warning("%s.%s is not called: the engine accepts and ends connections", owner.__qualname__, name)
 
     def server_bind(self) -> None:
         """Binds the socket; `server_port` is known from here on."""
