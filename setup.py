@@ -10,6 +10,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 COMPILED = (
+    "app/coroutine_calls",
     "app/plain_calls",
     "app/resolving",
     "app/results",

@@ -1,6 +1,6 @@
 """A Stepper is to its coroutine what a Task is: the same task, context, cancellations and errors, in fewer steps.
 
-And an Attempt is to whoever awaits it what a coroutine is.
+So is a Begun, whose first step is run as it is made. And an Attempt is to whoever awaits it what a coroutine is.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from typing import Any
 
 import pytest
 
-from firstbyte.waiting import Attempt, Stepper, Wait
+from firstbyte.waiting import Attempt, Begun, Stepper, Wait
 
 VARIABLE: ContextVar[int] = ContextVar("VARIABLE", default=0)
 
 Awaits = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 
 
-@pytest.fixture(params=["stepped", "awaited"])
+WAYS: dict[str, Awaits] = {"stepped": Stepper, "begun": Begun, "awaited": lambda coroutine: coroutine}
+
+
+@pytest.fixture(params=WAYS)
 def awaits(request: pytest.FixtureRequest) -> Awaits:
-    """Both ways to await a coroutine, which are to look the same from within it."""
-    return Stepper if request.param == "stepped" else lambda coroutine: coroutine
+    """All ways to await a coroutine, which are to look the same from within it."""
+    return WAYS[request.param]
 
 
 def soon(end: Callable[[Wait], object] = Wait.end) -> Wait:

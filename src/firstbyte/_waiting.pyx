@@ -1,9 +1,10 @@
-"""The second body of `waiting.step`, and what gives the value of an `Attempt` without a StopIteration: calls of C alone."""
+"""The second bodies of `waiting.step` and `take_step`, and what gives the value of an `Attempt` without a StopIteration:
+calls of C alone."""
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 
-from firstbyte.waiting cimport Attempt
+from firstbyte.waiting cimport Attempt, Begun
 
 cdef extern from "Python.h":
     ctypedef int (*sendfunc)(object, object, PyObject **) except -1
@@ -35,6 +36,17 @@ def step(context, coroutine):
         return <object>given
     finally:
         Py_XDECREF(given)
+
+
+def take_step(Begun begun):
+    """See `waiting.take_step`."""
+    cdef PyObject *given = NULL
+    begun.is_over = PyIter_Send(begun._coroutine, None, &given) == RETURN
+    if begun.is_over:
+        begun.value = <object>given
+    else:
+        begun.awaits = <object>given
+    Py_XDECREF(given)
 
 
 def give_values(type attempt):

@@ -32,6 +32,13 @@ cdef class Attempt:
     cpdef Wait step(self)
 
 
+cdef class Begun:
+    cdef public object _coroutine
+    cdef public object awaits
+    cdef public bint is_over
+    cdef public object value
+
+
 cdef class Stepper(Follower):
     cdef object _coroutine
     cdef object _enter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
@@ -321,10 +321,48 @@ class Stepper(Follower):
         self._wait = wait
 
 
+class Begun:
+    """A coroutine whose first step is run as this is made, in the task and the context that do so.
+
+    It `is_over` where it did not wait, and gave `value`; else `awaits` is what it waits for, and it goes on when this
+    is awaited. What it raises in its first step is raised by the constructor.
+    """
+
+    __slots__ = ("_coroutine", "awaits", "is_over", "value")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+        self.is_over = False
+        self.value: Any = None
+        self.awaits: Any = None
+        take_step(self)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        while not self.is_over:
+            try:
+                yield self.awaits
+            except BaseException as error:
+                try:
+                    self.awaits = self._coroutine.throw(error)
+                except StopIteration as end:
+                    return end.value
+            else:
+                take_step(self)
+        return self.value
+
+
 def step(context: Context | None, coroutine: Coroutine[Any, Any, Any]) -> Any:
     """What a coroutine, stepped in a context, awaits next. Raises StopIteration when it has ended."""
     assert context is not None
     return context.run(coroutine.send, None)
+
+
+def take_step(begun: Begun) -> None:
+    """The next step of what has begun: for `Begun` itself."""
+    try:
+        begun.awaits = begun._coroutine.send(None)
+    except StopIteration as end:
+        begun.is_over, begun.value = True, end.value
 
 
 try:
@@ -332,5 +370,5 @@ try:
 except ImportError:
     pass  # it is not compiled
 else:
-    step = _waiting.step
+    step, take_step = _waiting.step, _waiting.take_step
     _waiting.give_values(Attempt)

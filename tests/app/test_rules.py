@@ -403,8 +403,12 @@ def test_a_coroutine_that_takes_too_long_is_cancelled_and_answered_for() -> None
     def answer(path: str) -> Response:
         request = Request.build("GET", path)
         endpoint = app.resolve(request)
-        result = endpoint.call(request)
-        return asyncio.run(result) if endpoint.is_async else result
+
+        async def call() -> Response:
+            result = endpoint.call(request)
+            return await result if endpoint.is_async else result
+
+        return asyncio.run(call())
 
     response = answer("/slow")
     assert (response.status, response.body) == (503, b"sorry: this took longer than the 0.01 s that it may")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, get_type_hints
 
@@ -12,6 +13,7 @@ from firstbyte.app.middleware import Failed, called, in_loop
 from firstbyte.app.params import Plan
 from firstbyte.app.plain_calls import call_alone, call_with_path
 from firstbyte.app.providers import Scope
+from firstbyte.http.handler import Answered
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
@@ -41,7 +43,7 @@ def _evaluated(function: Callable[..., Any], hint: Any) -> Any:
 def bind(function: Callable[..., Any], plan: Plan, failed: Failed, *, check: bool = False) -> Any:
     """A function of a request that calls the handler as its plan says and makes a response of its answer.
 
-    It is a coroutine function if the handler is `async def`, or something provided for it is. An exception of the
+    What it gives is to be awaited if the handler is `async def`, or something provided for it is. An exception of the
     handler is given to `failed`, which answers it or raises it again. With `check` an answer that is not what the
     handler's annotation says is a TypeError.
     """
@@ -104,18 +106,7 @@ def _call_with(function: Callable[..., Any], plan: Plan, answer: Answering, fail
     """Calls `function` with all that its plan says."""
     values = plan.values
     if is_coroutine(function):
-        awaits = inspect.iscoroutinefunction(called(function))
-
-        async def acall(request: Request) -> Response:
-            try:
-                value = function(**values(request))
-                if awaits:
-                    value = await value
-                return answer(value, request)
-            except Exception as error:
-                return failed(request, error)
-
-        return acall
+        return _acall(function, values, answer, failed)
 
     def call(request: Request) -> Response:
         try:
@@ -131,22 +122,31 @@ def _call(
     function: Callable[..., Any], request_name: str | None, has_parameters: bool, answer: Answering, failed: Failed
 ) -> Any:
     """The cheapest function that calls `function` with the request, the path parameters, both or neither."""
-    if is_coroutine(function):
-        awaits = inspect.iscoroutinefunction(called(function))
+    if not is_coroutine(function):
+        if has_parameters or request_name is not None:
+            return call_with_path(function, request_name, answer, failed)
+        return call_alone(function, answer, failed)
+    if request_name is not None:
+        return _acall(function, lambda request: {**request.path_params, request_name: request}, answer, failed)
+    return _acall(function, attrgetter("path_params") if has_parameters else None, answer, failed)
 
-        async def acall(request: Request) -> Response:
-            try:
-                if request_name is None:
-                    value = function(**request.path_params)
-                else:
-                    value = function(**request.path_params, **{request_name: request})
-                if awaits:
-                    value = await value
-                return answer(value, request)
-            except Exception as error:
-                return failed(request, error)
 
-        return acall
-    if has_parameters or request_name is not None:
-        return call_with_path(function, request_name, answer, failed)
-    return call_alone(function, answer, failed)
+def _acall(
+    function: Callable[..., Any],
+    values: Callable[[Request], dict[str, Any]] | None,
+    answer: Answering,
+    failed: Failed,
+) -> Any:
+    """Calls an `async def` with its `values`, if it takes some; an asynchronous generator is an answer as it is."""
+    if inspect.iscoroutinefunction(called(function)):
+        from firstbyte.app.coroutine_calls import call_coroutine  # here, since most apps have none
+
+        return call_coroutine(function, values, answer, failed)
+
+    def call(request: Request) -> Answered:
+        try:
+            return Answered(answer(function() if values is None else function(**values(request)), request))
+        except Exception as error:
+            return Answered(failed(request, error))
+
+    return call

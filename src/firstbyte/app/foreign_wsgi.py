@@ -47,7 +47,7 @@ def answer_wsgi(handler: Handler, environ: Environ, start_response: Callable[...
             from asyncio import Runner  # here, since asyncio takes long to import
 
             runner = Runner()
-            response = runner.run(endpoint.call(request))
+            response = runner.run(_call(endpoint, request))
         else:
             response = endpoint.call(request)
     except HTTPError as error:
@@ -123,6 +123,11 @@ class _Input:
     def ended(self) -> bool:
         """Whether no piece is to come, as far as the length says."""
         return self._read == self._length
+
+
+async def _call(endpoint: Endpoint, request: Request) -> Response:
+    response: Response = await endpoint.call(request)  # which may begin at once, and must find a loop
+    return response
 
 
 def _receive(environ: Environ, request: Request, endpoint: Endpoint) -> None:
