@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
+from types import CoroutineType
 from typing import Any, NoReturn
 
 from firstbyte._lazy import lazy_logger
@@ -36,7 +37,7 @@ from firstbyte.errors import ClientDisconnected, ClientError, ConfigurationError
 from firstbyte.http.handler import SLOW, Answered, Endpoint, lifespan_of
 from firstbyte.http.request import Request
 from firstbyte.http.response import LiveBody, Response
-from firstbyte.waiting import Wait, watchers
+from firstbyte.waiting import Begun, Wait, watchers
 
 logger = lazy_logger("firstbyte.engine")
 
@@ -248,10 +249,17 @@ class LoopDriver(Pool):
         made: Any
         try:
             made = endpoint.call(request)
+            if type(made) is CoroutineType:
+                made = Begun(made)
         except BaseException as error:
             made = _raising(error)
-        if type(made) is Answered and _is_plain(made.response):
-            answer.append(made.response)
+        response: Any = None  # where it waits
+        if type(made) is Answered:
+            response = made.response
+        elif type(made) is Begun:
+            response = made.value
+        if isinstance(response, Response) and _is_plain(response):
+            answer.append(response)
             return None
         return next_step(self._answer(connection, request, endpoint, answer, made).__await__())
 
