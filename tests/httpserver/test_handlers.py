@@ -210,6 +210,19 @@ def test_parts_of_a_stream_have_heads_of_their_own(start: Start) -> None:
     assert body == part % b"one" + part % b"two"
 
 
+def test_a_head_may_be_ended_twice(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    def answer(handler: Quiet) -> None:
+        handler.send_error(404)
+        handler.end_headers()
+
+    client = Client(start(answering(answer)).server_port)
+    for _ in range(2):
+        status, fields, body = client.get().read()
+        assert (status, len(body)) == (404, int(fields["content-length"]))
+    assert "Traceback" not in capsys.readouterr().err
+    client.close()
+
+
 def test_files_around_wfile_work(start: Start) -> None:
     def answer(handler: Quiet) -> None:
         head(handler, ("Content-Type", "text/csv"))

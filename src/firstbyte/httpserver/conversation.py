@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 from firstbyte.errors import ClientDisconnected, ProtocolError
@@ -80,11 +80,6 @@ class Output(io.BufferedIOBase):
         """Whether some of the answer is on its way, so that it can no longer become another."""
         return self._begun
 
-    @property
-    def has_head(self) -> bool:
-        """Whether the head is complete: what is written is the body."""
-        return self._response is not None
-
     def begin(self, status: int, fields: Iterable[tuple[str, str]]) -> None:
         """The head is complete. Raises ValueError for one that cannot be sent, RuntimeError for a second one."""
         if self._begun:
@@ -97,6 +92,14 @@ class Output(io.BufferedIOBase):
             kept = [field for field in kept if field[0].lower() not in ("transfer-encoding", "content-length")]
             self._chunks = ChunkedBody(Limits(), 1 << 62)
         self._response = Response(b"", status, kept)
+
+    def write_fields(self, fields: Sequence[tuple[str, str]]) -> None:
+        """Writes the fields of a part of the body, and the empty line. Raises RuntimeError before there is a head."""
+        if self._response is None:
+            raise RuntimeError("end_headers() without send_response()")
+        if fields or "content-length" not in self._response.headers:  # else it ends a head that has ended, by mistake
+            lines = [f"{name}: {value}\r\n" for name, value in fields]
+            self.write("".join((*lines, "\r\n")).encode("latin-1"))
 
     def close_after(self) -> None:
         """Makes the answer the connection's last."""

@@ -132,9 +132,7 @@ class BaseHTTPRequestHandler(http.server.BaseHTTPRequestHandler):
             if self.close_connection:
                 self.wfile.close_after()
         elif not status:  # else it is a 100 (Continue), which was sent before the body was read
-            if not self.wfile.has_head:
-                raise RuntimeError("end_headers() without send_response()")
-            self.wfile.write("".join(f"{name}: {value}\r\n" for name, value in fields).encode("latin-1") + b"\r\n")
+            self.wfile.write_fields(fields)
 
     def flush_headers(self) -> None:
         """Does nothing: see `end_headers`."""
