@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -10,14 +11,19 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+import wsgiref.simple_server
+import xmlrpc.client
+import xmlrpc.server
 from email.parser import BytesParser
 from email.policy import HTTP
 from functools import partial
 from http.client import HTTPSConnection
 from http.cookies import SimpleCookie
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlparse
+from wsgiref.validate import validator
 
 import pytest
 
@@ -366,3 +372,49 @@ def test_one_request_is_handled_and_the_program_goes_on(kind: type[HTTPServer]) 
             thread.join(WAIT)
             assert not thread.is_alive()
             assert server.code == code  # type: ignore[attr-defined]
+
+
+def changed(module: ModuleType) -> ModuleType:
+    """A module of the standard library that is a program for `http.server`, with its import changed."""
+    new = ModuleType(module.__name__)
+    source = inspect.getsource(module)
+    old = "from http.server import"
+    assert old in source
+    exec(compile(source.replace(old, "from firstbyte.httpserver import"), module.__name__, "exec"), vars(new))
+    return new
+
+
+def test_the_wsgi_server_of_the_standard_library() -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        data = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        start_response("200 OK", [("Content-Type", "text/plain"), ("X-Path", environ["PATH_INFO"])])
+        return [data, b" and more"]
+
+    module = changed(wsgiref.simple_server)
+    server = module.make_server("127.0.0.1", 0, validator(app))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        for size in (4, 300_000):
+            status, response, body = ask(server, "/x", "POST", b"x" * size)
+            assert (status, response.headers["X-Path"], body) == (200, "/x", b"x" * size + b" and more")
+    finally:
+        server.shutdown()
+        thread.join(WAIT)
+        server.server_close()
+
+
+def test_the_xml_rpc_server_of_the_standard_library() -> None:
+    server = changed(xmlrpc.server).SimpleXMLRPCServer(("127.0.0.1", 0), logRequests=False)
+    server.register_function(pow)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        with xmlrpc.client.ServerProxy(f"http://127.0.0.1:{server.server_address[1]}/") as proxy:
+            assert [proxy.pow(2, 10), proxy.pow(3, 4)] == [1024, 81]
+            with pytest.raises(xmlrpc.client.Fault, match="not supported"):
+                proxy.nothing()
+    finally:
+        server.shutdown()
+        thread.join(WAIT)
+        server.server_close()
