@@ -224,6 +224,11 @@ def test_a_server_that_only_accepts_hears_of_faults(
     client.close()
 
 
+def test_a_handler_is_made_by_a_server() -> None:
+    with pytest.raises(TypeError, match="object is no connection of a client"):
+        Hello(object(), ("127.0.0.1", 1), None)
+
+
 def test_a_server_that_only_accepts_has_no_tls() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ours, theirs = socket.socketpair()

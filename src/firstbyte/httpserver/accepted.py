@@ -17,8 +17,10 @@ def serve_accepted(
 ) -> None:
     """Has `answer` answer the request of a client that `server` has accepted; its connection ends with it.
 
-    Raises TypeError for a connection that is encrypted already: TLS is the engine's to speak.
+    Raises TypeError for what is no connection, and for one that is encrypted already: TLS is the engine's to speak.
     """
+    if not isinstance(client, socket.socket):
+        raise TypeError(f"{type(client).__name__} is no connection of a client: handlers are made by a server")
     if isinstance(client, ssl.SSLSocket):
         raise TypeError(f"{type(server).__name__} has no TLS here: use HTTPServer of firstbyte.httpserver")
     with _Stand(client, address, server, answer) as stand:
