@@ -57,6 +57,7 @@ cdef class Connection:
     cpdef on_event(self, int events)
     @cython.locals(reader=RequestReader, reactor=Hub, hooks=Hooks, driver=Driver, request=Request, endpoint=Endpoint)
     cpdef advance(self)
+    cpdef settle(self)
     cpdef bytes receive(self)
     cpdef bint flush(self) except -1
     cpdef bint push(self, bytes piece) except -1

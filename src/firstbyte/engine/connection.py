@@ -198,8 +198,15 @@ class Connection:
                 response = reactor.driver.call(self, request, endpoint)
                 if response is None or not self._respond(request, response):
                     return
+            if self._out and self.state == HEAD and not self.busy and reactor.put_off(self):
+                return
             if not self._settle():
                 return
+
+    def settle(self) -> None:
+        """Sends what `Hub.put_off` has put off. Nothing is left to advance with: all that had come was answered."""
+        if self.state != CLOSED:
+            self._settle()
 
     def answer(self, request: Request, endpoint: Endpoint) -> None:
         """Calls the endpoint in this thread, which may block, writes the answer and goes on. The connection is busy."""

@@ -27,6 +27,7 @@ cdef class Hub:
     cdef double _tails_until
 
     cpdef Tails fresh_tails(self)
+    cpdef bint put_off(self, Connection connection) except -1
     cpdef watch(self, Connection connection, int interest)
     cpdef bint look_away(self, Connection connection, int events) except -1
     cpdef forget(self, connection)

@@ -108,6 +108,13 @@ class Hub:
         """Waits for `interest` on a connection; a busy one becomes the leader's, and the caller is done with it."""
         raise NotImplementedError
 
+    def put_off(self, connection: Connection) -> bool:
+        """Has the answers of a connection sent a little later (`Connection.settle`), along with those of others.
+
+        False if they are to be sent at once. In the leader's thread.
+        """
+        raise NotImplementedError
+
     def look_away(self, connection: Connection, events: int) -> bool:
         """Stops watching a busy connection that is ready, until it is released. False if it is busy no more."""
         raise NotImplementedError

@@ -4,6 +4,9 @@ from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.hub cimport Hub
 
 
+cdef int HEAD  # compared for every event
+
+
 cdef class Reactor(Hub):
     cdef public object drained
     cdef public list ready
@@ -17,10 +20,16 @@ cdef class Reactor(Hub):
     cdef double _next_sweep
     cdef object _submitted
     cdef object _waker
+    cdef public bint puts_off
+    cdef list _unsent
 
     @cython.locals(now=double, events=list)
     cpdef turn(self, bint wait=*)
+    @cython.locals(connection=Connection)
     cpdef give(self)
+    cpdef bint put_off(self, Connection connection) except -1
+    @cython.locals(connection=Connection, unsent=list)
+    cpdef send(self)
     cpdef watch(self, Connection connection, int interest)
     cpdef bint look_away(self, Connection connection, int events) except -1
     cpdef forget(self, connection)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from firstbyte.engine.entrance import Arrival
     from firstbyte.waiting import Source
 
+TOGETHER = 32  # connections whose answers are put off at most, for the last of them
 ROOM = 32  # idle connections closed at once when there are too many: to look for them costs a look at all
 
 logger = lazy_logger("firstbyte.engine")
@@ -38,7 +39,7 @@ class Reactor(Hub):
 
     __slots__ = (
         "_any_paused", "_connections", "_hand_back", "_listeners", "_next_sweep", "_poller", "_submitted", "_tick",
-        "_waker", "drained", "ready", "sources",
+        "_unsent", "_waker", "drained", "puts_off", "ready", "sources",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +52,8 @@ class Reactor(Hub):
         super().__init__(handler, limits, timeouts, observers, _log_exception)
         self.background = Background()
         self.ready: list[tuple[int, int]] = []  # descriptors and events that nobody has dealt with yet
+        self.puts_off = False  # answers, for the driver to call `send`: before it turns or runs what may take its time
+        self._unsent: list[Connection] = []  # the leader's own, as `ready` is
         self.drained: Callable[[], None] = lambda: None  # called in any thread when the last connection is closed
         self._any_paused = False
         self.sources: dict[int, Source] = {}  # by descriptor
@@ -94,12 +97,39 @@ class Reactor(Hub):
         source = self.sources.get(fd)
         if source is None:
             return  # closed since the poll
+        connection = source if isinstance(source, Connection) else None
+        if self._unsent and (connection is None or connection.state != HEAD):
+            self.send()  # a handshake, a file or a body may take longer than an answer
         try:
-            source.on_event(events)
+            if connection is not None:
+                connection.on_event(events)
+            else:
+                source.on_event(events)
         except Exception:
             logger.exception("an event of %r failed", source)
-            if isinstance(source, Connection):
-                source.close("internal error")  # no other thread has it: it failed in its owner's hands
+            if connection is not None:
+                connection.close("internal error")  # no other thread has it: it failed in its owner's hands
+
+    def put_off(self, connection: Connection) -> bool:
+        """See `Hub.put_off`. Sent together, answers wake a busy client once, which saves both of them work."""
+        if not (self.puts_off and self.ready):  # nobody else is to be answered
+            return False
+        self._unsent.append(connection)
+        if len(self._unsent) >= TOGETHER:
+            self.send()
+        return True
+
+    def send(self) -> None:
+        """Sends the answers that were put off."""
+        if not self._unsent:
+            return
+        unsent, self._unsent = self._unsent, []
+        for connection in unsent:
+            try:
+                connection.settle()
+            except Exception:
+                logger.exception("an answer over %r failed", connection)
+                connection.close("internal error")
 
     def on_event(self, events: int) -> None:
         """The waker's event: runs what other threads have submitted."""

@@ -9,7 +9,7 @@ from firstbyte.http.request cimport Request
 from firstbyte.http.response cimport FileBody, Response
 
 
-cdef double PACE_CAP, SLOW  # compared for every request
+cdef double LIGHT, PACE_CAP, SLOW  # compared for every request
 cdef long PROVEN
 
 
@@ -21,7 +21,7 @@ cdef class ThreadDriver(Pool):
     cdef object _bell
     cdef public bint hurry
 
-    @cython.locals(pace=Pace, hooks=Hooks, token=list, start=double, elapsed=double, response=Response)
+    @cython.locals(pace=Pace, hooks=Hooks, leader=Worker, start=double, elapsed=double, response=Response)
     cpdef call(self, Connection connection, Request request, Endpoint endpoint)
     @cython.locals(waits=bint)
     cdef bint _is_risky(self, Connection connection, Endpoint endpoint) except -1

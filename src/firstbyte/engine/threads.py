@@ -31,6 +31,7 @@ logger = lazy_logger("firstbyte.engine")
 TICK = 0.002  # seconds between two looks of the monitor: a handler that is caught has held the wheel for up to two
 ALERT_TICK = 0.0003  # the same while surprises are frequent: then it pays to look more often
 ALERT = 3000  # looks that the monitor stays alert for after it has caught a handler: about a second
+LIGHT = 0.00005  # seconds that a call is known to take at most for others' answers to be put off until it is over
 DOZE = 25  # ticks without a request after which the monitor sleeps until the next one
 PACE_CAP = 0.004  # seconds that one call counts for at most: a rare slow call must not make a fast endpoint slow
 
@@ -42,6 +43,7 @@ class ThreadDriver(Pool):
         super().__init__(threads + 1)
         self._reactor = reactor
         reactor.driver = self
+        reactor.puts_off = True
         self._leader: Worker | None = None
         self._calls = 0  # inline handlers begun; tells the monitor one call from the next
         self._dozing = False
@@ -53,13 +55,16 @@ class ThreadDriver(Pool):
     def call(self, connection: Connection, request: Request, endpoint: Endpoint) -> Response | None:
         """See `Driver.call`."""
         pace = endpoint.pace
-        token = None
+        leader = None
         if not connection.busy:  # then this thread leads
             if pace.seconds < SLOW and not self._is_risky(connection, endpoint):
-                token = self._leader.token  # type: ignore[union-attr]  # there is one, since it is this thread
+                if pace.seconds > LIGHT or pace.calls < PROVEN or endpoint.sends or endpoint.streams_body:
+                    self._reactor.send()  # it may take its time, and what is answered is not to wait for it
+                leader = self._leader
+                assert leader is not None  # it is this thread
                 connection.busy = True
                 self._calls += 1
-                token.append(connection)
+                leader.put_token(connection)
                 if self._dozing:
                     self._bell.wake()
             elif not self.detach(connection):
@@ -87,9 +92,9 @@ class ThreadDriver(Pool):
         pace.seconds += ((elapsed if elapsed < PACE_CAP else PACE_CAP) - pace.seconds) * 0.125
         if hooks.handler_ended is not None:
             hooks.handler_ended(connection, request, response)
-        if token is not None:
+        if leader is not None:
             try:
-                token.pop()
+                leader.take_token()
             except IndexError:
                 pass  # the monitor was faster: another thread leads, and the connection stays this thread's
             else:
@@ -108,6 +113,7 @@ class ThreadDriver(Pool):
         follower = self._follower()
         if follower is None:
             return False
+        self._reactor.send()
         connection.busy = True
         self._give_wheel(follower)
         return True
@@ -116,7 +122,7 @@ class ThreadDriver(Pool):
         """See `Driver.about_to_block`."""
         leader = self._leader
         assert leader is not None
-        if leader.token[:1] != [connection]:
+        if connection not in leader.token:
             return  # this thread does not lead
         follower = self._follower()
         if follower is None:
@@ -150,7 +156,7 @@ class ThreadDriver(Pool):
     def _take_wheel(self, leader: Worker, follower: Worker) -> None:
         """Makes `follower` lead unless the leader's handler has returned just now. Either way the leader will know."""
         try:
-            leader.token.pop()
+            leader.take_token()
         except IndexError:
             self._idle.append(follower)
             if self._backlog:  # left while this thread was set aside
@@ -164,13 +170,16 @@ class ThreadDriver(Pool):
             return
         reactor = self._reactor
         ready = reactor.ready
+        reactor.send()  # what the leader before has put off
         while not self._stopping:
             if not ready:
+                reactor.send()
                 reactor.turn()
             while ready:
                 reactor.give()
                 if self._leader is not me:
-                    return  # the new leader goes on with what is left in `ready`
+                    return  # the new leader goes on with what is left in `ready`, and not sent
+        reactor.send()
 
     # -- the monitor: the thread that called `run`
 
