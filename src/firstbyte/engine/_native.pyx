@@ -1,11 +1,13 @@
-"""The second body of `_sys.receive` and `_sys.transmit`: the same calls without a socket object between.
+"""The second body of `_sys.receive`, `_sys.transmit` and `EpollPoller.poll`: the same calls with less between.
 
-They do not give up the interpreter's lock: on a descriptor that never blocks, that would cost more than the call.
+The first two do not give up the interpreter's lock: on a descriptor that never blocks, that would cost more than the
+call.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.exc cimport PyErr_SetFromErrno
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from libc.errno cimport EINTR, errno
+from libc.math cimport ceil
 
 cdef extern from "sys/socket.h" nogil:
     ssize_t c_recv "recv"(int fd, void *buffer, size_t size, int flags)
@@ -17,16 +19,44 @@ cdef extern from *:
     #ifndef MSG_MORE
     #define MSG_MORE 0
     #endif
+
+    #ifdef __linux__
+    #include <sys/epoll.h>
+    #else  /* where nobody calls `poll` */
+    struct epoll_event { unsigned int events; union { int fd; } data; };
+    static int epoll_wait(int epfd, struct epoll_event *events, int room, int timeout) { errno = ENOSYS; return -1; }
+    #endif
     """
     int MSG_MORE
+    ctypedef union epoll_data:
+        int fd
+    cdef struct epoll_event:
+        unsigned int events
+        epoll_data data
+    int epoll_wait(int epfd, epoll_event *events, int room, int timeout) nogil
 
 cdef enum:
     SIZE = 65536  # _sys.RECV
+    EVENTS = 256  # of one poll; the others come with the next
 
 cdef char buffer[SIZE]  # one for all threads, which hold the interpreter's lock here
 
 
-def receive(int fd):
+def poll(int fd, double timeout):
+    """See `_sys.Poller.poll`; `fd` is that of an epoll object. A signal ends the wait, and nothing is ready."""
+    cdef epoll_event events[EVENTS]
+    cdef int count, index
+    cdef int milliseconds = -1 if timeout < 0 else <int>ceil(min(timeout, 1e6) * 1000)
+    with nogil:
+        count = epoll_wait(fd, events, EVENTS, milliseconds)
+    if count < 0:
+        if errno != EINTR:
+            PyErr_SetFromErrno(OSError)
+        PyErr_CheckSignals()
+    return [(events[index].data.fd, events[index].events) for index in range(count)]
+
+
+cpdef bytes receive(int fd):
     """See `_sys.receive`."""
     cdef ssize_t count
     while True:
@@ -37,7 +67,7 @@ def receive(int fd):
             PyErr_SetFromErrno(OSError)
 
 
-def transmit(int fd, data):
+cpdef Py_ssize_t transmit(int fd, data) except -1:
     """See `_sys.transmit`."""
     return _send(fd, data, MSG_NOSIGNAL)
 

@@ -13,6 +13,7 @@ import selectors
 import socket
 import threading
 from collections import deque
+from functools import partial
 from typing import Protocol
 
 RECV = 64 * 1024  # bytes asked of one recv: a whole burst of pipelined requests, or a good piece of a body
@@ -61,7 +62,7 @@ class EpollPoller:
         self.register = self._epoll.register
         self.modify = self._epoll.modify
         self.unregister = self._epoll.unregister
-        self.poll = self._epoll.poll
+        self.poll = self._epoll.poll if _native is None else partial(_native.poll, self.fileno)
         self.close = self._epoll.close
 
 
@@ -194,7 +195,7 @@ def transmit_more(sock: socket.socket, data: bytes | memoryview) -> int:
 try:
     from firstbyte.engine import _native  # type: ignore[attr-defined]
 except ImportError:
-    pass  # it is not compiled
+    _native = None  # it is not compiled
 else:
     receive, transmit, transmit_more = _native.receive, _native.transmit, _native.transmit_more
 

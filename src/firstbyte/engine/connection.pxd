@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte.engine._native cimport receive
 from firstbyte.engine.exchange cimport Exchange
 from firstbyte.engine.hub cimport Driver, Hub
 from firstbyte.engine.observer cimport Entry, Hooks
@@ -57,7 +58,6 @@ cdef class Connection:
     cpdef on_event(self, int events)
     @cython.locals(reader=RequestReader, reactor=Hub, hooks=Hooks, driver=Driver, request=Request, endpoint=Endpoint)
     cpdef advance(self)
-    cpdef settle(self)
     cpdef bytes receive(self)
     cpdef bint flush(self) except -1
     cpdef bint push(self, bytes piece) except -1
@@ -66,7 +66,7 @@ cdef class Connection:
     cdef bint _respond(self, Request request, Response response) except -1
     cdef bint _responded(self, Request request, Response response) except -1
     @cython.locals(output=Output, reactor=Hub, busy=bint, now=double, reader=RequestReader, pending=bint)
-    cdef bint _settle(self) except -1
+    cpdef bint settle(self) except -1
     cdef bint _send_file(self) except -1
     cdef bint _begin_body(self, Request request, Endpoint endpoint) except -1
     cdef bint _take_body(self) except -1

@@ -157,7 +157,7 @@ class Connection:
     def _on_writable(self) -> None:
         driver = self._reactor.driver
         if self._stream is None:
-            if self._settle():
+            if self.settle():
                 self.advance()
             return
         self.deadline = self._reactor.now + self._reactor.timeouts.write  # it takes something, if not all
@@ -200,13 +200,8 @@ class Connection:
                     return
             if self._out and self.state == HEAD and not self.busy and reactor.put_off(self):
                 return
-            if not self._settle():
+            if not self.settle():
                 return
-
-    def settle(self) -> None:
-        """Sends what `Hub.put_off` has put off. Nothing is left to advance with: all that had come was answered."""
-        if self.state != CLOSED:
-            self._settle()
 
     def answer(self, request: Request, endpoint: Endpoint) -> None:
         """Calls the endpoint in this thread, which may block, writes the answer and goes on. The connection is busy."""
@@ -429,11 +424,11 @@ class Connection:
 
     def _reject(self, error: ProtocolError) -> None:
         self._refuse(error)
-        self._settle()
+        self.settle()
 
     # -- writing
 
-    def _settle(self) -> bool:
+    def settle(self) -> bool:
         """Sends what is to be sent, then waits for the peer. True if there may be another request to answer at once."""
         output = self._output
         try:

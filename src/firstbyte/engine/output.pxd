@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte.engine._native cimport transmit
 from firstbyte.http.response cimport FileBody
 
 cdef class Output:

@@ -4,7 +4,9 @@ from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.hub cimport Hub
 
 
-cdef int HEAD  # compared for every event
+# Compared for every event.
+cdef int CLOSED, HEAD
+cdef Py_ssize_t TOGETHER
 
 
 cdef class Reactor(Hub):

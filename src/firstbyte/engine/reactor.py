@@ -126,7 +126,8 @@ class Reactor(Hub):
         unsent, self._unsent = self._unsent, []
         for connection in unsent:
             try:
-                connection.settle()
+                if connection.state != CLOSED:
+                    connection.settle()  # it has answered all that had come
             except Exception:
                 logger.exception("an answer over %r failed", connection)
                 connection.close("internal error")

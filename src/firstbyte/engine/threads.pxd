@@ -25,4 +25,7 @@ cdef class ThreadDriver(Pool):
     cpdef call(self, Connection connection, Request request, Endpoint endpoint)
     @cython.locals(waits=bint)
     cdef bint _is_risky(self, Connection connection, Endpoint endpoint) except -1
+    @cython.locals(pace=Pace)
+    cdef bint _is_light(self, Endpoint endpoint) except -1
+    cdef bint _is_exhausted(self) except -1
     cpdef bint detach(self, Connection connection) except -1

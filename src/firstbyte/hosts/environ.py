@@ -61,8 +61,8 @@ class Environs:
             if request.forwarded_host is not None:
                 environ["HTTP_HOST"] = request.forwarded_host
         if client is not None:
-            environ["REMOTE_ADDR"] = client[0]
-            port = client[1]
+            environ["REMOTE_ADDR"] = client.host  # not `client[0]`: of a tuple's subclass, an item takes long to get
+            port = client.port
             environ["REMOTE_PORT"] = _ports.get(port) or _port(port)
         body = request._body
         if type(body) is bytes:

@@ -111,7 +111,9 @@ class HeadScanner:
             if match is None:
                 return None
             # RFC 9110 section 6.2: a higher minor version is read as the highest known here.
-            parts = match[1].decode("ascii"), match[2].decode("ascii"), 0 if match[3] == b"0" else 1
+            # One object for each usual method: tables of methods find it without a comparison.
+            method = _METHODS.get(match[1]) or match[1].decode("ascii")
+            parts = method, match[2].decode("ascii"), 0 if match[3] == b"0" else 1
             remember(self._lines, line, parts)
         method, target, version = parts
         block = buffer[line_end + 2 : stop]
@@ -402,6 +404,7 @@ def refuse(status: int, rule: str, message: str, offset: int = 0) -> NoReturn:
 
 
 _TOO_LONG = "the request line is longer than {} bytes"
+_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 _METHODS_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 _NOT_TOKEN = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _NOT_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")

@@ -59,7 +59,10 @@ def encode_plain(response: Response, body: bytes | FileBody, tail: bytes) -> byt
 
     None for one that must go the long way: a status that has no body, a header that is the server's to write.
     """
-    size, rest = (len(body), body) if isinstance(body, bytes) else (body.count, b"")
+    if isinstance(body, bytes):
+        size, rest = len(body), body
+    else:
+        size, rest = body.count, b""
     prepared = response._prepared
     if prepared is not None and prepared.status == response.status and prepared.content_type == response.content_type:
         prefix = prepared.encoded
