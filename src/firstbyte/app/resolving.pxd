@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte.app.routing cimport Tree
 from firstbyte.http.handler cimport Endpoint
 from firstbyte.http.request cimport Request
 
@@ -16,7 +17,7 @@ cdef class Methods:
 
 
 cdef class Site:
-    cdef public object router
+    cdef public Tree router
     cdef public object mounts
     cdef public object areas
 
@@ -36,5 +37,5 @@ cdef class Resolver:
 
     @cython.locals(built=Built, methods=Methods)
     cpdef Endpoint resolve(self, Request request)
-    @cython.locals(site=Site, methods=Methods)
+    @cython.locals(path=str, site=Site, found=tuple, methods=Methods)
     cdef Endpoint _resolve_path(self, Built built, Request request)

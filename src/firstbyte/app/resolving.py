@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from firstbyte.app.host_routing import ByHost
 from firstbyte.app.mounts import Mount
@@ -181,6 +181,7 @@ class Resolver:
                 return mounted.resolve(request)
         if found is None:
             return site.area(path).resolve("not_found", request)
-        methods, values = found
+        methods: Methods = found[0]
+        values: dict[str, Any] = found[1]
         request.path_params = {**in_host, **values} if in_host and methods.in_host else values
         return methods.admit(request)

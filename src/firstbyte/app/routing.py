@@ -224,12 +224,42 @@ class _Node:
         self.edges: list[_Edge] = []  # the most definite first
 
 
-class Router(Generic[T]):
+class Tree:
+    """The part of a `Router` that every request goes through: no generic class, which cannot be compiled as well."""
+
+    __slots__ = ("_root", "static")
+
+    def __init__(self) -> None:
+        self.static: dict[str, Any] = {}  # by raw path: looked up before anything is decoded
+        self._root = _Node()
+
+    def find(self, raw_path: str) -> tuple[Any, dict[str, Any]] | None:
+        """The value for a percent-encoded path and the parameters read from it, or None.
+
+        Segments are split before they are decoded, so that an encoded slash stays inside its parameter. Raises
+        ValueError for a path that cannot be decoded.
+        """
+        value = self.static.get(raw_path)
+        if value is not None:
+            return value, {}
+        segments = raw_path.split("/")
+        if "%" in raw_path:
+            segments = [decode_path(segment) for segment in segments]
+        values: list[Any] = []
+        node = _walk(self._root, segments, 1, values)  # before the first slash is nothing
+        if node is None:
+            return None
+        parameters: dict[str, Any] = {}
+        for index, name in enumerate(node.names):  # a dict of a zip takes three times as long, for a name or two
+            parameters[name] = values[index]
+        return node.value, parameters
+
+
+class Router(Tree, Generic[T]):
     """Finds the value that was added for the pattern that a path matches."""
 
     def __init__(self) -> None:
-        self.static: dict[str, T] = {}  # by raw path: looked up before anything is decoded
-        self._root = _Node()
+        super().__init__()
         self._values: list[T] = []
 
     def values(self) -> list[T]:
@@ -267,28 +297,6 @@ class Router(Generic[T]):
             if node is None:
                 return False
         return node is not None and node.value is not None
-
-    def find(self, raw_path: str) -> tuple[T, dict[str, Any]] | None:
-        """The value for a percent-encoded path and the parameters read from it, or None.
-
-        Segments are split before they are decoded, so that an encoded slash stays inside its parameter. Raises
-        ValueError for a path that cannot be decoded.
-        """
-        value = self.static.get(raw_path)
-        if value is not None:
-            return value, {}
-        segments = raw_path.split("/")
-        if "%" in raw_path:
-            segments = [decode_path(segment) for segment in segments]
-        values: list[Any] = []
-        node = _walk(self._root, segments, 1, values)  # before the first slash is nothing
-        if node is None:
-            return None
-        found: T = node.value
-        parameters: dict[str, Any] = {}
-        for index, name in enumerate(node.names):  # a dict of a zip takes three times as long, for a name or two
-            parameters[name] = values[index]
-        return found, parameters
 
     def _step(self, node: _Node, segment: str | Parameter) -> _Node:
         if isinstance(segment, str):
