@@ -33,6 +33,9 @@ cdef class Attempt:
 
 
 cdef class Begun:
+    cdef object _argument
+    cdef object _ended
+    cdef object _failed
     cdef public object _coroutine
     cdef public object awaits
     cdef public bint is_over

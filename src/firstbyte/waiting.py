@@ -328,27 +328,43 @@ class Begun:
     is awaited. What it raises in its first step is raised by the constructor.
     """
 
-    __slots__ = ("_coroutine", "awaits", "is_over", "value")
+    __slots__ = ("_argument", "_coroutine", "_ended", "_failed", "awaits", "is_over", "value")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
         self.is_over = False
         self.value: Any = None
         self.awaits: Any = None
+        self._ended: Callable[[Any, Any], Any] | None = None
+        self._failed: Callable[[Any, Exception], Any]
+        self._argument: Any = None
         take_step(self)
 
+    def then(self, ended: Callable[[Any, Any], Any], failed: Callable[[Any, Exception], Any], argument: Any) -> Begun:
+        """Has who awaits this be given `ended(value, argument)`, or `failed(argument, error)` if there is one."""
+        self._ended, self._failed, self._argument = ended, failed, argument
+        return self
+
     def __await__(self) -> Generator[Any, None, Any]:
-        while not self.is_over:
-            try:
-                yield self.awaits
-            except BaseException as error:
+        try:
+            while not self.is_over:
                 try:
-                    self.awaits = self._coroutine.throw(error)
-                except StopIteration as end:
-                    return end.value
-            else:
-                take_step(self)
-        return self.value
+                    yield self.awaits
+                except BaseException as error:
+                    self._throw(error)
+                else:
+                    take_step(self)
+            return self.value if self._ended is None else self._ended(self.value, self._argument)
+        except Exception as error:
+            if self._ended is None:
+                raise
+            return self._failed(self._argument, error)
+
+    def _throw(self, error: BaseException) -> None:
+        try:
+            self.awaits = self._coroutine.throw(error)
+        except StopIteration as end:
+            self.is_over, self.value = True, end.value
 
 
 def step(context: Context | None, coroutine: Coroutine[Any, Any, Any]) -> Any:

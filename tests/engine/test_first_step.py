@@ -144,6 +144,22 @@ def test_one_that_waits_can_be_cancelled(again: bool) -> None:
     assert in_loop(work).result() == "cleaned up"
 
 
+def test_one_that_cancels_itself_and_then_waits_ends_there() -> None:
+    ended: list[str] = []
+
+    async def handler() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("here")
+
+    assert in_loop(lambda steps: steps.run(handler())[0]).cancelled()
+    assert ended == ["here"]
+
+
 async def waits_for(waits: list[Wait], tasks: list[int]) -> None:
     """Leaves the identities of the tasks in which it finds itself between two waits."""
     for _ in range(2):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
@@ -23,25 +23,19 @@ def call_coroutine(
     What it gives goes to `answer`, what it raises to `failed`. The call gives `Answered`, or what is to be awaited.
     """
 
-    def call(request: Request) -> Answered | Coroutine[Any, Any, Response]:
+    def call(request: Request) -> Answered | Begun:
         try:
             made = function() if values is None else function(**values(request))
-            if type(made) is not CoroutineType:  # some function that is only marked as one of coroutines
-                return _rest(made, answer, failed, request)
-            begun = Begun(made)
+            # a function that is only marked as one of coroutines may give anything
+            begun = Begun(made if type(made) is CoroutineType else _awaited(made))
             if begun.is_over:
                 return Answered(answer(begun.value, request))
         except Exception as error:
             return Answered(failed(request, error))
-        return _rest(begun, answer, failed, request)
+        return begun.then(answer, failed, request)
 
     return call
 
 
-async def _rest(
-    made: Any, answer: Callable[[Any, Request], Response], failed: Callable[..., Response], request: Request
-) -> Response:
-    try:
-        return answer(await made, request)
-    except Exception as error:
-        return failed(request, error)
+async def _awaited(made: Any) -> Any:
+    return await made

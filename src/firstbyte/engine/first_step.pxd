@@ -6,7 +6,7 @@ cdef object _enter_task
 cdef object _leave_task
 cdef object _ENDED
 
-cpdef tuple next_step(object steps)
+cpdef next_step(object steps)
 
 
 cdef class FirstSteps:
@@ -15,7 +15,7 @@ cdef class FirstSteps:
     cdef _Spare _spare
 
     cpdef tuple run(self, object coroutine)
-    @cython.locals(spare=_Spare, left=tuple)
+    @cython.locals(spare=_Spare)
     cpdef tuple call(self, object function, object argument, Walk walk=*)
 
 
@@ -34,18 +34,17 @@ cdef class Walk:
 cdef class _Spare:
     cdef object _loop
     cdef object _step
-    cdef object _steps
-    cdef object _waits_for
+    cdef object _left
     cdef object context
     cdef object run
     cdef object task
 
-    cpdef go_on(self, object steps, object waits_for)
+    cpdef go_on(self, object left)
     cpdef end(self)
     cdef bint is_untouched(self, object context) except -1
     cdef Py_ssize_t references(self) except -1
 
 
-cdef class _Rest:
+cdef class Rest:
     cdef object _steps
-    cdef object _waits_for
+    cdef public object waits_for

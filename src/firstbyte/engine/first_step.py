@@ -44,9 +44,9 @@ class FirstSteps:
         return self.call(next_step, coroutine.__await__())
 
     def call(self, function: Callable[[Any], Left | None], argument: Any, walk: Walk | None = None) -> Outcome:
-        """As `run`, for a function that begins something, and gives what is left of it to be stepped, or None.
+        """As `run`, for a function that begins something, and gives what is left of it to be awaited, or None.
 
-        A `walk` takes the place of a Task where it can.
+        A `walk`, whose steps it then runs, takes the place of a Task where it can.
         """
         spare = self._spare or _Spare(self._loop, self._context)
         self._spare = None
@@ -60,12 +60,11 @@ class FirstSteps:
             error = raised
         _leave_task(loop, task)
         if left is not None:
-            steps, waits_for = left
-            if walk is not None and type(waits_for) is Wait and spare.is_untouched(self._context):
+            if walk is not None and type(left.waits_for) is Wait and spare.is_untouched(self._context):
                 self._spare = spare
-                walk.wait_for(waits_for)
+                walk.wait_for(left.waits_for)
                 return walk, None
-            spare.go_on(steps, waits_for)
+            spare.go_on(left)
             return task, None
         if task.cancelling():
             error = asyncio.CancelledError()
@@ -116,21 +115,21 @@ class Walk:
         return True
 
 
+Left: TypeAlias = Any
+"""What is left of a coroutine behind its first step, to be awaited in a Task; a `Rest` where it is stepped by hand."""
 Outcome: TypeAlias = "tuple[asyncio.Task[Any] | Walk | None, BaseException | None]"
-Left: TypeAlias = tuple[Generator[Any, Any, Any], Any]
-"""Steps that are left, and what they wait for."""
 
 
-def next_step(steps: Generator[Any, Any, Any]) -> Left | None:
+def next_step(steps: Generator[Any, Any, Any]) -> Rest | None:
     """Runs a step, and gives what is left then; None if that was the last."""
     waits_for = next(steps, _ENDED)
-    return None if waits_for is _ENDED else (steps, waits_for)
+    return None if waits_for is _ENDED else Rest(steps, waits_for)
 
 
-def _throw(argument: tuple[Generator[Any, Any, Any], BaseException]) -> Left | None:
+def _throw(argument: tuple[Generator[Any, Any, Any], BaseException]) -> Rest | None:
     steps, error = argument
     try:
-        return steps, steps.throw(error)
+        return Rest(steps, steps.throw(error))
     except StopIteration:
         return None
 
@@ -138,14 +137,13 @@ def _throw(argument: tuple[Generator[Any, Any, Any], BaseException]) -> Left | N
 class _Spare:
     """A Task that has not begun, and is not among `asyncio.all_tasks` until it does."""
 
-    __slots__ = ("_loop", "_step", "_steps", "_waits_for", "context", "run", "task")
+    __slots__ = ("_left", "_loop", "_step", "context", "run", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         self._loop = loop
         self.context = context.copy()
         self.run = self.context.run
-        self._steps: Generator[Any, Any, Any] | None = None
-        self._waits_for: Any = None
+        self._left: Left | None = None
         # A Task gives its first step to `call_soon` while it is made: there it is caught.
         caught: list[Any] = []
         loop.call_soon = lambda step, *arguments, context=None: caught.append(step)  # type: ignore[assignment, method-assign]
@@ -156,9 +154,11 @@ class _Spare:
         (self._step,) = caught
         _unregister_task(self.task)
 
-    def go_on(self, steps: Generator[Any, Any, Any], waits_for: Any) -> None:
-        """Makes this the Task of a coroutine that waits, in its first step, for `waits_for`."""
-        self._steps, self._waits_for = steps, waits_for
+    def go_on(self, left: Left) -> None:
+        """Makes this the Task in which what is left of a coroutine is awaited."""
+        self._left = left
+        if self.task.cancelling():  # in its first step: it gets to no other
+            left.close()
         _register_task(self.task)
         self.run(self._step)
 
@@ -181,26 +181,30 @@ class _Spare:
         return getrefcount(self.task)
 
     async def _carry(self) -> Any:
-        if self._steps is not None:
-            return await _Rest(self._steps, self._waits_for)
+        if self._left is not None:
+            return await self._left
 
 
-class _Rest:
-    """What is left of a coroutine behind its first step."""
+class Rest:
+    """What is left of a coroutine that is stepped by hand, and what it waits for."""
 
-    __slots__ = ("_steps", "_waits_for")
+    __slots__ = ("_steps", "waits_for")
 
     def __init__(self, steps: Generator[Any, Any, Any], waits_for: Any) -> None:
         self._steps = steps
-        self._waits_for = waits_for
+        self.waits_for = waits_for
+
+    def close(self) -> None:
+        """See `Coroutine.close`."""
+        self._steps.close()
 
     def __await__(self) -> Generator[Any, Any, Any]:
         while True:
             try:
-                yield self._waits_for
+                yield self.waits_for
             except BaseException as error:
                 try:
-                    self._waits_for = self._steps.throw(error)
+                    self.waits_for = self._steps.throw(error)
                 except StopIteration as end:
                     return end.value
             else:

@@ -261,7 +261,8 @@ class LoopDriver(Pool):
         if isinstance(response, Response) and _is_plain(response):
             answer.append(response)
             return None
-        return next_step(self._answer(connection, request, endpoint, answer, made).__await__())
+        rest = self._answer(connection, request, endpoint, answer, made)
+        return rest if type(made) is Begun and not made.is_over else next_step(rest.__await__())
 
     async def _answer(
         self,
