@@ -21,6 +21,7 @@ cdef class Pool:
     cdef Py_ssize_t _max_per_origin
     cdef double _idle_timeout
     cdef object _lock
+    cdef bint _is_shared
     cdef dict _idle
     cdef dict _slots
     cdef Py_ssize_t _total
@@ -29,9 +30,11 @@ cdef class Pool:
     cdef public bint closed
 
     cpdef Connection take_idle(self, str origin, double now)
-    @cython.locals(idle=list)
+    @cython.locals(kept=bint)
     cpdef release(self, Connection connection)
     cpdef discard(self, str origin)
+    @cython.locals(idle=list)
+    cdef bint _keep(self, Connection connection) except -1
     cdef bint _hand_on(self, Connection connection) except -1
     @cython.locals(idle=list, connection=Connection)
     cdef Connection _pop_idle(self, str origin, double now)

@@ -37,7 +37,7 @@ class Pool:
     """Connections by origin: the last one that became idle is used first, so that the others can be let go.
 
     At most `max_connections` are open, of them `max_per_origin` to one origin; one that was idle for `idle_timeout`
-    seconds is closed. May be used by several threads.
+    seconds is closed. May be used by several threads, unless its network is a loop's.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Pool:
         self._max_per_origin = max_per_origin or max_connections
         self._idle_timeout = idle_timeout
         self._lock = threading.Lock()
+        self._is_shared = not network.is_async  # else there is one thread, and no wait within what is short
         self._idle: dict[str, list[Connection]] = {}  # the last one of each is the last one used
         self._slots: dict[str, int] = {}  # by origin, idle connections included
         self._total = 0
@@ -61,6 +62,8 @@ class Pool:
 
     def take_idle(self, origin: str, now: float) -> Connection | None:
         """An idle connection to `origin` with its slot, if there is one; `now` is by `monotonic`."""
+        if not self._is_shared:
+            return self._pop_idle(origin, now)
         self._lock.acquire()  # `with` looks up more than it guards here, for every request twice
         try:
             return self._pop_idle(origin, now)
@@ -89,25 +92,17 @@ class Pool:
 
     def release(self, connection: Connection) -> None:
         """Gives a slot back with a connection that can be used again."""
-        self._lock.acquire()  # see `take_idle`
-        try:
-            if not self.closed:
-                if self._wants and self._hand_on(connection):
-                    return
-                idle = self._idle.get(connection.origin)
-                if idle is None:
-                    self._idle[connection.origin] = [connection]
-                else:
-                    idle.append(connection)
-                if self._wants:
-                    self._serve()
-                elif connection.idle_since - self._swept > self._idle_timeout:
-                    self._sweep()
-                return
-        finally:
-            self._lock.release()
-        connection.close()
-        self.discard(connection.origin)
+        if self._is_shared:
+            self._lock.acquire()  # see `take_idle`
+            try:
+                kept = self._keep(connection)
+            finally:
+                self._lock.release()
+        else:
+            kept = self._keep(connection)
+        if not kept:
+            connection.close()
+            self.discard(connection.origin)
 
     def discard(self, origin: str) -> None:
         """Gives a slot back whose connection is closed, or never came about."""
@@ -135,6 +130,22 @@ class Pool:
         return sum(len(idle) for idle in self._idle.values())
 
     # -- under the lock
+
+    def _keep(self, connection: Connection) -> bool:
+        if self.closed:
+            return False
+        if self._wants and self._hand_on(connection):
+            return True
+        idle = self._idle.get(connection.origin)
+        if idle is None:
+            self._idle[connection.origin] = [connection]
+        else:
+            idle.append(connection)
+        if self._wants:
+            self._serve()
+        elif connection.idle_since - self._swept > self._idle_timeout:
+            self._sweep()
+        return True
 
     def _hand_on(self, connection: Connection) -> bool:
         """Gives a connection to the first who waits for one to its origin; whether there is such."""

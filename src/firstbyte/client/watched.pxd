@@ -1,3 +1,5 @@
+import cython
+
 from firstbyte.waiting cimport Wait
 
 
@@ -8,7 +10,9 @@ cdef class TimedWaits:
     cdef public Wait _writer
     cdef Wait _spare
     cdef public object _timer
+    cdef double _looks_at
 
+    @cython.locals(deadline=double)
     cpdef Wait _within(self, timeout)
     cpdef _stop_timer(self)
     cpdef _wake(self, Wait waiter)

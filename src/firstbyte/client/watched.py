@@ -6,6 +6,7 @@ import socket
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable, Coroutine
 from math import inf
+from time import monotonic
 from typing import Any
 
 from firstbyte.client.network import CHUNK
@@ -19,7 +20,7 @@ class TimedWaits:
     if that has moved.
     """
 
-    __slots__ = ("_loop", "_reader", "_spare", "_timer", "_writer")
+    __slots__ = ("_looks_at", "_loop", "_reader", "_spare", "_timer", "_writer")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
@@ -27,31 +28,38 @@ class TimedWaits:
         self._writer: Wait | None = None
         self._spare: Wait | None = None  # one that is as new
         self._timer: TimerHandle | None = None
+        self._looks_at = inf  # when it fires, by `monotonic`
 
     def _within(self, timeout: float | None) -> Wait:
         """What is to be awaited: it raises TimeoutError after `timeout` seconds."""
         waiter, self._spare = self._spare or Wait(self._loop), None
-        if timeout is not None:
-            waiter.deadline = deadline = self._loop.time() + timeout
-            if self._timer is None or self._timer.when() > deadline:
-                self._stop_timer()
-                self._timer = self._loop.call_at(deadline, self._look)
+        if timeout is None:
+            waiter.deadline = inf
+            return waiter
+        waiter.deadline = deadline = monotonic() + timeout
+        if deadline < self._looks_at:
+            self._stop_timer()
+            self._looks_at = deadline
+            self._timer = self._loop.call_later(timeout, self._look)
         return waiter
 
     def _look(self) -> None:
         """The timer has fired: whoever still waits beyond the deadline is told."""
         self._timer = None
-        now = self._loop.time()
+        self._looks_at = inf
+        now = monotonic()
         waiting = [each for each in (self._reader, self._writer) if each is not None and not each.over]
         for waiter in waiting:
             if now >= waiter.deadline:
                 waiter.end(TimeoutError())
         later = min([waiter.deadline for waiter in waiting if not waiter.over], default=inf)
-        if later < inf and self._timer is None:  # else whoever was told waits again already
-            self._timer = self._loop.call_at(later, self._look)
+        if later < self._looks_at:  # else whoever was told waits again already
+            self._looks_at = later
+            self._timer = self._loop.call_later(later - now, self._look)
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
+        self._looks_at = inf
         if timer is not None:
             timer.cancel()
 

@@ -68,6 +68,7 @@ cdef class Connection:
     @cython.locals(output=Output, reactor=Hub, busy=bint, now=double, reader=RequestReader, pending=bint)
     cpdef bint settle(self) except -1
     cdef bint _send_file(self) except -1
+    cpdef respond(self, Request request, Response response)
     cdef bint _begin_body(self, Request request, Endpoint endpoint) except -1
     cdef bint _take_body(self) except -1
     cdef bint _collect(self) except -1

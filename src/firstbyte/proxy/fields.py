@@ -100,15 +100,18 @@ def _is_ours(lowered: str) -> bool:
     return name in _OURS or name.startswith(_OURS_PREFIX)
 
 
-class Answered(NamedTuple):
+class Returned:
     """What of the fields of an upstream's answer is passed on: all of them, not to be changed, and the head for a body
     that is whole, whose length the server here writes."""
 
-    headers: Headers
-    prepared: Prepared
+    __slots__ = ("headers", "prepared")
+
+    def __init__(self, headers: Headers, prepared: Prepared) -> None:
+        self.headers = headers
+        self.prepared = prepared
 
 
-def answered_fields(answer: ResponseHead) -> Answered:
+def answered_fields(answer: ResponseHead) -> Returned:
     """What of its fields is passed on."""
     block, status = answer.block, answer.status
     known = _answered.get(block)
@@ -116,7 +119,7 @@ def answered_fields(answer: ResponseHead) -> Answered:
         headers = _without_hops(Headers.from_block(block))
         without_length = Headers(headers)
         del without_length["content-length"]
-        known = Answered(headers, Prepared(status, without_length))
+        known = Returned(headers, Prepared(status, without_length))
         if len(block) <= _REMEMBERED_SIZE:
             if len(_answered) >= _REMEMBERED:
                 _answered.clear()
@@ -180,5 +183,5 @@ def _forward(client: str, scheme: str, host: str, prefix: str, families: frozens
 
 
 _passed: dict[bytes, Passed] = {}
-_answered: dict[bytes, Answered] = {}
+_answered: dict[bytes, Returned] = {}
 _forwarded: dict[tuple[str, str, str, str, frozenset[str]], bytes] = {}

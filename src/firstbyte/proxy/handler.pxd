@@ -6,7 +6,8 @@ from firstbyte.client.request cimport Message
 from firstbyte.client.sending cimport Sender
 from firstbyte.http.handler cimport Answered, Endpoint
 from firstbyte.http.request cimport Request
-from firstbyte.http.response cimport Prepared, Response
+from firstbyte.http.response cimport Response
+from firstbyte.proxy.fields cimport Returned, answered_fields
 from firstbyte.proxy.upstreams cimport Upstream, Upstreams
 from firstbyte.waiting cimport Attempt, Wait
 from firstbyte.wire.response cimport ResponseHead
@@ -41,7 +42,7 @@ cdef class Proxy:
     cdef Message _message(self, Request request, Upstream upstream, Message last)
     cdef Message _write(self, Request request, passed, Upstream upstream, body)
     cdef bint _keeps_host(self, Upstream upstream) except -1
-    @cython.locals(answer=ResponseHead, prepared=Prepared, status=int, has_content=bint, is_whole=bint)
+    @cython.locals(answer=ResponseHead, returned=Returned, status=int, has_content=bint, is_whole=bint)
     cdef _respond(self, Request request, Upstream upstream, Exchange exchange, Budget budget)
     cdef _switch(self, answer, headers, Exchange exchange, done)
 

@@ -236,9 +236,9 @@ class Proxy:
             status = answer.status
             if status > 599:
                 raise HTTPError(502, "The server behind this one gave an answer that is no valid HTTP.")
-            shared, prepared = answered_fields(answer)
+            returned = answered_fields(answer)
             if status == 101:
-                return self._switch(answer, Headers(shared), exchange, upstream.done)
+                return self._switch(answer, Headers(returned.headers), exchange, upstream.done)
             has_content = has_body(status) and status != 205
             if not has_content:
                 exchange.close()
@@ -247,8 +247,8 @@ class Proxy:
             is_whole = exchange.is_over and exchange.trailers is None
             if is_whole and has_content and self._changes_nothing and request.method != "HEAD":
                 upstream.done()
-                return prepared.response(first)
-            headers = Headers(shared)
+                return returned.prepared.response(first)
+            headers = Headers(returned.headers)
             if not has_content and status != 304:
                 del headers["content-length"]
             if self._via is not None:
