@@ -29,7 +29,7 @@ from firstbyte.wire.writer import encode_chunk, encode_last_chunk
 MAX_INTERIM = 20  # interim responses (1xx) before a final one; what they are good for is told by one or two
 EXPECT_WAIT = 1.0  # seconds for a 100 Continue, after which the body is sent without one, as curl does
 _LARGEST = 128 * 1024  # bytes of a body that are read at once, where they come so fast; measured, see bench/client.py
-_TOGETHER = 64 * 1024  # bytes: a body up to this long is sent in one piece with its head
+TOGETHER = 64 * 1024  # bytes: a body up to this long is sent in one piece with its head
 
 
 class Exchange:
@@ -86,7 +86,7 @@ class Exchange:
         body, data = message.body, message.head
         try:
             if body is not None:
-                if body.data is None or len(body.data) > _TOGETHER or message.expects_continue:
+                if body.data is None or len(body.data) > TOGETHER or message.expects_continue:
                     return
                 data += body.data
             try:

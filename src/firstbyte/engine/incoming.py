@@ -64,6 +64,13 @@ class IncomingBody:
         """See `BodyStream.ended`."""
         return not self._connection.reader.in_body
 
+    def take_whole(self, at_most: int) -> bytes | None:
+        """See `BodyStream.take_whole`."""
+        reader = self._connection.reader
+        if self._ready or reader.expects_continue or not reader.in_body:
+            return None
+        return reader.take_whole_body(min(at_most, self._max_body))
+
     def _next(self) -> bytes | None:
         """The next piece if it is here, nothing at the end, None if more must come first."""
         connection = self._connection

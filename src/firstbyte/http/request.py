@@ -74,6 +74,10 @@ class BodyStream(Protocol):
         """Whether no piece is to come: known with the last one, where that can be."""
         ...
 
+    def take_whole(self, at_most: int) -> bytes | None:
+        """The whole body, if that can be had at once and is `at_most` so many bytes; before `read`. Else None."""
+        ...
+
 
 class Peer(Protocol):
     """The other end, as a coroutine that is called before its body has come may see it (`Request.peer`)."""
@@ -494,6 +498,10 @@ class BodyPieces:
         """Whether no piece is to come: see `BodyStream.ended`."""
         return (self._source or self._take()).ended
 
+    def take_whole(self, at_most: int) -> bytes | None:
+        """All of them in one, before the first is asked for: see `BodyStream.take_whole`."""
+        return (self._source or self._take()).take_whole(at_most)
+
     def _take(self) -> BodyStream:
         self._source, self._request._stream = self._request._stream or _Stored(self._request.body_file), None
         return self._source
@@ -523,6 +531,10 @@ class _Stored:
     def ended(self) -> bool:
         """See `BodyStream.ended`."""
         return not self._left
+
+    def take_whole(self, at_most: int) -> bytes | None:
+        """See `BodyStream.take_whole`."""
+        return None if self._left > at_most else self._file.read()
 
 
 class _NoParams(dict[str, Any]):

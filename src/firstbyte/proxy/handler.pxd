@@ -50,7 +50,6 @@ cdef class Proxy:
 cdef class Passage(Attempt):
     cdef Proxy _proxy
     cdef Request _request
-    cdef object _interim
     cdef Upstream _upstream
     cdef Message _message
     cdef Budget _budget

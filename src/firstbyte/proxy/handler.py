@@ -12,7 +12,7 @@ from firstbyte._lazy import lazy_logger
 from firstbyte.client.aio import AsyncNetwork
 from firstbyte.client.bodies import Body
 from firstbyte.client.connect import Connector
-from firstbyte.client.exchange import Exchange
+from firstbyte.client.exchange import TOGETHER, Exchange
 from firstbyte.client.hooks import Hooks
 from firstbyte.client.pool import Pool
 from firstbyte.client.request import Message
@@ -159,11 +159,14 @@ class Proxy:
         """See `Endpoint.attempt`."""
         return Passage(self, request)
 
-    def _body(self, request: Request, passed: Passed) -> RelayedRequest | None:
+    def _body(self, request: Request, passed: Passed) -> Body | None:
         if request.head and not passed.length and not passed.is_chunked:
             return None  # its fields say so, and are as they came
         pieces = request.stream()
-        return None if pieces.ended else RelayedRequest(request, pieces, passed.length)
+        if pieces.ended:
+            return None
+        whole = pieces.take_whole(TOGETHER)
+        return RelayedRequest(request, pieces, passed.length) if whole is None else Body(whole, replayable=False)
 
     def _message(self, request: Request, upstream: Upstream, last: Message | None) -> Message | None:
         """What is sent to one of the servers, None for what goes no further; `last` is what another one was sent.
@@ -288,8 +291,8 @@ class Passage(Attempt):
     """
 
     __slots__ = (
-        "_budget", "_error", "_exchange", "_failure", "_interim", "_is_waiting", "_message", "_proxy", "_request",
-        "_tried", "_upstream",
+        "_budget", "_error", "_exchange", "_failure", "_is_waiting", "_message", "_proxy", "_request", "_tried",
+        "_upstream",
     )  # fmt: skip
 
     name = "passage"
@@ -300,7 +303,6 @@ class Passage(Attempt):
         self._has_begun = True  # nobody misses one that is not stepped
         self._proxy = proxy
         self._request = request
-        self._interim = partial(_pass_interim, request) if request.minor else None
         self._upstream: Upstream | None = None  # that is asked now
         self._message: Message | None = None  # what it is sent, or another one was before
         self._budget: Budget
@@ -332,8 +334,9 @@ class Passage(Attempt):
     def close(self) -> None:
         """Nobody waits for the answer any more."""
         super().close()
-        if self._exchange is not None:
-            self._exchange.close()
+        exchange, self._exchange = self._exchange, None  # which know each other
+        if exchange is not None:
+            exchange.close()
         self._leave()
 
     async def finish(self) -> Response:
@@ -345,7 +348,7 @@ class Passage(Attempt):
             while (response := self._advance()) is None:
                 upstream, message = self._upstream, self._message
                 assert upstream is not None and message is not None
-                way = (message, upstream.url, upstream.route, self._budget, self._interim)
+                way = (message, upstream.url, upstream.route, self._budget, self._pass_interim)
                 try:
                     self._exchange = await sender.finish(self._exchange, *way)
                 except ClientError as error:
@@ -372,7 +375,7 @@ class Passage(Attempt):
         if exchange is None or exchange.head is None:
             return None
         proxy.upstreams.answered(upstream)
-        self._upstream = None  # it is the answer's
+        self._upstream = self._exchange = None  # they are the answer's
         try:
             return proxy._respond(self._request, upstream, exchange, self._budget)
         except ClientError as error:  # the beginning of its body is none
@@ -392,7 +395,7 @@ class Passage(Attempt):
         upstream.active += 1
         self._budget = Budget(proxy._waits)
         try:
-            self._exchange = proxy._sender.begin(message, upstream.route, self._budget, self._interim)
+            self._exchange = proxy._sender.begin(message, upstream.route, self._budget, self._pass_interim)
         except ClientError as error:
             self._fail(error)
         return True
@@ -428,6 +431,11 @@ class Passage(Attempt):
         logger.warning("%s %s: %d, %s", self._request.method, self._request.target, status, failure)
         return HTTPError(status, f"{text} {failure}" if self._proxy.debug else text)
 
+    def _pass_interim(self, answer: ResponseHead) -> None:
+        """Sends on a response of 1xx; a 100 is for this proxy, which has its own for the client."""
+        if answer.status > 101 and self._request.minor:
+            self._request.send_interim(answer.status, answered_fields(answer).headers)
+
     def _leave(self) -> None:
         """The server is at one request less, if it is at it."""
         upstream, self._upstream = self._upstream, None
@@ -455,12 +463,6 @@ def _received_path(request: Request) -> str:
     if target.startswith("/"):
         return target
     return "/" + target.partition("://")[2].partition("/")[2]  # absolute-form
-
-
-def _pass_interim(request: Request, answer: ResponseHead) -> None:
-    """Sends on a response of 1xx; a 100 is for this proxy, which has its own for the client."""
-    if answer.status > 101:
-        request.send_interim(answer.status, answered_fields(answer).headers)
 
 
 def _names(via: str, name: str) -> bool:
