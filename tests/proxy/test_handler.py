@@ -135,6 +135,29 @@ def test_what_fails_is_the_app_s_error_page(serve: Serve, raw: MakeRaw) -> None:
     assert b"closed the connection without" in body and b"127.0.0.1" not in body
 
 
+@pytest.mark.parametrize("fields", ["", "Expect: 100-continue"])
+def test_a_short_body_is_sent_whole_whether_it_came_with_its_head(fields: str, proxied: Proxied, raw: MakeRaw) -> None:
+    upstream = Upstream()
+    client = proxied(raw(upstream)).client()
+    line = f"{fields}\r\n" if fields else ""
+    head = f"POST / HTTP/1.1\r\nHost: a\r\n{line}Content-Length: 5\r\n\r\n".encode()
+    for first, second in ((head + b"hello", b""), (head + b"he", b"llo"), (head + b"hello", b"")):
+        client.send(first)
+        if second:
+            client.send(second)
+        assert client.read()[0] == 200
+    assert [request.partition(b"\r\n\r\n")[2] for request in upstream.requests] == [b"hello"] * 3
+    assert [upstream.fields("content-length", which) for which in range(3)] == [["5"]] * 3
+
+
+def test_a_short_body_is_not_longer_than_it_may_be(proxied: Proxied, raw: MakeRaw) -> None:
+    upstream = Upstream()
+    client = proxied(raw(upstream), max_body=4).client()
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+    assert client.read()[0] == 413
+    assert upstream.requests == []
+
+
 def test_the_client_that_leaves_ends_the_request(proxied: Proxied, raw: MakeRaw) -> None:
     asked, ended = threading.Event(), threading.Event()
 

@@ -5,8 +5,8 @@ asks for the current task. So it is stepped in the name of a spare Task that has
 it waits, it goes on in that Task, and there is another spare for the next one. If it ends, the spare stays the spare,
 unless the coroutine has left something on it: a reference to it, a callback, a context variable, a cancellation.
 
-A coroutine that is known not to care for its Task (`Endpoint.own_task`) is stepped like this all the way, each time
-the `Wait` that it awaits calls back, and goes on in a Task only if it awaits anything else (`Walk`).
+A coroutine that is known not to care for its Task (of an `Endpoint.attempt`) is stepped like this all the way, each
+time the `Wait` that it awaits calls back, and goes on in a Task only if it awaits anything else (`Walk`).
 """
 
 from __future__ import annotations
