@@ -339,6 +339,10 @@ class Passage(Attempt):
             exchange.close()
         self._leave()
 
+    def __del__(self) -> None:
+        if not self.is_over:  # the server here has stopped without waiting for it
+            self.close()
+
     async def finish(self) -> Response:
         """The answer of a server, or an error page, from wherever it is. Raises HTTPError."""
         request, error_page, sender = self._request, self._proxy._error_page, self._proxy._sender
