@@ -1,6 +1,11 @@
+import cython
+
 from firstbyte.engine.connection cimport Connection
 from firstbyte.http.handler cimport Endpoint
 from firstbyte.http.request cimport Request
+
+
+cdef double inf
 
 
 cdef class Exchange:
@@ -20,3 +25,8 @@ cdef class Exchange:
     cdef public object task
 
     cpdef on_event(self, int events)
+    cdef _begin(self, object reactor, Connection connection, Request request, Endpoint endpoint)
+
+
+@cython.locals(made=Exchange)
+cpdef Exchange exchange_of(object reactor, Connection connection, Request request, Endpoint endpoint)

@@ -1,7 +1,7 @@
 import cython
 
 from firstbyte.engine.connection cimport Connection
-from firstbyte.engine.exchange cimport Exchange
+from firstbyte.engine.exchange cimport Exchange, exchange_of
 from firstbyte.engine.first_step cimport FirstSteps, Walk, next_step
 from firstbyte.engine.observer cimport Hooks
 from firstbyte.engine.pool cimport Pool

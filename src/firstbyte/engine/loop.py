@@ -23,7 +23,7 @@ from firstbyte._lazy import lazy_logger
 from firstbyte.engine import upgrade
 from firstbyte.engine.answers import check_body, failed_response, not_an_answer
 from firstbyte.engine.connection import Connection
-from firstbyte.engine.exchange import Exchange, Silence
+from firstbyte.engine.exchange import Exchange, Silence, exchange_of
 from firstbyte.engine.first_step import FirstSteps, Left, Outcome, Walk, next_step
 from firstbyte.engine.lifespan import Lifespan
 from firstbyte.engine.loops import new_loop
@@ -139,7 +139,7 @@ class LoopDriver(Pool):
         task: asyncio.Task[Any] | Walk | None
         self._running = endpoint
         if endpoint.attempt is not None:
-            request.peer = tried = Exchange(self._reactor, connection, request, endpoint)
+            request.peer = tried = exchange_of(self._reactor, connection, request, endpoint)
             trial = Trial(self, tried, endpoint.attempt(request))
             made = trial.step()
             if made is None:
@@ -150,7 +150,7 @@ class LoopDriver(Pool):
             task, error = self._go_on(tried, answer, made)
         else:
             if endpoint.streams_body:
-                request.peer = Exchange(self._reactor, connection, request, endpoint)
+                request.peer = exchange_of(self._reactor, connection, request, endpoint)
             task, error = self._first_steps.call(self._starts, (connection, request, endpoint, answer))
         self._running = None
         response = answer[0] if answer else None
@@ -169,7 +169,7 @@ class LoopDriver(Pool):
                 return None
             return response
         if exchange is None:
-            exchange = Exchange(self._reactor, connection, request, endpoint)
+            exchange = exchange_of(self._reactor, connection, request, endpoint)
         if isinstance(task, Walk):
             exchange.task = task
             self._exchanges[task] = exchange
@@ -298,7 +298,7 @@ class LoopDriver(Pool):
             answer.append(response)
 
     async def _stream(self, connection: Connection, request: Request, response: Response, endpoint: Endpoint) -> None:
-        exchange = connection.owner or Exchange(self._reactor, connection, request, endpoint)
+        exchange = connection.owner or exchange_of(self._reactor, connection, request, endpoint)
         body: Any = response.body
         is_live = isinstance(body, LiveBody)
         waits = is_live and body.waits

@@ -1,6 +1,6 @@
 import cython
 
-from firstbyte.hosts.asgi_http cimport Conversation
+from firstbyte.hosts.asgi_http cimport Conversation, conversation_about
 from firstbyte.hosts.asgi_scope cimport scope_of
 from firstbyte.http.handler cimport Answered, Endpoint
 from firstbyte.http.request cimport Request

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 from firstbyte.errors import HTTPError
-from firstbyte.hosts.asgi_http import Conversation, refused
+from firstbyte.hosts.asgi_http import Conversation, conversation_about, refused
 from firstbyte.hosts.asgi_lifespan import ASGILifespan
 from firstbyte.hosts.asgi_scope import scope_of, versions
 from firstbyte.hosts.asgi_websocket import WebSocketConversation, websocket_scope
@@ -60,7 +60,7 @@ class ASGI:
                 return Answered(refused(error))
             scope = websocket_scope(request, scope)
         else:
-            conversation = Conversation(request)
+            conversation = conversation_about(request)
         conversation.begin(self.app(scope, conversation.receive, conversation.send))
         return Answered(conversation.answer()) if conversation.first_step() else conversation
 

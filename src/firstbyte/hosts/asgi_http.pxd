@@ -3,15 +3,21 @@ import cython
 from firstbyte.http.headers cimport Headers
 from firstbyte.http.request cimport Request
 from firstbyte.http.response cimport FileBody, LiveBody, Response, assembled
+from firstbyte.waiting cimport Begun
+
+cdef class Conversation
 
 cdef dict _content_types
-cdef dict _lengths
+cdef int _DIGITS
 cdef object CoroutineType
 cdef object _nothing
 cdef _Done done
 
 cdef _content_type(value)
-cdef _length(value)
+@cython.locals(digit=int, length='long long')
+cdef _length(bytes value)
+@cython.locals(made=Conversation)
+cpdef Conversation conversation_about(Request request)
 
 
 cdef class Conversation(LiveBody):
@@ -41,12 +47,13 @@ cdef class Conversation(LiveBody):
     cdef public object _yielded
 
     cpdef begin(self, object coroutine)
+    @cython.locals(begun=Begun)
     cpdef bint first_step(self) except -1
     @cython.locals(response=Response, body=bytes, size=Py_ssize_t)
     cpdef Response answer(self)
     cpdef _finish(self)
     cpdef _wake(self, object future=*)
-    cdef _check_begun(self, kind)
+    cdef _begin(self, Request request)
     @cython.locals(response=Response, others=list)
     cdef _start(self, dict message)
     cdef _on_body(self, dict message)

@@ -20,6 +20,7 @@ from firstbyte.http.headers import Headers, check_field
 from firstbyte.http.request import BodyPieces, Request
 from firstbyte.http.response import FileBody, LiveBody, Response, assembled
 from firstbyte.http.status import has_body, phrase
+from firstbyte.waiting import Begun
 
 _PIECE = object()  # what `send` yields to the steps when a piece is to be sent before the application goes on
 _NOTHING = object()
@@ -37,6 +38,10 @@ class Conversation(LiveBody):
     )  # fmt: skip
 
     def __init__(self, request: Request) -> None:
+        self._begin(request)
+
+    def _begin(self, request: Request) -> None:
+        """`__init__` for `conversation_about`: compiled, it is a plain C function."""
         self._request = request
         self._coroutine: Coroutine[Any, None, None]
         self._task: asyncio.Task[Any] | None = None
@@ -111,37 +116,29 @@ class Conversation(LiveBody):
             raise ClientDisconnected("the client has left")
         fields: dict[str, Any] = message if type(message) is dict else dict(message)
         kind = fields["type"]
-        if kind == "http.response.start":
-            if self._response is not None:
-                raise RuntimeError("http.response.start comes a second time")
-            self._start(fields)
+        if self._response is None:
+            if kind == "http.response.start":
+                self._start(fields)
+            elif kind == "http.response.early_hint":
+                self._request.early_hints([_text(link, "a link") for link in fields.get("links", ())])
+            else:
+                raise _out_of_place(kind, "before http.response.start")
+        elif self._complete:
+            raise _out_of_place(kind, "after the answer was complete")
         elif kind == "http.response.body":
-            self._check_begun(kind)
             return self._on_body(fields)
-        elif kind == "http.response.early_hint":
-            if self._response is not None:
-                raise RuntimeError("http.response.early_hint comes after http.response.start")
-            self._request.early_hints([_text(link, "a link") for link in fields.get("links", ())])
         elif kind == "http.response.trailers":
-            self._check_begun(kind)
             self._on_trailers(fields)
         elif kind == "http.response.pathsend":
-            self._check_begun(kind)
             self._on_path(fields)
         else:
-            raise ValueError(f"{kind!r} is no message that an application sends for a request")
+            raise _out_of_place(kind, "a second time" if kind == "http.response.start" else "after http.response.start")
         return done
-
-    def _check_begun(self, kind: str) -> None:
-        if self._response is None:
-            raise RuntimeError(f"{kind} comes before http.response.start")
-        if self._complete:
-            raise RuntimeError(f"{kind} comes after the answer was complete")
 
     def _start(self, message: dict[str, Any]) -> None:
         status = message["status"]
         response = assembled(b"", 200, None) if status == 200 else Response(b"", status)
-        others: list[tuple[str, str]] = []
+        others: list[tuple[str, str]] | None = None
         for name, value in message.get("headers", ()):
             try:
                 key = name if name == b"content-type" or name == b"content-length" else name.lower()
@@ -150,10 +147,12 @@ class Conversation(LiveBody):
                 elif key == b"content-type" and response.content_type is None:
                     response.content_type = _content_type(value)
                 elif key not in _SERVERS_OWN and (key != b"connection" or value.strip().lower() == b"close"):
+                    if others is None:
+                        others = []
                     others.append((name.decode("latin-1"), value.decode("latin-1")))
             except (AttributeError, TypeError):
                 raise TypeError(f"the name and value of a header are bytes, not {name!r}: {value!r}") from None
-        if others:
+        if others is not None:
             headers = response.headers
             for field in others:
                 headers.add(*field)
@@ -255,12 +254,16 @@ class Conversation(LiveBody):
         if _EAGER:
             self._task = asyncio.current_task()
         try:
-            self._yielded = next(self._coroutine.__await__(), _NOTHING)  # which spares the exception of `send`
+            begun = Begun(self._coroutine)
         except Exception:
             self._close_file()
             if self._refusal is None:
                 raise  # else it was told that there is no more to read
-        self._ended = self._yielded is _NOTHING
+            self._ended = True
+            return True
+        self._ended = begun.is_over
+        if not begun.is_over:
+            self._yielded = begun.awaits
         return self._ended
 
     def __await__(self) -> Generator[Any, None, Response]:
@@ -422,6 +425,13 @@ class Conversation(LiveBody):
             self._wait.set_result(None)
 
 
+def conversation_about(request: Request) -> Conversation:
+    """A `Conversation`, made without the call of a class, which costs as much again."""
+    made = Conversation.__new__(Conversation)
+    made._begin(request)
+    return made
+
+
 class _Wait(asyncio.Future[None]):
     """Waits until a future is done, or a piece of the answer has come from another task of the application.
 
@@ -497,6 +507,12 @@ def refused(error: HTTPError) -> Response:
     return response
 
 
+def _out_of_place(kind: Any, where: str) -> Exception:
+    if kind in _KINDS:
+        return RuntimeError(f"{kind} comes {where}")
+    return ValueError(f"{kind!r} is no message that an application sends for a request")
+
+
 def _content_type(value: bytes) -> str:
     """A Content-Type, decoded and found valid. Raises ValueError."""
     text = _content_types.get(value)
@@ -509,13 +525,13 @@ def _content_type(value: bytes) -> str:
 
 
 def _length(value: bytes) -> int:
-    length = _lengths.get(value)
-    if length is None:
-        if not value.isdigit():
+    if not 0 < len(value) <= _DIGITS:
+        raise ValueError(f"Content-Length: {value!r} is not a plain decimal number")
+    length = 0
+    for digit in value:  # compiled, this is less than to look it up in a dict
+        if not 48 <= digit <= 57:
             raise ValueError(f"Content-Length: {value!r} is not a plain decimal number")
-        length = int(value)
-        if len(_lengths) < 256 and len(value) < 16:
-            _lengths[bytes(value)] = length
+        length = length * 10 + digit - 48
     return length
 
 
@@ -527,5 +543,6 @@ def _text(value: bytes, what: str) -> str:
 
 _SERVERS_OWN = frozenset((b"transfer-encoding", b"keep-alive", b"proxy-connection", b"te", b"upgrade"))
 """What an application that passes another's answer on may have among its headers, and the server writes by itself."""
+_KINDS = frozenset(f"http.response.{kind}" for kind in ("start", "body", "early_hint", "trailers", "pathsend"))
+_DIGITS = 18  # of a Content-Length: more than that is none, and no C integer
 _content_types: dict[bytes, str] = {}
-_lengths: dict[bytes, int] = {}

@@ -17,4 +17,6 @@ cdef class _Known:
     cdef str raw_path
     cdef str raw_query
     cdef str root_path
+    cdef str scheme
     cdef dict scope
+    cdef object server

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from firstbyte.http.percent import decode_path
-from firstbyte.http.request import Request
+from firstbyte.http.request import Address, Request
 from firstbyte.wire.head import remember
 from firstbyte.wire.websocket.handshake import is_handshake
 
@@ -27,6 +27,7 @@ def scope_of(request: Request, state: dict[str, Any]) -> dict[str, Any]:
         or known.raw_path is not request.raw_path
         or known.raw_query is not request.raw_query
         or known.root_path != request.root_path
+        or known.scheme != request.scheme
     ):
         known = _Known(request)
         if request.head:
@@ -37,10 +38,10 @@ def scope_of(request: Request, state: dict[str, Any]) -> dict[str, Any]:
         extensions["tls"] = request.tls.extension
     scope = known.scope.copy()
     scope["asgi"] = _ASGI.copy()
-    scope["scheme"] = request.scheme
     scope["headers"] = known.headers[:]
     scope["client"] = client if client is not None and client.port else None
-    scope["server"] = server if server is None or server.port else (server.host, None)
+    if server is not known.server:
+        scope["server"] = _server(server)
     scope["state"] = state.copy()
     scope["extensions"] = extensions
     return scope
@@ -49,13 +50,15 @@ def scope_of(request: Request, state: dict[str, Any]) -> dict[str, Any]:
 class _Known:
     """What of a scope is the head's alone: clients send the same ones again and again (see `HeadScanner`)."""
 
-    __slots__ = ("headers", "method", "raw_path", "raw_query", "root_path", "scope")
+    __slots__ = ("headers", "method", "raw_path", "raw_query", "root_path", "scheme", "scope", "server")
 
     def __init__(self, request: Request) -> None:
         self.method = request.method  # a middleware may have changed these
         self.raw_path = request.raw_path
         self.raw_query = request.raw_query
         self.root_path = request.root_path
+        self.scheme = request.scheme
+        self.server = request.server
         self.headers = request.raw_headers
         root_path = decode_path(request.root_path) if request.root_path else ""
         self.scope: dict[str, Any] = {
@@ -63,17 +66,21 @@ class _Known:
             "asgi": None,
             "http_version": "1.1" if request.minor else "1.0",
             "method": request.method,
-            "scheme": "",
+            "scheme": request.scheme,
             "path": root_path + request.path,
             "raw_path": (request.root_path + request.raw_path).encode("latin-1"),
             "query_string": request.raw_query.encode("latin-1"),
             "root_path": root_path,
             "headers": None,
             "client": None,
-            "server": None,
+            "server": _server(request.server),
             "state": None,
             "extensions": None,
         }
+
+
+def _server(server: Address | None) -> tuple[str, int | None] | None:
+    return server if server is None or server.port else (server.host, None)
 
 
 def versions() -> dict[str, str]:
