@@ -12,6 +12,7 @@ import pytest
 
 from engine.support import WAIT
 from firstbyte import Limits, Response, Timeouts
+from firstbyte.engine.loop import LoopDriver
 from firstbyte.engine.pool import Worker
 from firstbyte.engine.reactor import Reactor
 from firstbyte.engine.threads import ThreadDriver
@@ -19,7 +20,7 @@ from firstbyte.http.handler import PROVEN, Endpoint
 from firstbyte.http.request import Ends, Request
 
 TOGETHER = 32
-LIGHT = 0.00005
+HOLD = 0.001
 
 Call = Callable[[Request], Any]
 
@@ -48,11 +49,12 @@ class Paths:
 class Batch:
     """A reactor whose leader is the test, and clients whose requests it finds in one turn, in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[ThreadDriver | LoopDriver] = ThreadDriver) -> None:
         self.handler = Paths()
         self.reactor = Reactor(self.handler, Limits(), Timeouts())
-        self.driver = ThreadDriver(self.reactor, 2)
-        self.driver._leader = Worker()
+        self.driver: Any = kind(self.reactor, 2)
+        if kind is ThreadDriver:
+            self.driver._leader = Worker()
         self.clients: list[socket.socket] = []
 
     def ask(self, path: str, fields: str = "", count: int = 1) -> socket.socket:
@@ -104,6 +106,20 @@ def test_answers_wait_for_light_calls_alone(batch: Batch) -> None:
     assert [bodies(client) for client in clients] == [[b"/"]] * 3
 
 
+def test_answers_wait_for_so_long_by_the_paces_of_calls(batch: Batch) -> None:
+    batch.handler.add("/fast", hello, (PROVEN, HOLD * 0.4))
+    clients = [batch.ask("/fast") for _ in range(8)]
+    batch.reactor.turn()
+    batch.give(3)
+    assert not any(bodies(client) for client in clients)
+    batch.give()
+    assert [len(bodies(client)) for client in clients] == [1, 1, 1, 0, 0, 0, 0, 0]
+    batch.give(2)
+    assert not any(bodies(client) for client in clients)
+    batch.give()
+    assert [len(bodies(client)) for client in clients] == [0, 0, 0, 1, 1, 1, 0, 0]
+
+
 def test_who_is_alone_is_answered_at_once(batch: Batch) -> None:
     client = batch.ask("/")
     batch.reactor.turn()
@@ -123,12 +139,11 @@ def test_so_many_wait_and_no_more(batch: Batch) -> None:
 @pytest.mark.parametrize(
     ("pace", "facts"),
     [
-        ((PROVEN, LIGHT * 2), {}),
         ((PROVEN - 1, 0.0), {}),
         ((PROVEN, 0.0), {"sends": True}),
         ((PROVEN, 0.0), {"streams_body": True}),
     ],
-    ids=["not light", "not proven", "sends", "reads"],
+    ids=["not proven", "sends", "reads"],
 )
 def test_nobody_waits_for_a_call_that_may_take_its_time(
     batch: Batch, pace: tuple[int, float], facts: dict[str, bool]
@@ -237,3 +252,29 @@ def test_who_leads_next_sends_what_a_call_that_was_light_holds_up(batch: Batch) 
         batch.driver.wake()
         runs.join()
         batch.driver.stop()
+
+
+@pytest.mark.parametrize(("pace", "was_sent"), [((PROVEN, 0.0), False), ((PROVEN, HOLD * 1.1), True)])
+def test_answers_of_a_loop_are_sent_together_too(pace: tuple[int, float], was_sent: bool) -> None:
+    batch = Batch(LoopDriver)
+    answered = []
+
+    async def look(request: Request) -> Response:
+        answered.append(bodies(clients[0]))
+        return hello(request)
+
+    batch.handler.add("/look", look, pace, is_async=True)
+    clients = [batch.ask(path) for path in ("/", "/look", "/other")]
+    over = threading.Event()
+    runs = threading.Thread(target=batch.driver.run, args=(over.is_set, lambda: None))
+    runs.start()
+    try:
+        for client in clients[was_sent:]:
+            assert client.recv(65536)
+        assert answered == [[b"/"] if was_sent else []]
+    finally:
+        over.set()
+        batch.driver.wake()
+        runs.join()
+        batch.driver.stop()
+        batch.close()

@@ -35,7 +35,7 @@ cdef class LoopDriver(Pool):
     cpdef bint detach(self, Connection connection) except -1
     @cython.locals(hooks=Hooks, start=double)
     cdef _run(self, Connection connection, Request request, Endpoint endpoint)
-    @cython.locals(answer=list, response=Response, exchange=Exchange, tried=Exchange, trial=Trial)
+    @cython.locals(answer=list, response=Response, exchange=Exchange, tried=Exchange, trial=Trial, start=double)
     cdef _begin(self, Connection connection, Request request, Endpoint endpoint)
     cpdef tried(self, Trial trial)
     @cython.locals(answer=list)

@@ -57,6 +57,7 @@ class LoopDriver(Pool):
             raise ConfigurationError("async def needs epoll or kqueue, which this system does not have")
         self._reactor = reactor
         reactor.driver = self
+        reactor.puts_off = True
         self._loop = new_loop(loop)
         self._warn_blocking = warn_blocking
         self._over: asyncio.Future[None] | None = None
@@ -77,6 +78,7 @@ class LoopDriver(Pool):
             if connection.busy:  # a thread has read this request behind one of its own
                 self._loop.call_soon_threadsafe(self._guarded, connection, self._call_again, request, endpoint)
                 return None
+            self._reactor.send_before(endpoint)
             return self._begin(connection, request, endpoint)
         if connection.busy:
             return self._run(connection, request, endpoint)
@@ -84,6 +86,7 @@ class LoopDriver(Pool):
         reads_body = endpoint.streams_body and connection.reader.in_body
         if not reads_body and (pace.is_proven_fast or (endpoint.streams_body and pace.seconds < SLOW)):
             self._running = endpoint
+            self._reactor.send_before(endpoint)
             response = self._run(connection, request, endpoint)
             self._running = None
             return response
@@ -151,7 +154,9 @@ class LoopDriver(Pool):
         else:
             if endpoint.streams_body:
                 request.peer = exchange_of(self._reactor, connection, request, endpoint)
+            start = perf_counter()
             task, error = self._first_steps.call(self._starts, (connection, request, endpoint, answer))
+            endpoint.pace.count(perf_counter() - start)
         self._running = None
         response = answer[0] if answer else None
         exchange = connection.owner
@@ -424,7 +429,7 @@ class LoopDriver(Pool):
                 watchers[loop] = self._reactor
                 try:
                     ready()
-                    self._turn()
+                    loop.call_soon(self._turn)  # not in this task, since coroutines begin in theirs
                     self._ask()
                     await self._over
                 finally:
@@ -440,6 +445,7 @@ class LoopDriver(Pool):
         ready = reactor.ready
         while ready:
             reactor.give()
+        reactor.send()
         if self._sweep is None:
             patience = reactor.patience
             if patience >= 0:

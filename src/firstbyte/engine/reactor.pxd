@@ -2,11 +2,14 @@ import cython
 
 from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.hub cimport Hub
+from firstbyte.http.handler cimport Endpoint, Pace
 
 
 # Compared for every event.
 cdef int CLOSED, HEAD
 cdef Py_ssize_t TOGETHER
+cdef double HOLD
+cdef long PROVEN
 
 
 cdef class Reactor(Hub):
@@ -24,12 +27,15 @@ cdef class Reactor(Hub):
     cdef object _waker
     cdef public bint puts_off
     cdef list _unsent
+    cdef double _held
 
     @cython.locals(now=double, events=list)
     cpdef turn(self, bint wait=*)
     @cython.locals(connection=Connection)
     cpdef give(self)
     cpdef bint put_off(self, Connection connection) except -1
+    @cython.locals(pace=Pace, may_wait=bint)
+    cpdef send_before(self, Endpoint endpoint)
     @cython.locals(connection=Connection, unsent=list)
     cpdef send(self)
     cpdef watch(self, Connection connection, int interest)

@@ -20,7 +20,7 @@ from firstbyte.engine.listener import Listener
 from firstbyte.engine.observer import Observer
 from firstbyte.engine.states import BODY, CLOSED, HEAD, STATES
 from firstbyte.engine.timeouts import Timeouts
-from firstbyte.http.handler import Handler
+from firstbyte.http.handler import PROVEN, Endpoint, Handler
 from firstbyte.http.request import Ends
 from firstbyte.wire.limits import Limits
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from firstbyte.waiting import Source
 
 TOGETHER = 32  # connections whose answers are put off at most, for the last of them
+HOLD = 0.001  # seconds that an answer is put off for at most, by the paces of the calls behind it
 ROOM = 32  # idle connections closed at once when there are too many: to look for them costs a look at all
 
 logger = lazy_logger("firstbyte.engine")
@@ -38,8 +39,8 @@ class Reactor(Hub):
     """Watches the listeners and connections of one process, and what else is given to it (see `Watcher`)."""
 
     __slots__ = (
-        "_any_paused", "_connections", "_hand_back", "_listeners", "_next_sweep", "_poller", "_submitted", "_tick",
-        "_unsent", "_waker", "drained", "puts_off", "ready", "sources",
+        "_any_paused", "_connections", "_hand_back", "_held", "_listeners", "_next_sweep", "_poller", "_submitted",
+        "_tick", "_unsent", "_waker", "drained", "puts_off", "ready", "sources",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +55,7 @@ class Reactor(Hub):
         self.ready: list[tuple[int, int]] = []  # descriptors and events that nobody has dealt with yet
         self.puts_off = False  # answers, for the driver to call `send`: before it turns or runs what may take its time
         self._unsent: list[Connection] = []  # the leader's own, as `ready` is
+        self._held = 0.0  # seconds that the calls behind the first of them take, by their paces
         self.drained: Callable[[], None] = lambda: None  # called in any thread when the last connection is closed
         self._any_paused = False
         self.sources: dict[int, Source] = {}  # by descriptor
@@ -114,10 +116,22 @@ class Reactor(Hub):
         """See `Hub.put_off`. Sent together, answers wake a busy client once, which saves both of them work."""
         if not (self.puts_off and self.ready):  # nobody else is to be answered
             return False
+        if not self._unsent:
+            self._held = 0.0
         self._unsent.append(connection)
         if len(self._unsent) >= TOGETHER:
             self.send()
         return True
+
+    def send_before(self, endpoint: Endpoint) -> None:
+        """Sends the answers that were put off, unless a call of this endpoint is known to be over soon enough."""
+        if not self._unsent:
+            return
+        pace = endpoint.pace
+        self._held += pace.seconds
+        may_wait = endpoint.sends or (endpoint.streams_body and not endpoint.is_async)  # for its client
+        if may_wait or self._held > HOLD or pace.calls < PROVEN:
+            self.send()
 
     def send(self) -> None:
         """Sends the answers that were put off."""

@@ -9,7 +9,7 @@ from firstbyte.http.request cimport Request
 from firstbyte.http.response cimport FileBody, Response
 
 
-cdef double LIGHT, PACE_CAP, SLOW  # compared for every request
+cdef double PACE_CAP, SLOW  # compared for every request
 cdef long PROVEN
 
 
@@ -26,6 +26,5 @@ cdef class ThreadDriver(Pool):
     @cython.locals(waits=bint)
     cdef bint _is_risky(self, Connection connection, Endpoint endpoint) except -1
     @cython.locals(pace=Pace)
-    cdef bint _is_light(self, Endpoint endpoint) except -1
     cdef bint _is_exhausted(self) except -1
     cpdef bint detach(self, Connection connection) except -1

@@ -7,9 +7,9 @@ was thought to be fast and is not is caught by the monitor, which takes the whee
 Whether the leader still has the wheel when its handler returns is settled by one atomic act: it puts a token in its own
 deque before the call, and both it and the monitor try to take that token out. Only one can.
 
-Answers that come out of one turn are sent together, behind the last: each would wake a busy client by itself. They wait
-for light calls alone; before any other the leader sends them, and what it has put off when it loses the wheel the next
-leader sends first of all.
+Answers that come out of one turn are sent together, behind the last: each would wake a client by itself. They wait for
+calls alone that are known to be over soon; before any other the leader sends them, and what it has put off when it
+loses the wheel the next leader sends first of all.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ logger = lazy_logger("firstbyte.engine")
 TICK = 0.002  # seconds between two looks of the monitor: a handler that is caught has held the wheel for up to two
 ALERT_TICK = 0.0003  # the same while surprises are frequent: then it pays to look more often
 ALERT = 3000  # looks that the monitor stays alert for after it has caught a handler: about a second
-LIGHT = 0.00005  # seconds up to which a call is not worth sending others' answers before it
 DOZE = 25  # ticks without a request after which the monitor sleeps until the next one
 PACE_CAP = 0.004  # seconds that one call counts for at most: a rare slow call must not make a fast endpoint slow
 
@@ -62,8 +61,10 @@ class ThreadDriver(Pool):
         leader = None
         if not connection.busy:  # then this thread leads
             if pace.seconds < SLOW and not self._is_risky(connection, endpoint):
-                if not self._is_light(endpoint):
-                    self._reactor.send()
+                if self._is_exhausted():
+                    self._reactor.send()  # nobody could, should the call be slow for once
+                else:
+                    self._reactor.send_before(endpoint)
                 leader = self._leader
                 assert leader is not None  # it is this thread
                 connection.busy = True
@@ -150,16 +151,6 @@ class ThreadDriver(Pool):
         if waits and not endpoint.pace.calls:
             return True
         return self._is_exhausted()
-
-    def _is_light(self, endpoint: Endpoint) -> bool:
-        """Whether others' answers may wait for it to return: it is known to be fast and waits for nobody itself.
-
-        Should it be slow for once, the next leader sends them.
-        """
-        pace = endpoint.pace
-        if pace.seconds > LIGHT or pace.calls < PROVEN or endpoint.sends or endpoint.streams_body:
-            return False
-        return not self._is_exhausted()
 
     def _is_exhausted(self) -> bool:
         """Whether no thread is left to take the wheel."""
