@@ -7,7 +7,7 @@ cdef class Wait:
     cdef object _callback
     cdef object _context
     cdef object _error
-    cdef Follower _stepper
+    cdef Follower _follower
     cdef public double deadline
     cdef public bint over
 

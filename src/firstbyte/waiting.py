@@ -64,7 +64,9 @@ class Wait:
     of any future (see `asyncio.isfuture`). `deadline` is for whoever made it.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_context", "_error", "_loop", "_stepper", "deadline", "over")
+    __slots__ = (
+        "_asyncio_future_blocking", "_callback", "_context", "_error", "_follower", "_loop", "deadline", "over",
+    )  # fmt: skip
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
@@ -72,7 +74,7 @@ class Wait:
         self._callback: Callable[[Wait], object] | None = None
         self._context: Context | None = None
         self._error: BaseException | None = None
-        self._stepper: Follower | None = None  # who goes on in the task's place
+        self._follower: Follower | None = None  # who goes on in the task's place
         self.deadline = inf
         self.over = False
 
@@ -93,8 +95,8 @@ class Wait:
             return
         self.over = True
         self._error = error
-        if self._stepper is not None:
-            self._stepper.go_on()
+        if self._follower is not None:
+            self._follower.go_on()
             return
         if self._callback is None:
             return
@@ -108,12 +110,12 @@ class Wait:
     def follow(self, follower: Follower) -> None:
         """Has `follower` go on when it is over, and not who awaits it."""
         self._asyncio_future_blocking = False  # as a Task says that it has seen it
-        self._stepper = follower
+        self._follower = follower
 
     def renew(self) -> None:
         """Makes it as new, for whoever has awaited it to its end: then nobody else knows it any more."""
         self.over = self._asyncio_future_blocking = False
-        self._callback = self._context = self._error = self._stepper = None
+        self._callback = self._context = self._error = self._follower = None
 
     def done(self) -> bool:
         """See asyncio.Future."""
@@ -268,7 +270,7 @@ class Stepper(Follower):
         """The Task is cancelled."""
         wait, self._wait = self._wait, None
         if wait is not None:
-            wait._stepper = None
+            wait._follower = None
             wait.over = True
         if self._end is not None:
             raise error

@@ -137,33 +137,23 @@ def test_so_many_wait_and_no_more(batch: Batch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pace", "facts"),
+    ("pace", "facts", "limit"),
     [
-        ((PROVEN - 1, 0.0), {}),
-        ((PROVEN, 0.0), {"sends": True}),
-        ((PROVEN, 0.0), {"streams_body": True}),
+        ((PROVEN - 1, 0.0), {}, 3),
+        ((PROVEN, 0.0), {"sends": True}, 3),
+        ((PROVEN, 0.0), {"streams_body": True}, 3),
+        ((PROVEN, 0.0), {}, 0),
     ],
-    ids=["not proven", "sends", "reads"],
+    ids=["not proven", "sends", "reads", "no thread is left to take over"],
 )
 def test_nobody_waits_for_a_call_that_may_take_its_time(
-    batch: Batch, pace: tuple[int, float], facts: dict[str, bool]
+    batch: Batch, pace: tuple[int, float], facts: dict[str, bool], limit: int
 ) -> None:
     answered = []
+    batch.driver._limit = limit
     batch.handler.add("/long", lambda request: Response(str(answered.append(bodies(first)))), pace, **facts)
     first = batch.ask("/")
     batch.ask("/long")
-    batch.ask("/")
-    batch.reactor.turn()
-    batch.give(2)
-    assert answered == [[b"/"]]
-
-
-def test_nobody_waits_where_no_thread_is_left_to_take_over(batch: Batch) -> None:
-    answered = []
-    batch.handler.add("/looks", lambda request: Response(str(answered.append(bodies(first)))))
-    batch.driver._limit = 0
-    first = batch.ask("/")
-    batch.ask("/looks")
     batch.ask("/")
     batch.reactor.turn()
     batch.give(2)

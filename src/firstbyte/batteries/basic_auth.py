@@ -40,8 +40,8 @@ def basic_auth(
     `users` are passwords by name, or texts "name:password". A password that begins with "$argon2" is the hash of one,
     which needs argon2-cffi (the extra firstbyte[auth]). After so many wrong `attempts` within `window` seconds a client
     gets a 429, with the right password too. Without one it gets a 401. Handlers find the name in
-    `request.state.remote_user`. Raises ConfigurationError for no user, a name
-    with a colon, an empty password and a hash that cannot be checked.
+    `request.state.remote_user`. Raises ConfigurationError for no user, a name with a colon, an empty password and a
+    hash that cannot be checked.
     """
     known = _users(users)
     if '"' in realm or "\\" in realm or not realm.isprintable() or not realm.isascii():

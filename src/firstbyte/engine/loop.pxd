@@ -39,7 +39,7 @@ cdef class LoopDriver(Pool):
     cdef _begin(self, Connection connection, Request request, Endpoint endpoint)
     cpdef tried(self, Trial trial)
     @cython.locals(answer=list)
-    cdef _try_again(self, Connection connection, Exchange exchange, Trial trial)
+    cpdef _try_again(self, Connection connection, Exchange exchange, Trial trial)
     @cython.locals(connection=Connection, request=Request, endpoint=Endpoint)
     cdef tuple _go_on(self, Exchange exchange, list answer, made)
     cdef _follow(self, Exchange exchange, list answer, task)

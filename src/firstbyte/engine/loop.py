@@ -57,7 +57,6 @@ class LoopDriver(Pool):
             raise ConfigurationError("async def needs epoll or kqueue, which this system does not have")
         self._reactor = reactor
         reactor.driver = self
-        reactor.puts_off = True
         self._loop = new_loop(loop)
         self._warn_blocking = warn_blocking
         self._over: asyncio.Future[None] | None = None
@@ -175,16 +174,16 @@ class LoopDriver(Pool):
             return response
         if exchange is None:
             exchange = exchange_of(self._reactor, connection, request, endpoint)
+        self._follow(exchange, answer, task)
+        return None
+
+    def _follow(self, exchange: Exchange, answer: list[Response], task: asyncio.Task[None] | Walk | None) -> None:
+        """Goes on when a task has ended, as a walk does by itself; None for one whose answer is sent: then when whoever
+        reads from the connection now is through."""
         if isinstance(task, Walk):
             exchange.task = task
             self._exchanges[task] = exchange
-        else:
-            self._follow(exchange, answer, task)
-        return None
-
-    def _follow(self, exchange: Exchange, answer: list[Response], task: asyncio.Task[None] | None) -> None:
-        """Goes on when a task has ended; None for one whose answer is sent: then when whoever reads from the connection
-        now is through."""
+            return
         done: asyncio.Future[None]
         if task is None:
             done = self._loop.create_future()
@@ -197,12 +196,7 @@ class LoopDriver(Pool):
 
     def tried(self, trial: Trial) -> None:
         """Tries again an endpoint that had to wait, or learns that it was cancelled."""
-        exchange = trial.exchange
-        try:
-            self._try_again(exchange.connection, exchange, trial)
-        except Exception:
-            logger.exception("a connection failed in the loop")
-            exchange.connection.close("internal error")
+        self._guarded(trial.exchange.connection, self._try_again, trial.exchange, trial)
 
     def _try_again(self, connection: Connection, exchange: Exchange, trial: Trial) -> None:
         answer: list[Response] = []
@@ -219,9 +213,6 @@ class LoopDriver(Pool):
         del self._exchanges[trial]
         if task is None:
             self._end(connection, exchange, answer, error)
-        elif isinstance(task, Walk):
-            exchange.task = task
-            self._exchanges[task] = exchange
         else:
             self._follow(exchange, answer, task)
 

@@ -25,7 +25,6 @@ cdef class Reactor(Hub):
     cdef double _next_sweep
     cdef object _submitted
     cdef object _waker
-    cdef public bint puts_off
     cdef list _unsent
     cdef double _held
 

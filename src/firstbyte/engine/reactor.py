@@ -40,7 +40,7 @@ class Reactor(Hub):
 
     __slots__ = (
         "_any_paused", "_connections", "_hand_back", "_held", "_listeners", "_next_sweep", "_poller", "_submitted",
-        "_tick", "_unsent", "_waker", "drained", "puts_off", "ready", "sources",
+        "_tick", "_unsent", "_waker", "drained", "ready", "sources",
     )  # fmt: skip
 
     def __init__(
@@ -53,8 +53,7 @@ class Reactor(Hub):
         super().__init__(handler, limits, timeouts, observers, _log_exception)
         self.background = Background()
         self.ready: list[tuple[int, int]] = []  # descriptors and events that nobody has dealt with yet
-        self.puts_off = False  # answers, for the driver to call `send`: before it turns or runs what may take its time
-        self._unsent: list[Connection] = []  # the leader's own, as `ready` is
+        self._unsent: list[Connection] = []  # answers put off; the leader's own, as `ready` is
         self._held = 0.0  # seconds that the calls behind the first of them take, by their paces
         self.drained: Callable[[], None] = lambda: None  # called in any thread when the last connection is closed
         self._any_paused = False
@@ -114,7 +113,7 @@ class Reactor(Hub):
 
     def put_off(self, connection: Connection) -> bool:
         """See `Hub.put_off`. Sent together, answers wake a busy client once, which saves both of them work."""
-        if not (self.puts_off and self.ready):  # nobody else is to be answered
+        if not self.ready:  # nobody else is to be answered
             return False
         if not self._unsent:
             self._held = 0.0
@@ -134,7 +133,7 @@ class Reactor(Hub):
             self.send()
 
     def send(self) -> None:
-        """Sends the answers that were put off."""
+        """Sends the answers that were put off: for the driver, before it turns."""
         if not self._unsent:
             return
         unsent, self._unsent = self._unsent, []

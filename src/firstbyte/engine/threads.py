@@ -46,7 +46,6 @@ class ThreadDriver(Pool):
         super().__init__(threads + 1)
         self._reactor = reactor
         reactor.driver = self
-        reactor.puts_off = True
         self._leader: Worker | None = None
         self._calls = 0  # inline handlers begun; tells the monitor one call from the next
         self._dozing = False

@@ -298,8 +298,7 @@ class Passage(Attempt):
     name = "passage"
 
     def __init__(self, proxy: Proxy, request: Request) -> None:
-        self._wait = None
-        self.renew()
+        super().__init__()
         self._has_begun = True  # nobody misses one that is not stepped
         self._proxy = proxy
         self._request = request
