@@ -69,10 +69,10 @@ COMPILED = (
     "wire/writer",
 )
 """Modules with a `.pxd` beside them that gives their attributes and variables C types."""
-NATIVE = ("_waiting", "engine/_native", "files/_native", "wire/websocket/_mask")
+NATIVE = ("_clock", "_waiting", "engine/_native", "files/_native", "wire/websocket/_mask")
 """Second bodies, in Cython alone, of functions of `waiting.py`, `engine/_sys.py`, `files/store.py` and `frames.py`."""
 REQUIRED = os.environ.get("FIRSTBYTE_REQUIRE_COMPILED") == "1"
-DIRECTIVES = {"annotation_typing": False, "language_level": 3, "always_allow_keywords": True}
+DIRECTIVES = {"annotation_typing": False, "language_level": 3, "always_allow_keywords": True, "freelist": 32}
 
 
 def extensions() -> list[Extension]:
@@ -81,10 +81,14 @@ def extensions() -> list[Extension]:
         return []
     try:
         from Cython.Build import cythonize
+        from Cython.Compiler.Options import get_directive_defaults
     except ImportError:
         if REQUIRED:
             raise
         return []
+    # Objects of which each request has one are used again. Cython takes the size of such a list for all classes of a
+    # module as well as from a decorator, which plain Python could not import; it only does not say so in its table.
+    get_directive_defaults().setdefault("freelist", 0)
     sources = [f"{name}.py" for name in COMPILED] + [f"{name}.pyx" for name in NATIVE]
     found = [
         Extension(

@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte._clock cimport monotonic
 from firstbyte.http.upgrade cimport Session
 from firstbyte.waiting cimport Attempt, Stepper, Wait
 from firstbyte.wire.websocket.inbox cimport Inbox

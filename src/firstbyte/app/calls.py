@@ -13,6 +13,7 @@ from firstbyte.app.middleware import Failed, called, in_loop
 from firstbyte.app.params import Plan
 from firstbyte.app.plain_calls import call_alone, call_with_path
 from firstbyte.app.providers import Scope
+from firstbyte.app.results import to_response
 from firstbyte.http.handler import Answered
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
@@ -123,9 +124,10 @@ def _call(
 ) -> Any:
     """The cheapest function that calls `function` with the request, the path parameters, both or neither."""
     if not is_coroutine(function):
+        given = None if answer is to_response else answer
         if has_parameters or request_name is not None:
-            return call_with_path(function, request_name, answer, failed)
-        return call_alone(function, answer, failed)
+            return call_with_path(function, request_name, given, failed)
+        return call_alone(function, given, failed)
     if request_name is not None:
         return _acall(function, lambda request: {**request.path_params, request_name: request}, answer, failed)
     return _acall(function, attrgetter("path_params") if has_parameters else None, answer, failed)

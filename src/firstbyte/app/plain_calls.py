@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from firstbyte.app.results import to_response
 from firstbyte.http.handler import Call
 from firstbyte.http.request import Request
 from firstbyte.http.response import Response
 
 
 def call_alone(
-    function: Callable[..., Any], answer: Callable[[Any, Request], Response], failed: Callable[..., Response]
+    function: Callable[..., Any], answer: Callable[[Any, Request], Response] | None, failed: Callable[..., Response]
 ) -> Call:
-    """Calls a `function` that takes nothing. What it returns goes to `answer`, what it raises to `failed`."""
+    """Calls a `function` that takes nothing.
+
+    What it returns goes to `answer`, to `to_response` if that is None, and what it raises to `failed`.
+    """
 
     def call(request: Request) -> Response:
         try:
-            return answer(function(), request)
+            value = function()
+            return to_response(value, request) if answer is None else answer(value, request)
         except Exception as error:
             return failed(request, error)
 
@@ -27,7 +32,7 @@ def call_alone(
 def call_with_path(
     function: Callable[..., Any],
     request_name: str | None,
-    answer: Callable[[Any, Request], Response],
+    answer: Callable[[Any, Request], Response] | None,
     failed: Callable[..., Response],
 ) -> Call:
     """`call_alone` for one that takes what is read from the path, and the request by a name, if it has one for it."""
@@ -35,8 +40,10 @@ def call_with_path(
     def call(request: Request) -> Response:
         try:
             if request_name is None:
-                return answer(function(**request.path_params), request)
-            return answer(function(**request.path_params, **{request_name: request}), request)
+                value = function(**request.path_params)
+            else:
+                value = function(**request.path_params, **{request_name: request})
+            return to_response(value, request) if answer is None else answer(value, request)
         except Exception as error:
             return failed(request, error)
 

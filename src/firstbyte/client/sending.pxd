@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte._clock cimport monotonic
 from firstbyte.client.exchange cimport Exchange
 from firstbyte.client.pool cimport Connection, Pool
 from firstbyte.client.request cimport Message

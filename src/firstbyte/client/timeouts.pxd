@@ -1,3 +1,6 @@
+from firstbyte._clock cimport monotonic
+
+
 cdef class Budget:
     cdef public object timeout
     cdef public double started

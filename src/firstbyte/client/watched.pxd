@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte._clock cimport monotonic
 from firstbyte.waiting cimport Wait
 
 

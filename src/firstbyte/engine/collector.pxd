@@ -1,3 +1,6 @@
+from firstbyte._clock cimport monotonic
+
+
 cdef class Collector:
     cdef double _began
     cdef object _limits

@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte._clock cimport monotonic
 from firstbyte.engine._native cimport receive
 from firstbyte.engine.exchange cimport Exchange
 from firstbyte.engine.hub cimport Driver, Hub

@@ -186,7 +186,7 @@ class Connection:
                 if hooks.head is not None:
                     hooks.head(self, request)
                 try:
-                    endpoint = reactor.handler.resolve(request)
+                    endpoint = reactor.resolve(request)
                 except Exception as error:
                     endpoint = failed_endpoint(request, error)
                 if hooks.resolved is not None:

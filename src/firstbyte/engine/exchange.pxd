@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte._clock cimport monotonic
 from firstbyte.engine.connection cimport Connection
 from firstbyte.http.handler cimport Endpoint
 from firstbyte.http.request cimport Request

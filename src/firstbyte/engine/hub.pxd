@@ -1,3 +1,4 @@
+from firstbyte._clock cimport monotonic
 from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.observer cimport Hooks
 from firstbyte.http.handler cimport Endpoint
@@ -14,6 +15,7 @@ cdef class Driver:
 cdef class Hub:
     cdef object __weakref__
     cdef public object handler
+    cdef public object resolve
     cdef public object background
     cdef public object limits
     cdef public object timeouts

@@ -67,7 +67,7 @@ class Hub:
 
     __slots__ = (
         "_tails_until", "background", "draining", "driver", "handler", "hooks", "idle_timeout", "limits", "now",
-        "scanner", "tails", "timeouts",
+        "resolve", "scanner", "tails", "timeouts",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +79,7 @@ class Hub:
         failed: Callable[[str], None],
     ) -> None:
         self.handler = handler
+        self.resolve = handler.resolve  # looked up once, not for every request
         self.limits = limits
         self.timeouts = timeouts
         self.scanner = HeadScanner(limits)

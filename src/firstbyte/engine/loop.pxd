@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte._clock cimport perf_counter
 from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.exchange cimport Exchange, exchange_of
 from firstbyte.engine.first_step cimport FirstSteps, Walk, next_step

@@ -1,3 +1,6 @@
+from firstbyte._clock cimport perf_counter
+
+
 cdef class Entry:
     cdef public object request
     cdef public object endpoint

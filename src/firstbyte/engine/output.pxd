@@ -10,6 +10,8 @@ cdef class Output:
     cdef bint _encrypted
     cdef int _fd
 
+    @cython.locals(size=Py_ssize_t)
+    cdef Py_ssize_t _size(self) except -1
     @cython.locals(out=list, sent=Py_ssize_t)
     cpdef bint flush(self) except -1
     @cython.locals(file=FileBody, sent="long long")

@@ -24,18 +24,25 @@ class Output:
         self.sock = sock
         self._fd = sock.fileno()
         self._encrypted = encrypted
-        self.buffers: list[bytes | memoryview] = []
+        self.buffers: list[bytes | memoryview] = [b""]
+        self.buffers.pop()  # most often there is one: a list with room for it then neither asks for memory nor gives it
         self.file: FileBody | None = None  # sent when the buffers are empty; closed by whoever gave it
 
     @property
     def waiting(self) -> int:
         """Bytes in the buffers."""
-        return sum(map(len, self.buffers))
+        return self._size()
 
     @property
     def left(self) -> int:
         """Bytes in the buffers and in the file."""
         return self.waiting + (self.file.count if self.file is not None else 0)
+
+    def _size(self) -> int:
+        size = 0
+        for each in self.buffers:  # and not `sum(map(...))`, which compiled is twice the work
+            size += len(each)
+        return size
 
     def flush(self) -> bool:
         """Sends the buffers; False if the peer must read before the rest can go."""
@@ -51,9 +58,9 @@ class Output:
                     else:
                         sent = transmit(self._fd, data)
                     if sent == len(data):
-                        out.clear()
+                        out.pop()
                         return True
-                elif sum(map(len, out)) <= JOIN:
+                elif self._size() <= JOIN:
                     out[:] = [b"".join(out)]
                     continue
                 else:

@@ -4,9 +4,7 @@ from firstbyte.engine.hub cimport Driver
 cdef class Worker:
     cdef public object baton
     cdef public object thread
-    cdef public object token
-    cdef public object put_token
-    cdef public object take_token
+    cdef public list token
 
 
 cdef class Pool(Driver):

@@ -24,16 +24,15 @@ Work = tuple["Connection | None", Callable[..., None], tuple[object, ...]]
 class Worker:
     """One thread: the leader of a reactor, one that runs a handler, or one that waits for either."""
 
-    __slots__ = ("baton", "put_token", "take_token", "thread", "token")
+    __slots__ = ("baton", "thread", "token")
 
     def __init__(self) -> None:
         self.baton = threading.Lock()  # held while there is nothing to do; released by the one who gives it something
         self.baton.acquire()
-        # Not empty while an inline handler runs that may still lose the wheel. A deque, since a list that becomes empty
-        # gives its memory back, for every request.
-        self.token: deque[object] = deque()
-        self.put_token = self.token.append
-        self.take_token = self.token.pop
+        # Not empty while an inline handler runs that may still lose the wheel: who pops it has it. A list with room for
+        # one keeps that room when it becomes empty; one that has grown would give it back, for every request.
+        self.token: list[object] = [None]
+        self.token.pop()
         self.thread: threading.Thread
 
 

@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte._clock cimport perf_counter
 from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.observer cimport Hooks
 from firstbyte.engine.pool cimport Pool, Worker

@@ -68,7 +68,7 @@ class ThreadDriver(Pool):
                 assert leader is not None  # it is this thread
                 connection.busy = True
                 self._calls += 1
-                leader.put_token(connection)
+                leader.token.append(connection)
                 if self._dozing:
                     self._bell.wake()
             elif not self.detach(connection):
@@ -98,7 +98,7 @@ class ThreadDriver(Pool):
             hooks.handler_ended(connection, request, response)
         if leader is not None:
             try:
-                leader.take_token()
+                leader.token.pop()
             except IndexError:
                 pass  # the monitor was faster: another thread leads, and the connection stays this thread's
             else:
@@ -164,7 +164,7 @@ class ThreadDriver(Pool):
     def _take_wheel(self, leader: Worker, follower: Worker) -> None:
         """Makes `follower` lead unless the leader's handler has returned just now. Either way the leader will know."""
         try:
-            leader.take_token()
+            leader.token.pop()
         except IndexError:
             self._idle.append(follower)
             if self._backlog:  # left while this thread was set aside

@@ -1,5 +1,6 @@
 import cython
 
+from firstbyte._clock cimport monotonic
 from firstbyte.engine.connection cimport Connection
 from firstbyte.engine.exchange cimport Exchange
 from firstbyte.engine.hub cimport Hub

@@ -1,5 +1,3 @@
-import cython
-
 from firstbyte.http.headers cimport Headers
 
 
@@ -11,7 +9,6 @@ cdef class Ends:
     cdef public object services
 
 
-@cython.freelist(32)
 cdef class Request:
     cdef object __weakref__
     cdef public str method

@@ -18,7 +18,6 @@ cdef class LiveBody:
     pass
 
 
-@cython.freelist(32)
 cdef class Response:
     cdef object __weakref__
     cdef public Headers _headers

@@ -20,9 +20,21 @@ cdef class BodyWriter:
     cpdef bytes end(self, object trailers=*)
 
 
-cdef dict _prefixes
+cdef class _Head:
+    cdef bytes head
+    cdef Py_ssize_t size
+    cdef bytes tail
+
+
+cdef class _Prefix:
+    cdef bytes data
+    cdef _Head last
+    cdef Py_ssize_t size
+
+
+cdef dict _prefixes, _prefixes_of_200
 cdef list _DIGITS
 
 
-@cython.locals(prefixes=dict, prefix=bytes, rest=bytes, size="long long", prepared=Prepared)
+@cython.locals(prefixes=dict, known=_Prefix, last=_Head, prefix=bytes, rest=bytes, size="long long", prepared=Prepared)
 cpdef bytes encode_plain(Response response, object body, bytes tail)

@@ -77,12 +77,20 @@ def encode_plain(response: Response, body: bytes | FileBody, tail: bytes) -> byt
     elif prepared is not None:
         return None
     else:
-        prefixes = _prefixes.get(response.status)
-        prefix = None if prefixes is None else prefixes.get(response.content_type)
-        if prefix is None:
-            prefix = _prefix(response.status, response.content_type)
-            if prefix is None:
+        prefixes = _prefixes_of_200 if response.status == 200 else _prefixes.get(response.status)
+        known = None if prefixes is None else prefixes.get(response.content_type)
+        if known is None:
+            known = _prefix(response.status, response.content_type)
+            if known is None:
                 return None
+        last = known.last
+        if last.size == size and last.tail is tail:
+            return last.head + rest
+        prefix = known.data
+        if size == known.size:
+            known.last = last = _Head(size, tail, b"%b%d%b" % (prefix, size, tail))
+            return last.head + rest
+        known.size = size
     return b"".join((prefix, _DIGITS[size] if size < 1024 else f"{size}".encode(), tail, rest))
 
 
@@ -219,10 +227,39 @@ class BodyWriter:
 
 _DIGITS = [b"%d" % number for number in range(1024)]
 _DATE_SIZE = len("\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT")  # of what a tail begins with
-_prefixes: dict[int, dict[str | None, bytes]] = {}  # by status and type; two look-ups are cheaper than one by a pair
 
 
-def _prefix(status: int, content_type: str | None) -> bytes | None:
+class _Head:
+    """A head for bodies of `size` bytes, with the tail of one second. It is never changed: threads share it."""
+
+    __slots__ = ("head", "size", "tail")
+
+    def __init__(self, size: int, tail: bytes, head: bytes) -> None:
+        self.size = size
+        self.tail = tail
+        self.head = head
+
+
+class _Prefix:
+    """The lines with which the plain responses of one status and type begin, up to the digits of Content-Length.
+
+    Such responses are often as long as the one before: `size` is its length, and where another had the same `last` has
+    their head, for as long as the second lasts.
+    """
+
+    __slots__ = ("data", "last", "size")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.size = -1
+        self.last = _Head(-1, b"", b"")
+
+
+_prefixes_of_200: dict[str | None, _Prefix] = {}  # by type
+_prefixes = {200: _prefixes_of_200}  # by status and type; two look-ups are cheaper than one by a pair
+
+
+def _prefix(status: int, content_type: str | None) -> _Prefix | None:
     if not _is_final(status) or not has_body(status) or status == 205:
         return None
     if content_type is not None:
@@ -231,7 +268,8 @@ def _prefix(status: int, content_type: str | None) -> bytes | None:
         except (TypeError, ValueError):
             return None  # the long way says what is wrong
     kind = f"Content-Type: {content_type}\r\n" if content_type is not None else ""
-    prefix = f"HTTP/1.1 {status} {phrase(status)}\r\nServer: {SERVER}\r\n{kind}Content-Length: ".encode("latin-1")
+    lines = f"HTTP/1.1 {status} {phrase(status)}\r\nServer: {SERVER}\r\n{kind}Content-Length: "
+    prefix = _Prefix(lines.encode("latin-1"))
     prefixes = _prefixes.setdefault(status, {})
     if len(prefixes) < 256:  # a program uses few; one that makes types up must not fill the memory
         prefixes[content_type] = prefix

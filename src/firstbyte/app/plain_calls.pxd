@@ -1,0 +1,1 @@
+from firstbyte.app.results cimport to_response
