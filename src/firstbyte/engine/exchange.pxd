@@ -21,6 +21,7 @@ cdef class Exchange:
     cdef public object _writing
     cdef public Connection connection
     cdef public Endpoint endpoint
+    cdef public object on_done
     cdef public bint released
     cdef public Request request
     cdef public object task

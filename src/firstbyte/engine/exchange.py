@@ -38,7 +38,7 @@ class Exchange:
 
     __slots__ = (
         "_callbacks", "_gone", "_looks_away", "_on_drain", "_reactor", "_read_by", "_reading", "_write_by", "_writing",
-        "connection", "endpoint", "released", "request", "task",
+        "connection", "endpoint", "on_done", "released", "request", "task",
     )  # fmt: skip
 
     def __init__(self, reactor: Reactor, connection: Connection, request: Request, endpoint: Endpoint) -> None:
@@ -51,6 +51,7 @@ class Exchange:
         self.request = request
         self.endpoint = endpoint
         self.task: asyncio.Task[Any] | Walk | Trial | None = None  # known when it has suspended for the first time
+        self.on_done: Callable[[asyncio.Future[Any]], object] | None = None  # called when the task has ended
         self.released = False  # the connection has gone on without it
         self._reading: asyncio.Future[None] | None = None  # of a coroutine that waits for the body
         self._writing: asyncio.Future[None] | None = None  # of those that wait for the peer to read

@@ -11,8 +11,8 @@ cpdef next_step(object steps)
 
 cdef class FirstSteps:
     cdef object _loop
-    cdef object _context
     cdef _Spare _spare
+    cdef public object context
 
     cpdef tuple run(self, object coroutine)
     @cython.locals(spare=_Spare)

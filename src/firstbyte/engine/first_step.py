@@ -28,11 +28,11 @@ class FirstSteps:
     `close` must be called before the loop ends.
     """
 
-    __slots__ = ("_context", "_loop", "_spare")
+    __slots__ = ("_loop", "_spare", "context")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._context = copy_context()
+        self.context = copy_context()
         self._spare: _Spare | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Outcome:
@@ -48,7 +48,7 @@ class FirstSteps:
 
         A `walk`, whose steps it then runs, takes the place of a Task where it can.
         """
-        spare = self._spare or _Spare(self._loop, self._context)
+        spare = self._spare or _Spare(self._loop, self.context)
         self._spare = None
         loop, task = self._loop, spare.task
         left: Left | None = None
@@ -60,7 +60,7 @@ class FirstSteps:
             error = raised
         _leave_task(loop, task)
         if left is not None:
-            if walk is not None and type(left.waits_for) is Wait and spare.is_untouched(self._context):
+            if walk is not None and type(left.waits_for) is Wait and spare.is_untouched(self.context):
                 self._spare = spare
                 walk.wait_for(left.waits_for)
                 return walk, None
@@ -68,7 +68,7 @@ class FirstSteps:
             return task, None
         if task.cancelling():
             error = asyncio.CancelledError()
-        if spare.is_untouched(self._context):
+        if spare.is_untouched(self.context):
             self._spare = spare
         else:
             spare.end()

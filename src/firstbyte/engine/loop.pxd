@@ -29,6 +29,7 @@ cdef class LoopDriver(Pool):
     cdef object _sweep
     cdef Endpoint _running
     cdef dict _exchanges
+    cdef list _ended
     cdef public bint hurry
 
     @cython.locals(pace=Pace, reads_body=bint)
@@ -44,6 +45,7 @@ cdef class LoopDriver(Pool):
     @cython.locals(connection=Connection, request=Request, endpoint=Endpoint)
     cdef tuple _go_on(self, Exchange exchange, list answer, made)
     cdef _follow(self, Exchange exchange, list answer, task)
+    cdef _leave_answer(self, Exchange exchange, list answer)
     @cython.locals(response=Response)
     cdef _end(self, Connection connection, Exchange exchange, list answer, error)
     cdef _log(self, error, Connection connection, Request request)

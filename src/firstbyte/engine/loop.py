@@ -67,6 +67,7 @@ class LoopDriver(Pool):
         self._running: Endpoint | None = None  # whose function, or whose coroutine's first step, runs now
         # Those whose coroutine has suspended.
         self._exchanges: dict[asyncio.Future[None] | Walk | Trial | None, Exchange] = {}
+        self._ended: list[tuple[Exchange, list[Response]]] = []  # with answers that are to be sent together
         self.hurry = False  # `until` is to be asked again and again, since time may answer it
 
     # -- what connections ask for (see reactor.Driver)
@@ -192,7 +193,8 @@ class LoopDriver(Pool):
             done = task
         exchange.task = task
         self._exchanges[done] = exchange
-        done.add_done_callback(partial(self._guarded, exchange.connection, self._finish, exchange, answer))
+        exchange.on_done = partial(self._guarded, exchange.connection, self._finish, exchange, answer)
+        done.add_done_callback(exchange.on_done)
 
     def tried(self, trial: Trial) -> None:
         """Tries again an endpoint that had to wait, or learns that it was cancelled."""
@@ -292,6 +294,35 @@ class LoopDriver(Pool):
             await self._stream(connection, request, response, endpoint)
         else:
             answer.append(response)
+            exchange = connection.owner
+            if exchange is not None and exchange.on_done is not None:
+                self._leave_answer(exchange, answer)
+
+    def _leave_answer(self, exchange: Exchange, answer: list[Response]) -> None:
+        """In the last step of a Task that has waited: has its answer sent in the loop's next turn, with all the others.
+
+        That is when the Task itself would tell, but those that timers wake together would be sent one by one, and each
+        would wake its client.
+        """
+        task: Any = exchange.task
+        if task.cancelling():
+            return  # only when it is over can be said how it ended
+        task.remove_done_callback(exchange.on_done)
+        exchange.on_done = None
+        if not self._ended:
+            self._loop.call_soon(self._finish_all, context=self._first_steps.context)
+        self._ended.append((exchange, answer))
+
+    def _finish_all(self) -> None:
+        ended, self._ended = self._ended, []
+        reactor = self._reactor
+        reactor.gathers = len(ended) > 1
+        try:
+            for exchange, answer in ended:
+                self._guarded(exchange.connection, self._finish, exchange, answer, None)
+        finally:
+            reactor.gathers = False
+        reactor.send()
 
     async def _stream(self, connection: Connection, request: Request, response: Response, endpoint: Endpoint) -> None:
         exchange = connection.owner or exchange_of(self._reactor, connection, request, endpoint)
@@ -339,11 +370,16 @@ class LoopDriver(Pool):
             connection.advance()
 
     def _finish(
-        self, connection: Connection, exchange: Exchange, answer: list[Response], done: asyncio.Future[None]
+        self, connection: Connection, exchange: Exchange, answer: list[Response], done: asyncio.Future[None] | None
     ) -> None:
-        """The task of a coroutine has ended."""
-        del self._exchanges[done]
-        self._end(connection, exchange, answer, asyncio.CancelledError() if done.cancelled() else done.exception())
+        """The task of a coroutine has ended; None for one that has ended well."""
+        if done is None:
+            del self._exchanges[exchange.task]
+            error = None
+        else:
+            del self._exchanges[done]
+            error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        self._end(connection, exchange, answer, error)
 
     def _end(
         self, connection: Connection, exchange: Exchange, answer: list[Response], error: BaseException | None

@@ -15,6 +15,7 @@ cdef long PROVEN
 
 cdef class Reactor(Hub):
     cdef public object drained
+    cdef public bint gathers
     cdef public list ready
     cdef public dict sources
     cdef bint _any_paused

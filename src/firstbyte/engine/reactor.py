@@ -40,7 +40,7 @@ class Reactor(Hub):
 
     __slots__ = (
         "_any_paused", "_connections", "_hand_back", "_held", "_listeners", "_next_sweep", "_poller", "_submitted",
-        "_tick", "_unsent", "_waker", "drained", "ready", "sources",
+        "_tick", "_unsent", "_waker", "drained", "gathers", "ready", "sources",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +54,7 @@ class Reactor(Hub):
         self.background = Background()
         self.ready: list[tuple[int, int]] = []  # descriptors and events that nobody has dealt with yet
         self._unsent: list[Connection] = []  # answers put off; the leader's own, as `ready` is
+        self.gathers = False  # the driver gives several answers now, and then calls `send`
         self._held = 0.0  # seconds that the calls behind the first of them take, by their paces
         self.drained: Callable[[], None] = lambda: None  # called in any thread when the last connection is closed
         self._any_paused = False
@@ -113,7 +114,7 @@ class Reactor(Hub):
 
     def put_off(self, connection: Connection) -> bool:
         """See `Hub.put_off`. Sent together, answers wake a busy client once, which saves both of them work."""
-        if not self.ready:  # nobody else is to be answered
+        if not self.ready and not self.gathers:  # nobody else is to be answered
             return False
         if not self._unsent:
             self._held = 0.0
