@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from engine.support import WAIT
 from firstbyte import Limits, Response, Timeouts
+from firstbyte.engine.connection import Connection
 from firstbyte.engine.loop import LoopDriver
 from firstbyte.engine.pool import Worker
 from firstbyte.engine.reactor import Reactor
@@ -82,6 +85,28 @@ def batch() -> Iterator[Batch]:
     batch = Batch()
     yield batch
     batch.close()
+
+
+@pytest.fixture
+def loop_batch() -> Iterator[Batch]:
+    batch = Batch(LoopDriver)
+    yield batch
+    batch.close()
+
+
+@contextmanager
+def running(batch: Batch) -> Iterator[None]:
+    """Its driver at work in a thread, until this is left."""
+    over = threading.Event()
+    runs = threading.Thread(target=batch.driver.run, args=(over.is_set, lambda: None))
+    runs.start()
+    try:
+        yield
+    finally:
+        over.set()
+        batch.driver.wake()
+        runs.join()
+        batch.driver.stop()
 
 
 def bodies(client: socket.socket) -> list[bytes]:
@@ -230,41 +255,79 @@ def test_who_leads_next_sends_what_a_call_that_was_light_holds_up(batch: Batch) 
     has_come = threading.Event()
     batch.handler.add("/stuck", lambda request: Response(str(has_come.wait(WAIT))))
     first, second = batch.ask("/"), batch.ask("/stuck")
-    over = threading.Event()
-    runs = threading.Thread(target=batch.driver.run, args=(over.is_set, lambda: None))
-    runs.start()
-    try:
+    with running(batch):
         assert first.recv(65536).endswith(b"\r\n\r\n/")
         has_come.set()
         assert second.recv(65536).endswith(b"\r\n\r\nTrue")
-    finally:
-        over.set()
-        batch.driver.wake()
-        runs.join()
-        batch.driver.stop()
 
 
 @pytest.mark.parametrize(("pace", "was_sent"), [((PROVEN, 0.0), False), ((PROVEN, HOLD * 1.1), True)])
-def test_answers_of_a_loop_are_sent_together_too(pace: tuple[int, float], was_sent: bool) -> None:
-    batch = Batch(LoopDriver)
+def test_answers_of_a_loop_are_sent_together_too(pace: tuple[int, float], was_sent: bool, loop_batch: Batch) -> None:
     answered = []
 
     async def look(request: Request) -> Response:
         answered.append(bodies(clients[0]))
         return hello(request)
 
-    batch.handler.add("/look", look, pace, is_async=True)
-    clients = [batch.ask(path) for path in ("/", "/look", "/other")]
-    over = threading.Event()
-    runs = threading.Thread(target=batch.driver.run, args=(over.is_set, lambda: None))
-    runs.start()
-    try:
+    loop_batch.handler.add("/look", look, pace, is_async=True)
+    clients = [loop_batch.ask(path) for path in ("/", "/look", "/other")]
+    with running(loop_batch):
         for client in clients[was_sent:]:
             assert client.recv(65536)
         assert answered == [[b"/"] if was_sent else []]
-    finally:
-        over.set()
-        batch.driver.wake()
-        runs.join()
-        batch.driver.stop()
-        batch.close()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_coroutines_that_end_together_are_answered_together(count: int, loop_batch: Batch) -> None:
+    go = asyncio.Event()
+    seen = []
+
+    async def wait(request: Request) -> Response:
+        if request.raw_path == "/last":
+            go.set()
+        else:
+            await go.wait()
+        return hello(request)
+
+    def look(connection: Connection, request: Request, response: Response) -> None:
+        seen.append([answer for client in clients for answer in bodies(client)])
+
+    loop_batch.reactor.hooks.write_started = look
+    for path in ("/wait", "/last"):
+        loop_batch.handler.add(path, wait, is_async=True)
+    clients = [loop_batch.ask(path) for path in ["/wait"] * count + ["/last"]]
+    with running(loop_batch):
+        for client in clients[:-1]:
+            assert client.recv(65536).endswith(b"/wait")
+    assert seen == [[], [b"/last"]] + [[]] * (count - 1)  # at the first of them, and then at none
+
+
+def test_what_becomes_of_one_coroutine_is_nothing_to_those_that_end_with_it(
+    loop_batch: Batch, caplog: pytest.LogCaptureFixture
+) -> None:
+    go = asyncio.Event()
+
+    async def wait(request: Request) -> Response:
+        if request.raw_path == "/last":
+            go.set()
+            return hello(request)
+        await go.wait()
+        task = asyncio.current_task()
+        assert task is not None
+        if request.raw_path == "/cancelled":
+            task.cancel()
+        if request.raw_path == "/raises":
+            raise LookupError("this one")
+        return hello(request)
+
+    for path in ("/wait", "/cancelled", "/raises", "/last"):
+        loop_batch.handler.add(path, wait, is_async=True)
+    clients = [loop_batch.ask(path) for path in ("/wait", "/cancelled", "/raises", "/wait", "/last")]
+    with running(loop_batch):
+        first, cancelled, raises, second, _ = (client.recv(65536) for client in clients)
+    assert first.endswith(b"/wait")
+    assert second.endswith(b"/wait")
+    assert cancelled == b""  # closed
+    assert raises.startswith(b"HTTP/1.1 500 ")
+    assert "this one" in caplog.text
+    assert loop_batch.driver.unfinished == 0

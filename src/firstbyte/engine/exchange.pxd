@@ -4,6 +4,7 @@ from firstbyte._clock cimport monotonic
 from firstbyte.engine.connection cimport Connection
 from firstbyte.http.handler cimport Endpoint
 from firstbyte.http.request cimport Request
+from firstbyte.http.response cimport Response
 
 
 cdef double inf
@@ -21,13 +22,17 @@ cdef class Exchange:
     cdef public object _writing
     cdef public Connection connection
     cdef public Endpoint endpoint
-    cdef public object on_done
     cdef public bint released
     cdef public Request request
     cdef public object task
 
     cpdef on_event(self, int events)
     cdef _begin(self, object reactor, Connection connection, Request request, Endpoint endpoint)
+
+
+cdef class Reply:
+    cdef public Exchange exchange
+    cdef public Response response
 
 
 @cython.locals(made=Exchange)

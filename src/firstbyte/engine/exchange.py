@@ -14,7 +14,7 @@ from firstbyte.engine.states import CLOSED
 from firstbyte.errors import ClientDisconnected, HTTPError, Interrupted
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.request import Request
-from firstbyte.http.response import LiveBody
+from firstbyte.http.response import LiveBody, Response
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,7 +38,7 @@ class Exchange:
 
     __slots__ = (
         "_callbacks", "_gone", "_looks_away", "_on_drain", "_reactor", "_read_by", "_reading", "_write_by", "_writing",
-        "connection", "endpoint", "on_done", "released", "request", "task",
+        "connection", "endpoint", "released", "request", "task",
     )  # fmt: skip
 
     def __init__(self, reactor: Reactor, connection: Connection, request: Request, endpoint: Endpoint) -> None:
@@ -51,7 +51,6 @@ class Exchange:
         self.request = request
         self.endpoint = endpoint
         self.task: asyncio.Task[Any] | Walk | Trial | None = None  # known when it has suspended for the first time
-        self.on_done: Callable[[asyncio.Future[Any]], object] | None = None  # called when the task has ended
         self.released = False  # the connection has gone on without it
         self._reading: asyncio.Future[None] | None = None  # of a coroutine that waits for the body
         self._writing: asyncio.Future[None] | None = None  # of those that wait for the peer to read
@@ -234,6 +233,19 @@ def exchange_of(reactor: Reactor, connection: Connection, request: Request, endp
     made = Exchange.__new__(Exchange)
     made._begin(reactor, connection, request, endpoint)
     return made
+
+
+class Reply:
+    """What a coroutine answers: its `response`, to be sent; None until it has one, or if it has sent it by itself.
+
+    `exchange` is known to one that has had to wait, and goes on in a Task.
+    """
+
+    __slots__ = ("exchange", "response")
+
+    def __init__(self) -> None:
+        self.exchange: Exchange | None = None
+        self.response: Response | None = None
 
 
 class Silence:

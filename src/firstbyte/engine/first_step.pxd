@@ -4,7 +4,7 @@ cdef object getrefcount
 cdef object getweakrefcount
 cdef object _enter_task
 cdef object _leave_task
-cdef object _ENDED
+cdef object _ENDED, _NAME
 
 cpdef next_step(object steps)
 
@@ -35,13 +35,14 @@ cdef class _Spare:
     cdef object _loop
     cdef object _step
     cdef object _left
+    cdef bint _is_listed
     cdef object context
     cdef object run
     cdef object task
 
     cpdef go_on(self, object left)
     cpdef end(self)
-    cdef bint is_untouched(self, object context) except -1
+    cdef bint is_as_new(self, object context) except -1
     cdef Py_ssize_t references(self) except -1
 
 

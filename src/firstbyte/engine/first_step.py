@@ -60,7 +60,7 @@ class FirstSteps:
             error = raised
         _leave_task(loop, task)
         if left is not None:
-            if walk is not None and type(left.waits_for) is Wait and spare.is_untouched(self.context):
+            if walk is not None and type(left.waits_for) is Wait and spare.is_as_new(self.context):
                 self._spare = spare
                 walk.wait_for(left.waits_for)
                 return walk, None
@@ -68,7 +68,7 @@ class FirstSteps:
             return task, None
         if task.cancelling():
             error = asyncio.CancelledError()
-        if spare.is_untouched(self.context):
+        if spare.is_as_new(self.context):
             self._spare = spare
         else:
             spare.end()
@@ -135,39 +135,45 @@ def _throw(argument: tuple[Generator[Any, Any, Any], BaseException]) -> Rest | N
 
 
 class _Spare:
-    """A Task that has not begun, and is not among `asyncio.all_tasks` until it does."""
+    """A Task that has not begun, and is not among `asyncio.all_tasks` while it waits for a coroutine."""
 
-    __slots__ = ("_left", "_loop", "_step", "context", "run", "task")
+    __slots__ = ("_is_listed", "_left", "_loop", "_step", "context", "run", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         self._loop = loop
         self.context = context.copy()
         self.run = self.context.run
         self._left: Left | None = None
+        self._step: Any
         # A Task gives its first step to `call_soon` while it is made: there it is caught.
-        caught: list[Any] = []
-        loop.call_soon = lambda step, *arguments, context=None: caught.append(step)  # type: ignore[assignment, method-assign]
+        loop.call_soon = self._catch  # type: ignore[assignment, method-assign]
         try:
-            self.task: asyncio.Task[Any] = asyncio.Task(self._carry(), loop=loop, context=self.context)
+            self.task: asyncio.Task[Any] = asyncio.Task(self._carry(), loop=loop, name=_NAME, context=self.context)
         finally:
             del loop.call_soon
-        (self._step,) = caught
-        _unregister_task(self.task)
+        self._is_listed = True  # among all tasks: by itself, as it is made
+
+    def _catch(self, step: Any, *arguments: Any, context: Context | None = None) -> None:
+        self._step = step
 
     def go_on(self, left: Left) -> None:
         """Makes this the Task in which what is left of a coroutine is awaited."""
         self._left = left
         if self.task.cancelling():  # in its first step: it gets to no other
             left.close()
-        _register_task(self.task)
+        if not self._is_listed:
+            _register_task(self.task)
         self.run(self._step)
 
     def end(self) -> None:
         """Has the loop end the Task, with whatever was left on it."""
         self._loop.call_soon(self._step, context=self.context)
 
-    def is_untouched(self, context: Context) -> bool:
-        """Whether it is as it was made: as good as new for another coroutine."""
+    def is_as_new(self, context: Context) -> bool:
+        """Whether it is as it was made, and can wait for another coroutine, for which it is taken off the list."""
+        if self._is_listed:
+            _unregister_task(self.task)
+            self._is_listed = False
         return (
             self.references() == _REFERENCES
             and not getweakrefcount(self.task)
@@ -226,4 +232,5 @@ def _references() -> int:
 
 
 _ENDED = object()
+_NAME = "request"  # of the Tasks: to number them takes Python 3.11 as long as it takes to step one
 _REFERENCES = _references()

@@ -2,7 +2,7 @@ import cython
 
 from firstbyte._clock cimport perf_counter
 from firstbyte.engine.connection cimport Connection
-from firstbyte.engine.exchange cimport Exchange, exchange_of
+from firstbyte.engine.exchange cimport Exchange, Reply, exchange_of
 from firstbyte.engine.first_step cimport FirstSteps, Walk, next_step
 from firstbyte.engine.observer cimport Hooks
 from firstbyte.engine.pool cimport Pool
@@ -37,16 +37,19 @@ cdef class LoopDriver(Pool):
     cpdef bint detach(self, Connection connection) except -1
     @cython.locals(hooks=Hooks, start=double)
     cdef _run(self, Connection connection, Request request, Endpoint endpoint)
-    @cython.locals(answer=list, response=Response, exchange=Exchange, tried=Exchange, trial=Trial, start=double)
+    @cython.locals(reply=Reply, response=Response, exchange=Exchange, tried=Exchange, trial=Trial, start=double)
     cdef _begin(self, Connection connection, Request request, Endpoint endpoint)
     cpdef tried(self, Trial trial)
-    @cython.locals(answer=list)
+    @cython.locals(reply=Reply)
     cpdef _try_again(self, Connection connection, Exchange exchange, Trial trial)
     @cython.locals(connection=Connection, request=Request, endpoint=Endpoint)
-    cdef tuple _go_on(self, Exchange exchange, list answer, made)
-    cdef _follow(self, Exchange exchange, list answer, task)
-    cdef _leave_answer(self, Exchange exchange, list answer)
+    cdef tuple _go_on(self, Exchange exchange, Reply reply, made)
+    cdef _follow(self, Exchange exchange, Reply reply, task)
+    cdef _finish_with(self, Exchange exchange, Reply reply, done)
+    cdef _leave(self, Exchange exchange, Reply reply)
+    @cython.locals(ended=list, reactor=Reactor, reply=Reply, exchange=Exchange)
+    cpdef _finish_all(self)
     @cython.locals(response=Response)
-    cdef _end(self, Connection connection, Exchange exchange, list answer, error)
+    cdef _end(self, Connection connection, Exchange exchange, Reply reply, error)
     cdef _log(self, error, Connection connection, Request request)
     cdef _tell_ended(self, Connection connection, Request request, Response response)

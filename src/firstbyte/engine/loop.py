@@ -23,7 +23,7 @@ from firstbyte._lazy import lazy_logger
 from firstbyte.engine import upgrade
 from firstbyte.engine.answers import check_body, failed_response, not_an_answer
 from firstbyte.engine.connection import Connection
-from firstbyte.engine.exchange import Exchange, Silence, exchange_of
+from firstbyte.engine.exchange import Exchange, Reply, Silence, exchange_of
 from firstbyte.engine.first_step import FirstSteps, Left, Outcome, Walk, next_step
 from firstbyte.engine.lifespan import Lifespan
 from firstbyte.engine.loops import new_loop
@@ -67,7 +67,7 @@ class LoopDriver(Pool):
         self._running: Endpoint | None = None  # whose function, or whose coroutine's first step, runs now
         # Those whose coroutine has suspended.
         self._exchanges: dict[asyncio.Future[None] | Walk | Trial | None, Exchange] = {}
-        self._ended: list[tuple[Exchange, list[Response]]] = []  # with answers that are to be sent together
+        self._ended: list[Reply] = []  # of coroutines, to be sent together
         self.hurry = False  # `until` is to be asked again and again, since time may answer it
 
     # -- what connections ask for (see reactor.Driver)
@@ -138,7 +138,7 @@ class LoopDriver(Pool):
         """Runs the coroutine up to where it first waits; its answer if that is its end."""
         if self._reactor.hooks.handler_started is not None:
             self._reactor.hooks.handler_started(connection, request, endpoint)
-        answer: list[Response] = []
+        reply = Reply()
         task: asyncio.Task[Any] | Walk | None
         self._running = endpoint
         if endpoint.attempt is not None:
@@ -150,15 +150,15 @@ class LoopDriver(Pool):
                 tried.task = trial
                 self._exchanges[trial] = tried
                 return None
-            task, error = self._go_on(tried, answer, made)
+            task, error = self._go_on(tried, reply, made)
         else:
             if endpoint.streams_body:
                 request.peer = exchange_of(self._reactor, connection, request, endpoint)
             start = perf_counter()
-            task, error = self._first_steps.call(self._starts, (connection, request, endpoint, answer))
+            task, error = self._first_steps.call(self._starts, (connection, request, endpoint, reply))
             endpoint.pace.count(perf_counter() - start)
         self._running = None
-        response = answer[0] if answer else None
+        response = reply.response
         exchange = connection.owner
         if task is None and (exchange is None or error is not None or response is not None):
             request.peer = connection.owner = None
@@ -175,59 +175,62 @@ class LoopDriver(Pool):
             return response
         if exchange is None:
             exchange = exchange_of(self._reactor, connection, request, endpoint)
-        self._follow(exchange, answer, task)
+        self._follow(exchange, reply, task)
         return None
 
-    def _follow(self, exchange: Exchange, answer: list[Response], task: asyncio.Task[None] | Walk | None) -> None:
-        """Goes on when a task has ended, as a walk does by itself; None for one whose answer is sent: then when whoever
-        reads from the connection now is through."""
-        if isinstance(task, Walk):
-            exchange.task = task
-            self._exchanges[task] = exchange
-            return
-        done: asyncio.Future[None]
+    def _follow(self, exchange: Exchange, reply: Reply, task: asyncio.Task[None] | Walk | None) -> None:
+        """Goes on when a task has ended, of which a walk tells by itself, and `_answer` where it is in a Task.
+
+        None is for one whose answer is sent: then when whoever reads from the connection now is through.
+        """
+        done: Any = task
         if task is None:
             done = self._loop.create_future()
             done.set_result(None)
-        else:
-            done = task
         exchange.task = task
         self._exchanges[done] = exchange
-        exchange.on_done = partial(self._guarded, exchange.connection, self._finish, exchange, answer)
-        done.add_done_callback(exchange.on_done)
+        if not isinstance(task, Walk):
+            if done.done():
+                self._finish_with(exchange, reply, done)
+            else:
+                reply.exchange = exchange
+
+    def _finish_with(self, exchange: Exchange, reply: Reply, done: Any) -> None:
+        """Goes on when this future tells that it is done."""
+        done.add_done_callback(partial(self._guarded, exchange.connection, self._finish, exchange, reply))
 
     def tried(self, trial: Trial) -> None:
         """Tries again an endpoint that had to wait, or learns that it was cancelled."""
         self._guarded(trial.exchange.connection, self._try_again, trial.exchange, trial)
 
     def _try_again(self, connection: Connection, exchange: Exchange, trial: Trial) -> None:
-        answer: list[Response] = []
+        reply = Reply()
         task: asyncio.Task[Any] | Walk | None = None
         error: BaseException | None = trial.cancelled
         if error is None:
             self._running = exchange.endpoint
             made = trial.step()
             if made is not None:
-                task, error = self._go_on(exchange, answer, made)
+                task, error = self._go_on(exchange, reply, made)
             self._running = None
             if made is None:
                 return
         del self._exchanges[trial]
         if task is None:
-            self._end(connection, exchange, answer, error)
+            self._end(connection, exchange, reply, error)
         else:
-            self._follow(exchange, answer, task)
+            self._follow(exchange, reply, task)
 
-    def _go_on(self, exchange: Exchange, answer: list[Response], made: Any) -> Outcome:
+    def _go_on(self, exchange: Exchange, reply: Reply, made: Any) -> Outcome:
         """Goes on with what an endpoint has made that was tried."""
         if type(made) is Answered and _is_plain(made.response):
-            answer.append(made.response)
+            reply.response = made.response
             return None, None
         connection, request, endpoint = exchange.connection, exchange.request, exchange.endpoint
-        wakes = partial(self._guarded, connection, self._walk_on, exchange, answer)
-        return Walk(self._first_steps, self._answer(connection, request, endpoint, answer, made), wakes).step()
+        wakes = partial(self._guarded, connection, self._walk_on, exchange, reply)
+        return Walk(self._first_steps, self._answer(connection, request, endpoint, reply, made), wakes).step()
 
-    def _walk_on(self, connection: Connection, exchange: Exchange, answer: list[Response], wait: Wait) -> None:
+    def _walk_on(self, connection: Connection, exchange: Exchange, reply: Reply, wait: Wait) -> None:
         """Runs the next step of a coroutine without a Task."""
         walk: Any = exchange.task
         self._running = exchange.endpoint
@@ -237,13 +240,13 @@ class LoopDriver(Pool):
             return
         del self._exchanges[walk]
         if task is None:
-            self._end(connection, exchange, answer, error)
+            self._end(connection, exchange, reply, error)
         else:
-            self._follow(exchange, answer, task)
+            self._follow(exchange, reply, task)
 
-    def _start(self, argument: tuple[Connection, Request, Endpoint, list[Response]]) -> Left | None:
+    def _start(self, argument: tuple[Connection, Request, Endpoint, Reply]) -> Left | None:
         """Calls the endpoint, and gives what is left to be done: mostly nothing, and then no coroutine is made."""
-        connection, request, endpoint, answer = argument
+        connection, request, endpoint, reply = argument
         made: Any
         try:
             made = endpoint.call(request)
@@ -257,69 +260,73 @@ class LoopDriver(Pool):
         elif type(made) is Begun:
             response = made.value
         if isinstance(response, Response) and _is_plain(response):
-            answer.append(response)
+            reply.response = response
             return None
-        rest = self._answer(connection, request, endpoint, answer, made)
+        rest = self._answer(connection, request, endpoint, reply, made)
         return rest if type(made) is Begun and not made.is_over else next_step(rest.__await__())
 
     async def _answer(
-        self,
-        connection: Connection,
-        request: Request,
-        endpoint: Endpoint,
-        answer: list[Response],
-        made: Any = _NOT_CALLED,
+        self, connection: Connection, request: Request, endpoint: Endpoint, reply: Reply, made: Any = _NOT_CALLED
     ) -> None:
         """The coroutine of each Task: calls the endpoint, and sends a body that is given by an async generator.
 
-        Any other response is left in `answer`, to be sent. `made` is what the endpoint gave if it has been called.
+        Any other response is its reply's, to be sent. `made` is what the endpoint gave if it has been called.
         """
         try:
-            if made is _NOT_CALLED:
-                made = endpoint.call(request)
-            response: Response = made.response if type(made) is Answered else await made
-            if type(response) is not Response and not isinstance(response, Response):
-                raise not_an_answer(response)
-        except asyncio.CancelledError:
-            raise
+            try:
+                if made is _NOT_CALLED:
+                    made = endpoint.call(request)
+                response: Response = made.response if type(made) is Answered else await made
+                if type(response) is not Response and not isinstance(response, Response):
+                    raise not_an_answer(response)
+            except asyncio.CancelledError:
+                raise
+            except BaseException:
+                if connection.lost:
+                    raise  # it was told that the client has left
+                response = failed_response(request, endpoint)
+            if response.status == 101 and getattr(response.body, "is_async", False):
+                if connection.begin_body(request, response):
+                    session: Any = response.body
+                    await upgrade.run(self._reactor, connection, request, endpoint, session)
+            elif type(response.body) is not bytes and hasattr(response.body, "__anext__"):
+                await self._stream(connection, request, response, endpoint)
+            else:
+                reply.response = response
         except BaseException:
-            if connection.lost:
-                raise  # it was told that the client has left
-            response = failed_response(request, endpoint)
-        if response.status == 101 and getattr(response.body, "is_async", False):
-            if connection.begin_body(request, response):
-                session: Any = response.body
-                await upgrade.run(self._reactor, connection, request, endpoint, session)
-        elif type(response.body) is not bytes and hasattr(response.body, "__anext__"):
-            await self._stream(connection, request, response, endpoint)
-        else:
-            answer.append(response)
-            exchange = connection.owner
-            if exchange is not None and exchange.on_done is not None:
-                self._leave_answer(exchange, answer)
+            if reply.exchange is not None:
+                self._finish_with(reply.exchange, reply, reply.exchange.task)
+            raise
+        if reply.exchange is not None:
+            self._leave(reply.exchange, reply)
 
-    def _leave_answer(self, exchange: Exchange, answer: list[Response]) -> None:
-        """In the last step of a Task that has waited: has its answer sent in the loop's next turn, with all the others.
+    def _leave(self, exchange: Exchange, reply: Reply) -> None:
+        """In the last step of a Task: has the connection go on in the loop's next turn, with those of all others.
 
-        That is when the Task itself would tell, but those that timers wake together would be sent one by one, and each
-        would wake its client.
+        That is when a Task tells that it is done, but each by itself: those that timers wake together would be sent one
+        by one, and each would wake its client.
         """
         task: Any = exchange.task
-        if task.cancelling():
-            return  # only when it is over can be said how it ended
-        task.remove_done_callback(exchange.on_done)
-        exchange.on_done = None
+        if task.cancelling():  # only when it is over can be said how it has ended
+            self._finish_with(exchange, reply, task)
+            return
         if not self._ended:
             self._loop.call_soon(self._finish_all, context=self._first_steps.context)
-        self._ended.append((exchange, answer))
+        self._ended.append(reply)
 
     def _finish_all(self) -> None:
         ended, self._ended = self._ended, []
         reactor = self._reactor
         reactor.gathers = len(ended) > 1
         try:
-            for exchange, answer in ended:
-                self._guarded(exchange.connection, self._finish, exchange, answer, None)
+            for reply in ended:
+                exchange = reply.exchange
+                assert exchange is not None  # it was in a Task
+                try:
+                    del self._exchanges[exchange.task]
+                    self._end(exchange.connection, exchange, reply, None)
+                except Exception:
+                    _failed(exchange.connection)
         finally:
             reactor.gathers = False
         reactor.send()
@@ -369,23 +376,14 @@ class LoopDriver(Pool):
             exchange.release()
             connection.advance()
 
-    def _finish(
-        self, connection: Connection, exchange: Exchange, answer: list[Response], done: asyncio.Future[None] | None
-    ) -> None:
-        """The task of a coroutine has ended; None for one that has ended well."""
-        if done is None:
-            del self._exchanges[exchange.task]
-            error = None
-        else:
-            del self._exchanges[done]
-            error = asyncio.CancelledError() if done.cancelled() else done.exception()
-        self._end(connection, exchange, answer, error)
+    def _finish(self, connection: Connection, exchange: Exchange, reply: Reply, done: asyncio.Future[None]) -> None:
+        """The task of a coroutine has ended."""
+        del self._exchanges[done]
+        self._end(connection, exchange, reply, asyncio.CancelledError() if done.cancelled() else done.exception())
 
-    def _end(
-        self, connection: Connection, exchange: Exchange, answer: list[Response], error: BaseException | None
-    ) -> None:
+    def _end(self, connection: Connection, exchange: Exchange, reply: Reply, error: BaseException | None) -> None:
         """A coroutine has ended after it had waited: the connection goes on."""
-        response = answer[0] if answer and error is None else None
+        response = reply.response if error is None else None
         exchange.request.peer = exchange.task = None  # which know each other
         if error is not None:
             self._log(error, connection, exchange.request)
@@ -422,8 +420,7 @@ class LoopDriver(Pool):
         try:
             work(connection, *arguments)
         except Exception:
-            logger.exception("a connection failed in the loop")
-            connection.close("internal error")
+            _failed(connection)
 
     # -- the loop
 
@@ -510,6 +507,11 @@ class LoopDriver(Pool):
             return self._running
         exchange = self._exchanges.get(asyncio.current_task(self._loop))
         return None if exchange is None else exchange.endpoint
+
+
+def _failed(connection: Connection) -> None:
+    logger.exception("a connection failed in the loop")
+    connection.close("internal error")
 
 
 def _is_plain(response: Response) -> bool:

@@ -5,6 +5,8 @@ cdef class Pace:
     cdef public double seconds
     cdef public long calls
 
+    cpdef count(self, double seconds)
+
 
 cdef class Answered:
     cdef public Response response
