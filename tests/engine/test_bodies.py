@@ -55,6 +55,18 @@ def test_a_body_arrives_whole(serve: Serve, app: App, size: int, poller: str) ->
     assert client.get().read()[2] == b"hello"
 
 
+@pytest.mark.parametrize("size", [100, 65_536, 300_000, 1_048_576, 1_200_000])
+def test_what_stands_behind_a_body_is_the_next_request(serve: Serve, app: App, size: int, poller: str) -> None:
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    client = serve(app).client()
+    client.send(head("/digest", size) + body[:50])
+    client.send(body[50:] + head("/small", 3) + b"abc" + head("/digest", size) + body)
+    digest = hashlib.sha256(body).hexdigest().encode()
+    assert digest in client.read()[2]
+    assert client.read()[2] == b"abc"
+    assert digest in client.read()[2]
+
+
 def test_a_chunked_body_with_trailers(serve: Serve, app: App) -> None:
     client = serve(app).client()
     client.send(b"POST /digest HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -1,6 +1,6 @@
-"""The second body of `_sys.receive`, `_sys.transmit` and `EpollPoller.poll`: the same calls with less between.
+"""The second body of `_sys.receive`, `transmit`, `Place` and `EpollPoller.poll`: the same calls with less between.
 
-The first two do not give up the interpreter's lock: on a descriptor that never blocks, that would cost more than the
+All but the last do not give up the interpreter's lock: on a descriptor that never blocks, that would cost more than the
 call.
 """
 
@@ -8,6 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from libc.errno cimport EINTR, errno
 from libc.math cimport ceil
+from libc.string cimport memcpy
 
 cdef extern from "sys/socket.h" nogil:
     ssize_t c_recv "recv"(int fd, void *buffer, size_t size, int flags)
@@ -20,6 +21,14 @@ cdef extern from *:
     #define MSG_MORE 0
     #endif
 
+    #ifdef __GLIBC__
+    #include <malloc.h>
+    #else
+    #define M_MMAP_THRESHOLD 0
+    #define M_TRIM_THRESHOLD 0
+    static int mallopt(int option, int value) { return 0; }
+    #endif
+
     #ifdef __linux__
     #include <sys/epoll.h>
     #else  /* where nobody calls `poll` */
@@ -28,6 +37,8 @@ cdef extern from *:
     #endif
     """
     int MSG_MORE
+    int M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+    int mallopt(int option, int value)
     ctypedef union epoll_data:
         int fd
     cdef struct epoll_event:
@@ -38,6 +49,7 @@ cdef extern from *:
 cdef enum:
     SIZE = 65536  # _sys.RECV
     EVENTS = 256  # of one poll; the others come with the next
+    AT_ONCE = 1048576  # bytes of a body received before other connections have their turn
 
 cdef char buffer[SIZE]  # one for all threads, which hold the interpreter's lock here
 
@@ -67,6 +79,40 @@ cpdef bytes receive(int fd):
             PyErr_SetFromErrno(OSError)
 
 
+cdef class Place:
+    """See `_sys.Place`. Nobody else sees the bytes before they are filled."""
+
+    def __init__(self, Py_ssize_t size):
+        self._whole = PyBytes_FromStringAndSize(NULL, size)
+        self._size = self.left = size
+
+    cpdef put(self, bytes piece):
+        """See `_sys.Place.put`."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(piece)
+        if size > self.left:
+            raise ValueError(f"{size} bytes are more than the {self.left} that are left")
+        memcpy(PyBytes_AS_STRING(self._whole) + self._size - self.left, PyBytes_AS_STRING(piece), size)
+        self.left -= size
+
+    cpdef Py_ssize_t receive(self, int fd) except -1:
+        """See `_sys.Place.receive`."""
+        cdef ssize_t count
+        while True:
+            count = c_recv(fd, PyBytes_AS_STRING(self._whole) + self._size - self.left, min(self.left, AT_ONCE), 0)
+            if count >= 0:
+                self.left -= count
+                return count
+            if errno != EINTR:
+                PyErr_SetFromErrno(OSError)
+
+    cpdef bytes take(self):
+        """See `_sys.Place.take`."""
+        if self.left:
+            raise ValueError(f"{self.left} bytes are left")
+        whole, self._whole, self._size = self._whole, b"", 0
+        return whole
+
+
 cpdef Py_ssize_t transmit(int fd, data) except -1:
     """See `_sys.transmit`."""
     return _send(fd, data, MSG_NOSIGNAL)
@@ -93,3 +139,9 @@ cdef ssize_t _send_from(int fd, const void *data, size_t size, int flags) except
             return count
         if errno != EINTR:
             PyErr_SetFromErrno(OSError)
+
+
+def keep_memory(int large, int kept):
+    """See `_sys.keep_memory`."""
+    mallopt(M_MMAP_THRESHOLD, large)
+    mallopt(M_TRIM_THRESHOLD, kept)

@@ -16,6 +16,8 @@ from collections import deque
 from functools import partial
 from typing import Protocol
 
+LARGE = 4 * 1024 * 1024  # bytes: what is larger gets memory of its own from the system, and gives it back when freed
+KEPT = 16 * 1024 * 1024  # bytes of freed memory that the process keeps, of what is not
 RECV = 64 * 1024  # bytes asked of one recv: a whole burst of pipelined requests, or a good piece of a body
 
 READ = 1  # the values of EPOLLIN, EPOLLOUT, EPOLLERR and EPOLLHUP, so that epoll needs no translation
@@ -182,6 +184,37 @@ def receive(fd: int) -> bytes:
     return os.read(fd, RECV)
 
 
+class Place:
+    """Where a body of known length is received, without being held anywhere else before.
+
+    As plain Python it has to hold the pieces, since there are no bytes that can be filled. `left` is what is missing.
+    """
+
+    __slots__ = ("_pieces", "left")
+
+    def __init__(self, size: int) -> None:
+        self._pieces: list[bytes] = []
+        self.left = size
+
+    def put(self, piece: bytes) -> None:
+        """Takes what has come otherwise, no more than is left."""
+        self._pieces.append(piece)
+        self.left -= len(piece)
+
+    def receive(self, fd: int) -> int:
+        """Receives what has come over a socket, and no more than is left, which is something; how much that was.
+
+        0 at the socket's end. Raises OSError (BlockingIOError: nothing).
+        """
+        piece = os.read(fd, min(self.left, RECV))
+        self.put(piece)
+        return len(piece)
+
+    def take(self) -> bytes:
+        """The whole, when nothing is left; once."""
+        return b"".join(self._pieces)
+
+
 def transmit(fd: int, data: bytes | memoryview) -> int:
     """Sends what the kernel takes of `data`, which is not empty; how much that was. Raises OSError, BlockingIOError."""
     return os.write(fd, data)
@@ -198,6 +231,18 @@ except ImportError:
     _native = None  # it is not compiled
 else:
     receive, transmit, transmit_more = _native.receive, _native.transmit, _native.transmit_more
+    Place = _native.Place  # type: ignore[misc]
+
+
+def keep_memory() -> None:
+    """Has the process keep some of the memory that it frees, LARGE and KEPT say which; where the C library is glibc.
+
+    It would give that of each body back to the system, and get it again for the next, cleared page by page: half of
+    what it takes to receive one. Does nothing in plain Python, or where the environment says how memory is to be had.
+    """
+    told = ("MALLOC_", "GLIBC_TUNABLES")
+    if _native is not None and not any(name.startswith(told) for name in os.environ):
+        _native.keep_memory(LARGE, KEPT)
 
 
 def poller() -> Poller:

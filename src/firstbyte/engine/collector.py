@@ -5,17 +5,23 @@ from __future__ import annotations
 from time import monotonic
 from typing import BinaryIO
 
+from firstbyte.engine._sys import Place
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.errors import ProtocolError
 from firstbyte.wire.limits import Limits
 
 
 class Collector:
-    """Takes the pieces of one body, as the limits and timeouts say; `add` raises OSError on a full disk."""
+    """Takes the pieces of one body, as the limits and timeouts say; `add` raises OSError on a full disk.
 
-    __slots__ = ("_began", "_file", "_limits", "_pieces", "_timeouts", "size")
+    `length` is the body's in bytes, negative where it was not said. `place` is where one is received that is known to
+    have room in memory; None for any other.
+    """
 
-    def __init__(self, limits: Limits, timeouts: Timeouts) -> None:
+    __slots__ = ("_began", "_file", "_limits", "_pieces", "_timeouts", "place", "size")
+
+    def __init__(self, limits: Limits, timeouts: Timeouts, length: int) -> None:
+        self.place = Place(length) if 0 <= length <= limits.body_memory else None
         self._limits = limits
         self._timeouts = timeouts
         self._began = monotonic()
@@ -26,6 +32,9 @@ class Collector:
     def add(self, piece: bytes) -> None:
         """Takes the next piece."""
         self.size += len(piece)
+        if self.place is not None:
+            self.place.put(piece)
+            return
         if self._file is None and self.size > self._limits.body_memory:
             import tempfile  # here, since it takes long to import
 
@@ -36,6 +45,13 @@ class Collector:
             self._file.write(piece)
         elif piece:
             self._pieces.append(piece)
+
+    def receive(self, fd: int) -> int:
+        """`Place.receive` where there is a place."""
+        assert self.place is not None
+        count = self.place.receive(fd)
+        self.size += count
+        return count
 
     def wait(self) -> float:
         """Until when the next piece is waited for, on the monotonic clock. Raises ProtocolError 408 for a body that is
@@ -48,6 +64,8 @@ class Collector:
 
     def take(self) -> bytes | BinaryIO:
         """The whole body, as bytes or as a file that is the caller's to close."""
+        if self.place is not None:
+            return self.place.take()
         if self._file is None:
             return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         file, self._file = self._file, None

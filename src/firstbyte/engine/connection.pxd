@@ -2,6 +2,7 @@ import cython
 
 from firstbyte._clock cimport monotonic
 from firstbyte.engine._native cimport receive
+from firstbyte.engine.collector cimport Collector
 from firstbyte.engine.exchange cimport Exchange
 from firstbyte.engine.hub cimport Driver, Hub
 from firstbyte.engine.observer cimport Entry, Hooks
@@ -29,7 +30,7 @@ cdef class Connection:
     cdef Output _output
     cdef list _out
     cdef list _written
-    cdef object _collector
+    cdef Collector _collector
     cdef Request _request
     cdef Response _response
     cdef Endpoint _endpoint
@@ -71,7 +72,11 @@ cdef class Connection:
     cdef bint _send_file(self) except -1
     cpdef respond(self, Request request, Response response)
     cdef bint _begin_body(self, Request request, Endpoint endpoint) except -1
-    cdef bint _take_body(self) except -1
-    cdef bint _collect(self) except -1
+    @cython.locals(collector=Collector, count=Py_ssize_t)
+    cdef bint _receive_body(self) except -1
+    cdef bint _take_body(self, Py_ssize_t received=*) except -1
+    @cython.locals(collector=Collector)
+    cdef bint _collect(self, Py_ssize_t received=*) except -1
+    cdef _not_received(self, error)
     cdef bint _discard(self) except -1
     cdef _wait_for_peer(self)

@@ -104,7 +104,11 @@ class Connection:
             return
         if events & WRITE and self.flush():  # what stood before a body that is coming
             self._reactor.watch(self, READ)
-        if self.state == CLOSED or (data := self.receive()) is None:
+        if self.state == CLOSED:
+            return
+        if state == BODY and not self._encrypted and self._receive_body():
+            return
+        if (data := self.receive()) is None:
             return
         if not data:
             self._on_eof()
@@ -123,9 +127,12 @@ class Connection:
         try:
             return receive(self.fd) if not self._encrypted else self.sock.recv(RECV)
         except OSError as error:
-            if not isinstance(error, BlockingIOError):
-                self.close(f"recv: {error.strerror}")
+            self._not_received(error)
             return None
+
+    def _not_received(self, error: OSError) -> None:
+        if not isinstance(error, BlockingIOError):
+            self.close(f"recv: {error.strerror}")
 
     def on_deadline(self) -> None:
         """What the connection waited for did not come in time."""
@@ -240,7 +247,7 @@ class Connection:
         if self.reader.expects_continue and not self.reader.pending:
             self._out.append(CONTINUE)
         self._request, self._endpoint = request, endpoint
-        self._collector = Collector(reactor.limits, reactor.timeouts)
+        self._collector = Collector(reactor.limits, reactor.timeouts, self.reader.length)
         self.state = BODY
         if self._collect():
             return True
@@ -250,21 +257,41 @@ class Connection:
                 reactor.watch(self, READ if sent else READ | WRITE)
         return False
 
-    def _take_body(self) -> bool:
-        """Takes body bytes that have come; True if the connection can then advance."""
+    def _receive_body(self) -> bool:
+        """Receives what is here of a body straight into its place; False if there is none for it."""
+        collector = self._collector
+        assert collector is not None
+        if collector.place is None:
+            return False
+        try:
+            count = collector.receive(self.fd)
+        except OSError as error:
+            self._not_received(error)
+            return True
+        if not count:
+            self._on_eof()
+        elif self._take_body(count):
+            self.advance()
+        return True
+
+    def _take_body(self, received: int = 0) -> bool:
+        """Takes body bytes that have come, or are `received` already; True if the connection can then advance."""
         request, endpoint = self._request, self._endpoint
         assert request is not None and endpoint is not None
-        if not self._collect():
+        if not self._collect(received):
             return self.state == WRITING
         response = self._reactor.driver.call(self, request, endpoint)
         return response is not None and self._respond(request, response)
 
-    def _collect(self) -> bool:
-        """Adds what has come to the body; True when it is complete and on its request."""
+    def _collect(self, received: int = 0) -> bool:
+        """Adds to the body what has come, unless so much is in it; True when it is complete and on its request."""
         request, collector = self._request, self._collector
         assert request is not None and collector is not None
         try:
-            collector.add(self.reader.read_body())
+            if received:
+                self.reader.pass_over(received)
+            else:
+                collector.add(self.reader.read_body())
             if self.reader.in_body:
                 self.deadline = collector.wait()
                 return False

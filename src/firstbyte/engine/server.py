@@ -12,6 +12,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from firstbyte._lazy import lazy_logger
+from firstbyte.engine._sys import keep_memory
 from firstbyte.engine.listener import Listener, address_of, listen, listen_unix
 from firstbyte.engine.observer import Observer
 from firstbyte.engine.periodic import Election, Schedule
@@ -167,6 +168,7 @@ class Server:
         Raises StartupError if that fails.
         """
         self.bind()
+        keep_memory()
         driver = self._driver
         assert driver is not None
         self._listeners = [

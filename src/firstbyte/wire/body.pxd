@@ -14,6 +14,7 @@ cdef class LengthBody:
 
     @cython.locals(piece=bytes)
     cpdef tuple decode(self, bytes buffer, Py_ssize_t start)
+    cpdef pass_over(self, Py_ssize_t size)
 
 
 cdef class ChunkedBody:

@@ -45,9 +45,13 @@ class LengthBody:
     def decode(self, buffer: bytes, start: int) -> tuple[bytes, int]:
         """See `BodyDecoder.decode`."""
         piece = buffer[start : start + self._left]
-        self._left -= len(piece)
-        self.done = not self._left
+        self.pass_over(len(piece))
         return piece, start + len(piece)
+
+    def pass_over(self, size: int) -> None:
+        """So many bytes of it, no more than are left, have been taken otherwise."""
+        self._left -= size
+        self.done = not self._left
 
 
 class ChunkedBody:

@@ -16,6 +16,8 @@ cdef class MessageReader:
     cpdef feed(self, bytes data)
     @cython.locals(piece=bytes, at=Py_ssize_t)
     cpdef bytes read_body(self)
+    cpdef pass_over(self, Py_ssize_t size)
+    cdef _count(self, Py_ssize_t size)
     @cython.locals(end=Py_ssize_t, whole=bytes)
     cpdef bytes take_whole_body(self, long long at_most)
     cpdef bytes take_rest(self)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from firstbyte.http.headers import Headers
 from firstbyte.wire.body import BodyDecoder
 
@@ -53,12 +55,23 @@ class MessageReader:
         assert body is not None
         piece, at = body.decode(self._buffer, self._at)
         self._advance(at)
-        self.body_size += len(piece)
+        self._count(len(piece))
+        return piece
+
+    def pass_over(self, size: int) -> None:
+        """So many bytes of the body, whose length was said, were received past this reader, which held none."""
+        body: Any = self._body
+        body.pass_over(size)
+        self._count(size)
+
+    def _count(self, size: int) -> None:
+        body = self._body
+        assert body is not None
+        self.body_size += size
         if body.done:
             self.trailers = body.trailers
             self._body = None
             self.in_body = False
-        return piece
 
     def take_whole_body(self, at_most: int) -> bytes | None:
         """The body, if all of it is here and its length was said and is `at_most` so many bytes; else None.
