@@ -70,9 +70,23 @@ COMPILED = (
 )
 """Modules with a `.pxd` beside them that gives their attributes and variables C types."""
 NATIVE = ("_clock", "_waiting", "engine/_native", "files/_native", "wire/websocket/_mask")
-"""Second bodies, in Cython alone, of functions of `waiting.py`, `engine/_sys.py`, `files/store.py` and `frames.py`."""
+"""Second bodies, in Cython alone, of functions of `time`, `waiting.py`, `engine/_sys.py`, `files/store.py` and
+`frames.py`."""
 REQUIRED = os.environ.get("FIRSTBYTE_REQUIRE_COMPILED") == "1"
-DIRECTIVES = {"annotation_typing": False, "language_level": 3, "always_allow_keywords": True, "freelist": 32}
+DIRECTIVES = {"annotation_typing": False, "language_level": 3, "always_allow_keywords": True}
+REUSED = (
+    "client/request",
+    "client/timeouts",
+    "engine/first_step",
+    "engine/observer",
+    "hosts/wsgi",
+    "http/handler",
+    "http/request",
+    "http/response",
+    "wire/body",
+)
+"""Those of them with objects of which each request has one: what 32 of each class leave is used for the next. None may
+have a `__del__`, which would not be called a second time."""
 
 
 def extensions() -> list[Extension]:
@@ -86,24 +100,26 @@ def extensions() -> list[Extension]:
         if REQUIRED:
             raise
         return []
-    # Objects of which each request has one are used again. Cython takes the size of such a list for all classes of a
-    # module as well as from a decorator, which plain Python could not import; it only does not say so in its table.
+    # Cython takes this for all classes of a module, too, and not only from a decorator, which plain Python could not
+    # import; its table of such options does not say so.
     get_directive_defaults().setdefault("freelist", 0)
     sources = [f"{name}.py" for name in COMPILED] + [f"{name}.pyx" for name in NATIVE]
-    found = [
-        Extension(
-            f"firstbyte.{source.rpartition('.')[0].replace('/', '.')}",
-            [str(Path("src/firstbyte", source))],
-            # The error is where Cython hands on a C method as a function, and calls it with an argument too few.
-            extra_compile_args=["-O2", "-g0", "-Werror=incompatible-pointer-types"],
-            optional=not REQUIRED,
+    modules: list[Extension] = []
+    for is_reused, directives in ((False, DIRECTIVES), (True, {**DIRECTIVES, "freelist": 32})):
+        found = [
+            Extension(
+                f"firstbyte.{source.rpartition('.')[0].replace('/', '.')}",
+                [str(Path("src/firstbyte", source))],
+                # The error is where Cython hands on a C method as a function, and calls it with an argument too few.
+                extra_compile_args=["-O2", "-g0", "-Werror=incompatible-pointer-types"],
+                optional=not REQUIRED,
+            )
+            for source in sources
+            if (source.removesuffix(".py") in REUSED) == is_reused and Path("src/firstbyte", source).exists()
+        ]
+        modules += cythonize(
+            found, compiler_directives=directives, build_dir="build/cython", quiet=True, nthreads=os.cpu_count() or 1
         )
-        for source in sources
-        if Path("src/firstbyte", source).exists()
-    ]
-    modules: list[Extension] = cythonize(
-        found, compiler_directives=DIRECTIVES, build_dir="build/cython", quiet=True, nthreads=os.cpu_count() or 1
-    )
     return modules
 
 

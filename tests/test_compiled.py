@@ -46,6 +46,14 @@ def test_a_second_body_is_there_where_this_leg_says(name: str) -> None:
         assert importlib.import_module(name).__name__ in compiled_modules()
 
 
+@pytest.mark.parametrize("name", listed("REUSED"))
+def test_what_is_used_again_has_no_finalizer(name: str) -> None:
+    """Of an object that Cython uses again it is called the first time alone."""
+    assert name in listed()
+    source = (ROOT / "src" / name.replace(".", "/")).with_suffix(".py").read_text()
+    assert "def __del__" not in source
+
+
 def test_the_package_says_which_leg_runs() -> None:
     assert firstbyte.compiled is bool(compiled_modules())
     if PURE:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Coroutine
 
 from firstbyte._lazy import lazy_logger
-from firstbyte.errors import HTTPError, ResponseError
+from firstbyte.errors import HTTPError, ProtocolError, ResponseError
 from firstbyte.http.handler import Endpoint
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Request
@@ -21,6 +21,13 @@ def error_response(status: int, detail: str = "") -> Response:
     """The status, and a sentence that says why."""
     text = f"{status} {phrase(status)}\n"
     return Response(f"{text}{detail}\n" if detail else text, status)
+
+
+def encoded_error(error: ProtocolError, tails: Tails) -> tuple[bytes, bytes]:
+    """Head and body of the answer to what is no valid request: the last of its connection."""
+    response = error_response(error.status, str(error))
+    assert isinstance(response.body, bytes)
+    return encode_head(response, "GET", 1, False, tails).data, response.body
 
 
 def failed_response(request: Request, endpoint: Endpoint) -> Response:

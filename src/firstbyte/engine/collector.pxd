@@ -1,4 +1,5 @@
 from firstbyte._clock cimport monotonic
+from firstbyte.wire.messages cimport MessageReader
 
 
 cdef class Collector:
@@ -11,7 +12,7 @@ cdef class Collector:
     cdef public Py_ssize_t size
 
     cpdef add(self, bytes piece)
-    cpdef Py_ssize_t receive(self, int fd) except -1
+    cpdef Py_ssize_t receive(self, int fd, MessageReader reader) except -1
     cpdef double wait(self) except -1
     cpdef take(self)
     cpdef close(self)

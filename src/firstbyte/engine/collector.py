@@ -9,6 +9,7 @@ from firstbyte.engine._sys import Place
 from firstbyte.engine.timeouts import Timeouts
 from firstbyte.errors import ProtocolError
 from firstbyte.wire.limits import Limits
+from firstbyte.wire.messages import MessageReader
 
 
 class Collector:
@@ -46,11 +47,12 @@ class Collector:
         elif piece:
             self._pieces.append(piece)
 
-    def receive(self, fd: int) -> int:
-        """`Place.receive` where there is a place."""
+    def receive(self, fd: int, reader: MessageReader) -> int:
+        """Receives what is here into the place, past the reader; how much. Raises OSError, as `Place.receive` does."""
         assert self.place is not None
         count = self.place.receive(fd)
         self.size += count
+        reader.pass_over(count)
         return count
 
     def wait(self) -> float:

@@ -20,7 +20,6 @@ cdef int READ, WRITE
 cdef int BODY, CLOSED, DISCARD, HEAD, LINGER, WRITING
 cdef Py_ssize_t BATCH, JOIN
 cdef int NONE
-cdef long long CHUNKED
 
 
 cdef class Connection:
@@ -56,7 +55,7 @@ cdef class Connection:
     cdef public double deadline
     cdef public Entry entry
 
-    @cython.locals(state=int)
+    @cython.locals(state=int, count=Py_ssize_t)
     cpdef on_event(self, int events)
     @cython.locals(reader=RequestReader, reactor=Hub, hooks=Hooks, driver=Driver, request=Request, endpoint=Endpoint)
     cpdef advance(self)
@@ -72,11 +71,11 @@ cdef class Connection:
     cdef bint _send_file(self) except -1
     cpdef respond(self, Request request, Response response)
     cdef bint _begin_body(self, Request request, Endpoint endpoint) except -1
-    @cython.locals(collector=Collector, count=Py_ssize_t)
-    cdef bint _receive_body(self) except -1
-    cdef bint _take_body(self, Py_ssize_t received=*) except -1
+    @cython.locals(collector=Collector, count=Py_ssize_t, data=bytes)
+    cdef Py_ssize_t _take_in(self) except -2
+    cdef bint _take_body(self) except -1
     @cython.locals(collector=Collector)
-    cdef bint _collect(self, Py_ssize_t received=*) except -1
-    cdef _not_received(self, error)
+    cdef bint _collect(self) except -1
+    cdef Py_ssize_t _not_received(self, error) except -2
     cdef bint _discard(self) except -1
     cdef _wait_for_peer(self)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from firstbyte._lazy import lazy_logger
 from firstbyte.engine._sys import READ, RECV, WRITE, receive
-from firstbyte.engine.answers import close_quietly, error_response, failed_endpoint, sendable, trailers_of
+from firstbyte.engine.answers import close_quietly, encoded_error, failed_endpoint, sendable, trailers_of
 from firstbyte.engine.collector import Collector
 from firstbyte.engine.hub import Hub
 from firstbyte.engine.incoming import AwaitedBody, IncomingBody, has_left
@@ -26,9 +26,8 @@ from firstbyte.http.handler import Endpoint
 from firstbyte.http.headers import Headers
 from firstbyte.http.request import Address, Ends, Request
 from firstbyte.http.response import Feed, FileBody, Response
-from firstbyte.wire.head import CHUNKED
 from firstbyte.wire.reader import RequestReader
-from firstbyte.wire.writer import CONTINUE, NONE, BodyWriter, encode_head, encode_plain
+from firstbyte.wire.writer import CONTINUE, NONE, BodyWriter, encode_plain
 
 if TYPE_CHECKING:
     from firstbyte.engine.exchange import Exchange
@@ -104,23 +103,30 @@ class Connection:
             return
         if events & WRITE and self.flush():  # what stood before a body that is coming
             self._reactor.watch(self, READ)
-        if self.state == CLOSED:
+        if self.state == CLOSED or (count := self._take_in()) < 0:
             return
-        if state == BODY and not self._encrypted and self._receive_body():
-            return
-        if (data := self.receive()) is None:
-            return
-        if not data:
+        if not count:
             self._on_eof()
         elif state == HEAD:
             if self._fresh and self._hooks.first_byte is not None:
                 self._hooks.first_byte(self)
-            self.reader.feed(data)
             self.advance()
-        elif state != LINGER:
-            self.reader.feed(data)
-            if self._discard() if state == DISCARD else self._take_body():
-                self.advance()
+        elif state != LINGER and (self._discard() if state == DISCARD else self._take_body()):
+            self.advance()
+
+    def _take_in(self) -> int:
+        """Receives what is here for the reader, or into a body's place; how much, -1 as `receive` gives None."""
+        collector = self._collector
+        if collector is None or collector.place is None or self._encrypted:
+            if (data := self.receive()) is None:
+                return -1
+            if data and self.state != LINGER:
+                self.reader.feed(data)
+            return len(data)
+        try:
+            return collector.receive(self.fd, self.reader)
+        except OSError as error:
+            return self._not_received(error)
 
     def receive(self) -> bytes | None:
         """What is here, as it came; empty if the peer sends no more, None for nothing, or if it is closed for that."""
@@ -130,9 +136,10 @@ class Connection:
             self._not_received(error)
             return None
 
-    def _not_received(self, error: OSError) -> None:
+    def _not_received(self, error: OSError) -> int:
         if not isinstance(error, BlockingIOError):
             self.close(f"recv: {error.strerror}")
+        return -1
 
     def on_deadline(self) -> None:
         """What the connection waited for did not come in time."""
@@ -141,10 +148,9 @@ class Connection:
             self.owner.on_deadline()
         elif state == HEAD and not self.reader.pending:
             self.close("keep-alive timeout")
-        elif state == HEAD:
-            self._reject(ProtocolError(408, "head-timeout", "the head did not arrive in time"))
-        elif state == BODY:
-            self._reject(ProtocolError(408, "body-timeout", "the body did not arrive in time"))
+        elif state in (HEAD, BODY):
+            part = STATES[state]
+            self._reject(ProtocolError(408, f"{part}-timeout", f"the {part} did not arrive in time"))
         else:
             self.close(f"{STATES[state]} timeout")
 
@@ -257,40 +263,21 @@ class Connection:
                 reactor.watch(self, READ if sent else READ | WRITE)
         return False
 
-    def _receive_body(self) -> bool:
-        """Receives what is here of a body straight into its place; False if there is none for it."""
-        collector = self._collector
-        assert collector is not None
-        if collector.place is None:
-            return False
-        try:
-            count = collector.receive(self.fd)
-        except OSError as error:
-            self._not_received(error)
-            return True
-        if not count:
-            self._on_eof()
-        elif self._take_body(count):
-            self.advance()
-        return True
-
-    def _take_body(self, received: int = 0) -> bool:
-        """Takes body bytes that have come, or are `received` already; True if the connection can then advance."""
+    def _take_body(self) -> bool:
+        """Takes body bytes that have come; True if the connection can then advance."""
         request, endpoint = self._request, self._endpoint
         assert request is not None and endpoint is not None
-        if not self._collect(received):
+        if not self._collect():
             return self.state == WRITING
         response = self._reactor.driver.call(self, request, endpoint)
         return response is not None and self._respond(request, response)
 
-    def _collect(self, received: int = 0) -> bool:
-        """Adds to the body what has come, unless so much is in it; True when it is complete and on its request."""
+    def _collect(self) -> bool:
+        """Adds what has come to the body; True when it is complete and on its request."""
         request, collector = self._request, self._collector
         assert request is not None and collector is not None
         try:
-            if received:
-                self.reader.pass_over(received)
-            else:
+            if self.reader.in_body:  # else the last of it has been received into its place
                 collector.add(self.reader.read_body())
             if self.reader.in_body:
                 self.deadline = collector.wait()
@@ -332,7 +319,7 @@ class Connection:
         reader = self.reader
         keep_alive = reader.keep_alive and not reactor.draining
         if reader.in_body:
-            keep_alive = keep_alive and self._can_discard()
+            keep_alive = keep_alive and reader.can_discard(reactor.limits.discard)
             reader.expects_continue = False  # it is too late for a 100
             self._linger = True
         tails = reactor.fresh_tails() if self.busy else reactor.tails
@@ -430,20 +417,12 @@ class Connection:
         self._stream = self._request = self._response = self._body_writer = None
         return self._responded(request, response)
 
-    def _can_discard(self) -> bool:
-        """Whether a body that its endpoint left unread is short, and sure to come: then the connection outlives it."""
-        length = self.reader.length
-        return not self.reader.expects_continue and length != CHUNKED and length <= self._reactor.limits.discard
-
     def _refuse(self, error: ProtocolError) -> bool:
         """Puts the answer to an invalid request on its way; it is the connection's last. Always False."""
         if self._hooks.rejected is not None:
             self._hooks.rejected(self, error)
         self.entry = None
-        response = error_response(error.status, str(error))
-        head = encode_head(response, "GET", 1, False, self._reactor.fresh_tails())
-        assert isinstance(response.body, bytes)
-        self._out += (head.data, response.body)
+        self._out += encoded_error(error, self._reactor.fresh_tails())
         self._keep_alive = False
         self._linger = True
         self.state = WRITING
@@ -578,9 +557,3 @@ class Connection:
         self._collector = self._stream = self._request = self._response = self._output.file = None
         if self._hooks.closed is not None:
             self._hooks.closed(self, reason)
-
-    def abandon(self) -> None:
-        """The server has ended before the handler: lets go of the socket and leaves the rest to its thread."""
-        self.state = CLOSED
-        self._reactor.forget(self)
-        self.sock.close()

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from firstbyte._lazy import lazy_logger
 from firstbyte.engine._sys import READ, WRITE
-from firstbyte.engine.answers import error_response
+from firstbyte.engine.answers import encoded_error
 from firstbyte.engine.tls import Certificates, looks_like_http
 from firstbyte.engine.tls_socket import Encryption, TLSSocket
 from firstbyte.errors import ConfigurationError, ProtocolError
 from firstbyte.http.request import Address, Ends
 from firstbyte.wire import proxy_protocol
-from firstbyte.wire.writer import encode_head
 
 if TYPE_CHECKING:
     from firstbyte.engine.exchange import Exchange
@@ -109,10 +108,6 @@ class Arrival:
         self._reactor.forget(self)
         self.sock.close()
 
-    def abandon(self) -> None:
-        """The server has ended."""
-        self.close("server stopped")
-
     def refuse(self, error: ProtocolError) -> None:
         """Ends the connection for what the client has sent."""
         if self._reactor.hooks.rejected is not None:
@@ -193,11 +188,8 @@ class Handshake(Arrival):
             return False
         if looks_like_http(first):
             error = ProtocolError(400, "plain-on-tls-port", "this port speaks TLS: use https://")
-            response = error_response(error.status, str(error))
-            assert isinstance(response.body, bytes)
-            head = encode_head(response, "GET", 1, False, self._reactor.tails)
             self.sock.recv(64 * 1024)  # what is unread when a socket is closed would take the answer with it
-            self.sock.send(head.data + response.body)
+            self.sock.send(b"".join(encoded_error(error, self._reactor.tails)))
             self.refuse(error)
             return False
         encrypted = self._context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)

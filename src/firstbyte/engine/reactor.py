@@ -341,8 +341,11 @@ class Reactor(Hub):
     def close(self, all_ended: bool = True) -> None:
         """Closes everything at once. No thread runs the reactor any more, and none is in a handler if `all_ended`."""
         for connection in self.connections:
-            if connection.busy:
-                connection.abandon()
+            if isinstance(connection, Connection) and connection.busy:
+                # The server ends before the handler, whose thread does the rest.
+                connection.state = CLOSED
+                self.forget(connection)
+                connection.sock.close()
             else:
                 connection.close("server stopped")
         for listener in self._listeners:

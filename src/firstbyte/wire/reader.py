@@ -66,6 +66,10 @@ class RequestReader(MessageReader):
             self.body_size = 0
         return head.request(self._ends)
 
+    def can_discard(self, at_most: int) -> bool:
+        """Whether the body, if nobody reads it, is `at_most` so many bytes, and sure to come."""
+        return not self.expects_continue and self.length != CHUNKED and self.length <= at_most
+
     def limit_body(self, max_body: int) -> None:
         """Sets what the coming body may hold. Raises ProtocolError 413 if its Content-Length says more."""
         if self.length == CHUNKED:
