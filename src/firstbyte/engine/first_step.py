@@ -66,11 +66,11 @@ class FirstSteps:
                 return walk, None
             spare.go_on(left)
             return task, None
-        if task.cancelling():
-            error = asyncio.CancelledError()
         if spare.is_as_new(self.context):
             self._spare = spare
         else:
+            if task.cancelling():
+                error = asyncio.CancelledError()
             spare.end()
         return None, error
 

@@ -44,6 +44,8 @@ cdef class LoopDriver(Pool):
     cpdef _try_again(self, Connection connection, Exchange exchange, Trial trial)
     @cython.locals(connection=Connection, request=Request, endpoint=Endpoint)
     cdef tuple _go_on(self, Exchange exchange, Reply reply, made)
+    @cython.locals(connection=Connection, request=Request, endpoint=Endpoint, reply=Reply)
+    cpdef _start(self, tuple argument)
     cdef _follow(self, Exchange exchange, Reply reply, task)
     cdef _finish_with(self, Exchange exchange, Reply reply, done)
     cdef _leave(self, Exchange exchange, Reply reply)

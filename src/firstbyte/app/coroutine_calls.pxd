@@ -1,0 +1,2 @@
+from firstbyte.http.handler cimport Answered
+from firstbyte.waiting cimport Begun
