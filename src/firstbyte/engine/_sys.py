@@ -240,7 +240,7 @@ def keep_memory() -> None:
     It would give that of each body back to the system, and get it again for the next, cleared page by page: half of
     what it takes to receive one. Does nothing in plain Python, or where the environment says how memory is to be had.
     """
-    told = ("MALLOC_", "GLIBC_TUNABLES")
+    told = ("MALLOC_MMAP_", "MALLOC_TRIM_", "GLIBC_TUNABLES")
     if _native is not None and not any(name.startswith(told) for name in os.environ):
         _native.keep_memory(LARGE, KEPT)
 
