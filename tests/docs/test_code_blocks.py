@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from pathlib import Path
 
@@ -23,6 +24,8 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytes
         source = "\n" * line + match[1]  # so that a traceback names the page's own line
         code = compile(source, str(page), "exec", dont_inherit=True)
         exec(code, namespace)
+    namespace.clear()
+    gc.collect()  # so that what a page leaves open is told of here, and not in the test that runs when it is collected
 
 
 def test_pages_are_there() -> None:
