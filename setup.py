@@ -115,7 +115,7 @@ def extensions() -> list[Extension]:
                 optional=not REQUIRED,
             )
             for source in sources
-            if (source.removesuffix(".py") in REUSED) == is_reused and Path("src/firstbyte", source).exists()
+            if (source.removesuffix(".py") in REUSED) == is_reused
         ]
         modules += cythonize(
             found, compiler_directives=directives, build_dir="build/cython", quiet=True, nthreads=os.cpu_count() or 1

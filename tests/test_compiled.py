@@ -7,6 +7,7 @@ import importlib
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,14 @@ def test_the_package_says_which_leg_runs() -> None:
 def test_every_declaration_belongs_to_a_listed_module() -> None:
     declared = [path.with_suffix("").relative_to(ROOT / "src") for path in ROOT.glob("src/**/*.pxd")]
     assert {str(path).replace("/", ".") for path in declared} <= {*listed(), *listed("NATIVE")}
+
+
+@pytest.mark.parametrize("path", [path for end in ("pxd", "pyx") for path in sorted((ROOT / "src").rglob(f"*.{end}"))])
+def test_what_is_compiled_is_in_the_packages(path: Path) -> None:
+    """In the source distribution too, from which wheels are built: without one, what cimports it cannot be imported."""
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    globs = configuration["tool"]["setuptools"]["package-data"]["firstbyte"]
+    assert any(path in (ROOT / "src" / "firstbyte").glob(each) for each in globs)
 
 
 def test_plain_python_can_always_be_asked_for() -> None:
